@@ -1,0 +1,218 @@
+package control
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"waybill/internal/job"
+	"waybill/workflows/contract"
+)
+
+// Every method of every port answers with a *job.Error: NotFound for what is absent or of another account, Conflict for a
+// lost compare-and-set or a broken uniqueness, Unavailable when the technology behind it is down.
+
+// ConfigReader reads job configs.
+type ConfigReader interface {
+	// Config finds one by decimal id.
+	Config(ctx context.Context, account, id int64) (job.Config, error)
+	// ConfigByObjectID finds one by its 24-hex object id.
+	ConfigByObjectID(ctx context.Context, account int64, objectID string) (job.Config, error)
+	// Configs lists. Known properties: id objectId name description active created lastModified createdByUser.id
+	// createdByUser.name lastModifiedByUser.name user.id user.name tags runtimeConfig.packageName
+	// runtimeConfig.entryPoint timeout destination.id.
+	Configs(ctx context.Context, q job.Query) (job.List[job.Config], error)
+}
+
+// ConfigWriter changes job configs. A taken name or object id is Conflict, WordDuplicateName.
+type ConfigWriter interface {
+	// CreateConfig stores c, gives it an id and returns it.
+	CreateConfig(ctx context.Context, c job.Config) (job.Config, error)
+	// UpdateConfig stores all of c but what never changes (id, object id, account, created, owner), if the stored row is
+	// still the one last modified at was; otherwise Conflict, WordStale.
+	UpdateConfig(ctx context.Context, c job.Config, was time.Time) error
+	// SetConfigsActive sets the flag on all of ids or on none: an id that is absent or outside the scope is NotFound.
+	SetConfigsActive(ctx context.Context, s job.Scope, ids []int64, active bool, by job.UserRef, at time.Time) error
+	// DeleteConfigs deletes all of ids or none, with their file keys. Jobs and the versions they ran stay.
+	DeleteConfigs(ctx context.Context, s job.Scope, ids []int64) error
+}
+
+// FileStore keeps file keys and their versions; the bytes are blobs in the object store.
+type FileStore interface {
+	// AddFile makes the next version of f's key and returns it. If the entity is gone: NotFound.
+	AddFile(ctx context.Context, f job.File) (job.File, error)
+	// File finds a version; version 0 is the newest of a key that is not deleted.
+	File(ctx context.Context, account int64, e job.EntityType, entity int64, key string, version int) (job.File, error)
+	// Files lists the newest version of every key that is not deleted. Known properties: name size created.
+	Files(ctx context.Context, account int64, e job.EntityType, entity int64, q job.Query) (job.List[job.File], error)
+	// FileVersions lists the versions of a key, newest first. NotFound for an unknown or deleted key.
+	FileVersions(ctx context.Context, account int64, e job.EntityType, entity int64, key string, q job.Query) (job.List[job.File], error)
+	// DeleteFile takes the key out of lists; versions stay readable by jobs that ran them. A later upload to the key goes
+	// on counting versions.
+	DeleteFile(ctx context.Context, account int64, e job.EntityType, entity int64, key string) error
+}
+
+// Submission is a job to be stored.
+type Submission struct {
+	Job job.Job
+	// Idempotency, when its Key is set, makes a repeat of the call give back the first job.
+	Idempotency Idempotency
+	// Force allows a retry while another retry of the same parent is unfinished.
+	Force bool
+}
+
+// Idempotency identifies a repeatable call.
+type Idempotency struct {
+	Key       string // as the client sent it
+	Caller    int64  // user id
+	Route     string // route and target, so that one key can serve several
+	Digest    string // of the request body
+	ExpiresAt time.Time
+}
+
+// JobWriter moves jobs on behalf of users.
+type JobWriter interface {
+	// Submit stores the job as Queued in one transaction with its run number, its idempotency key, and, for a retry
+	// (RetryOf set), the check that the parent is final (Conflict, WordJobNotFinished) and has no unfinished retry
+	// (Conflict, WordRetryActive), Root and RetryNumber being set by the store. replayed tells that an earlier call with
+	// the same key and digest made the job; another digest is Conflict, WordIdempotency.
+	Submit(ctx context.Context, s Submission) (j job.Job, replayed bool, err error)
+	// Cancel records a user's wish: a Queued job becomes Cancelled, a Running one Cancelling (reason stopped); a
+	// Cancelling one stays. A final one is Conflict, WordJobFinished.
+	Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time) (job.Job, error)
+	// MarkUnreachable notes that the engine was down at the start; MarkReachable takes it back.
+	MarkUnreachable(ctx context.Context, account int64, id job.ID, down bool) error
+}
+
+// JobReader reads jobs.
+type JobReader interface {
+	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
+	// Jobs lists, with stats when the query asks for them. Known properties: id status reason taken scheduled started
+	// finished startAfter packageName entryPoint returnCode runNumber attempt tags retryOf rootJob worker
+	// jobConfig.id jobConfig.name submittedByUser.id submittedByUser.name stoppedByUser.name destination.id.
+	Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.JobStats, error)
+	// Family lists the chain of the job, oldest first.
+	Family(ctx context.Context, account int64, id job.ID) ([]job.Job, error)
+	Steps(ctx context.Context, account int64, id job.ID) ([]job.Step, error)
+	Outputs(ctx context.Context, account int64, id job.ID) ([]job.Output, error)
+}
+
+// Run is how the worker that executes a job writes to it. Every write carries the attempt's fence; a write whose fence is
+// not the row's any more is Conflict, WordStale, and changes nothing.
+type Run interface {
+	// Begin makes fence the row's fence if it is larger, counts the attempt, and sets Running (reason initializing). It
+	// returns the job with its Spec. A job that is final or Cancelling is Conflict, WordStale (Cancelling: the job is
+	// returned too, so that the caller can settle it). lost tells that an earlier attempt never ended: its worker was lost;
+	// that attempt is then closed with ReasonWorkerLost.
+	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
+	// Started clears the reason initializing, notes the time and opens the step "main".
+	Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error
+	// Cancelling turns Running into Cancelling with the reason; already Cancelling: nothing.
+	Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error
+	// Again ends an attempt whose program failed and which another follows: the job is Queued until startAfter.
+	Again(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome, startAfter time.Time) error
+	// Finish ends the attempt and the job. The stored ending wins: a job that became Cancelling keeps its StoppedBy
+	// whatever the outcome.
+	Finish(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
+}
+
+// Settlement is how workflows and the reconciler end jobs whose worker did not.
+type Settlement interface {
+	// Settle ends the job along job.Path unless it is final already, fences off every worker whose fence is smaller than
+	// fence, closes open attempts and steps, and returns the row as it stands now. Idempotent. A job that a user asked to
+	// stop (Cancelling, StoppedBy set) is settled as Cancelled, stopped, whatever o says; one Cancelling for its timeout
+	// as Failed, timeout.
+	Settle(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
+	// RollUp completes the results above a finished retry: when child ended Completed, every job above it in its chain
+	// that has no ResolvedBy gets it. One transaction, idempotent; it also marks the child as rolled up.
+	RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error
+}
+
+// Backlog is what the reconciler looks after: it spans accounts.
+type Backlog interface {
+	// Unfinished lists jobs that are not final and were last written before the time, oldest id first, after the id.
+	Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error)
+	// NotRolledUp lists final retries whose roll-up has not been made and that ended before the time.
+	NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
+	// PurgeExpired deletes idempotency keys, token families and login counts that are over.
+	PurgeExpired(ctx context.Context, now time.Time) error
+}
+
+// EngineState is what the engine says of a job's workflow.
+type EngineState string
+
+// The states the reconciler tells apart.
+const (
+	EngineAbsent     EngineState = "absent"     // never started, or its history is gone
+	EngineOpen       EngineState = "open"       // running
+	EngineClosed     EngineState = "closed"     // ended by itself
+	EngineTerminated EngineState = "terminated" // terminated, or timed out, from outside
+)
+
+// Starter starts and cancels workflows; workflows/starter is the real one. Unavailable when the engine can not be reached.
+type Starter interface {
+	// StartJob starts Job for a first run and Retry for a retry. Already started is not an error.
+	StartJob(ctx context.Context, in contract.JobInput) error
+	// CancelJob asks the job's workflow to cancel. No such workflow, or one that ended, is not an error.
+	CancelJob(ctx context.Context, id job.ID) error
+	// JobState looks the job's workflow up. For a retry that is the Job child or, before it started, the Retry around it.
+	JobState(ctx context.Context, id job.ID, retry bool) (EngineState, error)
+	// Terminated lists the ids of jobs whose workflow was terminated or timed out since the time.
+	Terminated(ctx context.Context, since time.Time) ([]job.ID, error)
+	// Ping tells whether the engine answers.
+	Ping(ctx context.Context) error
+}
+
+// Object describes what lies in the object store.
+type Object struct {
+	Key  string
+	Size int64 // bytes
+}
+
+// Objects is the object store. Keys are made by the domain (job.BlobKey and others) and hold no user input but output
+// file names.
+type Objects interface {
+	// Put streams r to key; size -1 means unknown. Memory use does not depend on the size.
+	Put(ctx context.Context, key string, r io.Reader, size int64) (Object, error)
+	// Get reads from offset, length bytes; length -1 means to the end. NotFound for an unknown key. The caller closes.
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	// List calls yield for every object below prefix in key order, beginning behind the key after, until it returns false.
+	List(ctx context.Context, prefix, after string, yield func(Object) bool) error
+	// Stat describes key. NotFound for an unknown one.
+	Stat(ctx context.Context, key string) (Object, error)
+	// Delete removes key; an unknown one is not an error.
+	Delete(ctx context.Context, key string) error
+}
+
+// Users finds people and keeps what came from their logins.
+type Users interface {
+	UserByName(ctx context.Context, name string) (job.User, error)
+	User(ctx context.Context, account, id int64) (job.User, error)
+	Account(ctx context.Context, id int64) (job.Account, error)
+	// CreateAccount makes an account with its default destination and its first admin. A taken account or user name is
+	// Conflict, WordDuplicateName.
+	CreateAccount(ctx context.Context, a job.Account, queue string, admin job.User) (job.Account, job.User, error)
+	// Destination finds one; id 0 means the account's default.
+	Destination(ctx context.Context, account, id int64) (job.Destination, error)
+}
+
+// Tokens keeps token families.
+type Tokens interface {
+	CreateTokenFamily(ctx context.Context, f job.TokenFamily) error
+	TokenFamily(ctx context.Context, id string) (job.TokenFamily, error)
+	// RotateToken replaces the refresh hash if it is still was (Conflict, WordStale otherwise) and the family is alive
+	// (NotFound otherwise).
+	RotateToken(ctx context.Context, id, was, now string, expires time.Time) error
+	// RevokeTokens ends the family. Idempotent.
+	RevokeTokens(ctx context.Context, id string, at time.Time) error
+}
+
+// Lockouts counts failed logins for a subject (user name + client address).
+type Lockouts interface {
+	// LockedUntil returns the zero time for a subject that is not locked at now.
+	LockedUntil(ctx context.Context, subject string, now time.Time) (time.Time, error)
+	// LoginFailed counts a failure in the window that began with the first; at limit it locks for lock. It returns LockedUntil.
+	LoginFailed(ctx context.Context, subject string, now time.Time, window time.Duration, limit int, lock time.Duration) (time.Time, error)
+	// ClearLogins forgets the subject.
+	ClearLogins(ctx context.Context, subject string) error
+}

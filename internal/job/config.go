@@ -1,0 +1,115 @@
+package job
+
+import "time"
+
+// UserRef names a user where only the id and the name matter. The zero value means "nobody".
+type UserRef struct {
+	ID   int64
+	Name string
+}
+
+// Config is a job config: what to run and how.
+type Config struct {
+	ID        int64
+	ObjectID  string // 24 hex digits, unique over all accounts, never changes
+	AccountID int64
+
+	Name        string // 1 to 255 characters, unique in the account without regard to case
+	Description string
+	Active      bool
+	Runtime     RuntimeConfig
+	Destination int64 // 0: the account's default
+	Timeout     time.Duration
+	Retry       RetryPolicy
+	OnLoss      WorkerLoss
+	Tags        []string
+	Labels      Labels
+
+	Owner      UserRef
+	CreatedAt  time.Time
+	CreatedBy  UserRef
+	ModifiedAt time.Time
+	ModifiedBy UserRef
+}
+
+// Labels are members of the vendor's job config that are stored and given back and have no effect (native.md, 4).
+type Labels struct {
+	AgentID       string `json:"agentId,omitempty"`
+	IntegrationID string `json:"integrationId,omitempty"`
+	ProfileID     string `json:"profileId,omitempty"`
+	TaskType      string `json:"taskType,omitempty"`
+}
+
+// RuntimeConfig says which package runs, where it starts, and with which values.
+type RuntimeConfig struct {
+	PackageName             string  `json:"packageName,omitempty"` // a file key on the config
+	PackageVersion          int     `json:"packageVersion,omitempty"`
+	EntryPoint              string  `json:"entryPoint,omitempty"`
+	LogLevel                string  `json:"logLevel,omitempty"`
+	PackageArtifactOverride bool    `json:"packageArtifactOverride,omitempty"`
+	PackageEntityType       string  `json:"packageEntityType,omitempty"`
+	PackageEntityID         string  `json:"packageEntityId,omitempty"`
+	Macros                  []Macro `json:"macros,omitempty"`
+}
+
+// Macro is a named value. A secure one keeps its value only as Sealed; Value is then empty everywhere but in the request
+// that brings it and in the worker that runs the job.
+type Macro struct {
+	Key         string `json:"key"`
+	Value       string `json:"value,omitempty"`
+	Sealed      string `json:"sealed,omitempty"` // base64 of the sealed value, see internal/secret
+	Secure      bool   `json:"secure,omitempty"`
+	Description string `json:"description,omitempty"`
+}
+
+// RetryPolicy says how often one job is tried. The zero value means once.
+type RetryPolicy struct {
+	MaximumAttempts    int           `json:"maximumAttempts,omitempty"` // 0 and 1: no second attempt
+	InitialInterval    time.Duration `json:"initialInterval,omitempty"`
+	BackoffCoefficient float64       `json:"backoffCoefficient,omitempty"`
+	MaximumInterval    time.Duration `json:"maximumInterval,omitempty"`
+	NonRetryable       []int         `json:"nonRetryable,omitempty"` // exit codes that end the job at once
+}
+
+// Pause returns how long to wait after failed attempt n (counted from 1) before the next one.
+func (p RetryPolicy) Pause(n int) time.Duration {
+	initial, factor, limit := p.InitialInterval, p.BackoffCoefficient, p.MaximumInterval
+	if initial <= 0 {
+		initial = 10 * time.Second
+	}
+	if factor < 1 {
+		factor = 2
+	}
+	if limit <= 0 {
+		limit = 10 * time.Minute
+	}
+	pause := float64(initial)
+	for range n - 1 {
+		pause *= factor
+		if pause >= float64(limit) {
+			break
+		}
+	}
+	return min(time.Duration(pause), limit)
+}
+
+// Again tells whether another attempt follows attempt n (counted from 1) that ended with exitCode.
+func (p RetryPolicy) Again(n, exitCode int) bool {
+	if n >= p.MaximumAttempts {
+		return false
+	}
+	for _, code := range p.NonRetryable {
+		if code == exitCode {
+			return false
+		}
+	}
+	return true
+}
+
+// WorkerLoss is what happens to a job whose worker stops giving signs of life.
+type WorkerLoss string
+
+const (
+	Rerun WorkerLoss = "rerun" // a new attempt, not counted against MaximumAttempts; the default
+	Fail  WorkerLoss = "fail"  // the job fails with ReasonWorkerLost
+)

@@ -1,0 +1,53 @@
+package job
+
+import (
+	"strconv"
+	"time"
+)
+
+// EntityType is the kind of thing a file hangs on (native.md, 5).
+type EntityType string
+
+// EntityJobConfig is the kind in use so far.
+const EntityJobConfig EntityType = "JOBCONFIG"
+
+// File is one immutable version of a file key. The newest version of a key is what the key means.
+type File struct {
+	AccountID   int64
+	EntityType  EntityType
+	EntityID    int64
+	Key         string // 1 to 1024 bytes, may hold "/"
+	Version     int    // from 1
+	Size        int64  // bytes
+	SHA256      string // hex; the blob lies in the object store under BlobKey(account, sha256)
+	ContentType string
+	CreatedAt   time.Time
+	CreatedBy   UserRef
+	Archive     *Archive // nil when the key does not name an archive
+}
+
+// Archive is what an upload found inside a package.
+type Archive struct {
+	EntryPoints []string `json:"entryPoints,omitempty"` // in the order of native.md, 5
+	Main        string   `json:"main,omitempty"`        // Main-Process of the manifest
+}
+
+// BlobKey is the object-store key of a package's bytes. Content-addressed, so equal uploads share one object; scoped by
+// account, so that one account can never learn what another one holds.
+func BlobKey(account int64, sha256 string) string {
+	return accountPrefix(account) + "blobs/" + sha256[:2] + "/" + sha256
+}
+
+// LogPrefix is the object-store prefix of a job's log segments. The segment names below it are ordered.
+func LogPrefix(account int64, id ID) string {
+	return accountPrefix(account) + "jobs/" + string(id) + "/log/"
+}
+
+// OutputKey is the object-store key of an output file, apart for each attempt so that a rerun never overwrites.
+func OutputKey(account int64, id ID, fence int64, name string) string {
+	return accountPrefix(account) + "jobs/" + string(id) + "/out/" + itoa(fence) + "/" + name
+}
+
+func accountPrefix(account int64) string { return "accounts/" + itoa(account) + "/" }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,159 @@
+package job
+
+import "time"
+
+// ID is a job's id: 24 lower-case hex digits, roughly ordered by time.
+type ID string
+
+// ValidID tells whether s has the form of a job id (and of a config's object id).
+func ValidID(s string) bool {
+	if len(s) != 24 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// Job is ONE execution of a job config.
+type Job struct {
+	ID         ID
+	AccountID  int64
+	ConfigID   int64
+	ConfigName string // as it was at the start; the config may be renamed or deleted later
+	OwnerID    int64  // the user whose jobs this is listed under: the submitter
+	RunNumber  int64  // counts the config's runs from 1
+
+	Status Status
+	Reason Reason
+	Taken  bool   // a worker has had it at least once, so it has a log
+	Fence  int64  // fencing token of the attempt that may write; see Fence
+	Change int64  // grows with every write to the row; followers compare it
+	Worker string // identity of the worker that runs or ran it
+
+	Spec        Spec
+	Destination int64
+	Tags        []string
+
+	Attempt     int // attempts begun so far; 0 before the first
+	Failures    int // attempts that ended with a failed program: what MaximumAttempts counts
+	ReturnCode  *int
+	Message     string // why it failed, in one line, safe to show
+	ScheduledAt time.Time
+	StartAfter  time.Time // Queued only: pause before the next attempt
+	ReceivedAt  time.Time // first taken by a worker
+	StartedAt   time.Time // the program was first started
+	FinishedAt  time.Time
+
+	SubmittedBy UserRef
+	StoppedBy   UserRef
+
+	RetryOf     ID // direct parent; empty for a first run
+	Root        ID // first ancestor; empty for a first run
+	RetryNumber int
+	ResolvedBy  ID // the retry whose success completed this job's result
+	ResolvedAt  time.Time
+
+	Unreachable bool // the engine could not be reached at the start; the reconciler starts it
+}
+
+// RootID is the first of the chain the job belongs to: itself for a first run.
+func (j Job) RootID() ID {
+	if j.Root != "" {
+		return j.Root
+	}
+	return j.ID
+}
+
+// Spec is the snapshot of all a run needs, taken when the job is accepted. Later changes of the config or uploads to its
+// file keys do not touch it. Secure macros are in it as sealed values only.
+type Spec struct {
+	PackageName    string            `json:"packageName"`
+	PackageVersion int               `json:"packageVersion"`
+	PackageSHA256  string            `json:"packageSha256"` // hex
+	PackageSize    int64             `json:"packageSize"`   // bytes
+	EntryPoint     string            `json:"entryPoint,omitempty"`
+	LogLevel       string            `json:"logLevel,omitempty"`
+	Macros         []Macro           `json:"macros,omitempty"`
+	Files          map[string]string `json:"files,omitempty"` // name -> text, laid into LOCAL_JOB_SPEC_DIR
+	Timeout        time.Duration     `json:"timeout,omitempty"`
+	Retry          RetryPolicy       `json:"retry,omitzero"`
+	OnLoss         WorkerLoss        `json:"onLoss,omitempty"`
+}
+
+// Fence makes the fencing token of an attempt: started is the workflow run's start, attempt Temporal's attempt number
+// (from 1). It grows with every attempt and with every new run of the workflow, so a slow worker that was presumed dead
+// holds a smaller one and its writes change nothing.
+func Fence(started time.Time, attempt int32) int64 {
+	return started.UnixMilli()<<20 | int64(attempt)&(1<<20-1)
+}
+
+// SettleFence is larger than the fence of every attempt of the same workflow run.
+func SettleFence(started time.Time) int64 { return started.UnixMilli()<<20 | (1<<20 - 1) }
+
+// Attempt is one try of a job.
+type Attempt struct {
+	Number     int
+	Fence      int64
+	Worker     string
+	StartedAt  time.Time
+	FinishedAt time.Time // zero while it runs
+	ReturnCode *int
+	Reason     Reason // why it ended; empty for success
+	Message    string
+}
+
+// Step is a part of a job with its own status and counters. A program that reports no steps has one, named "main".
+type Step struct {
+	Index          int // from 0
+	Name           string
+	Status         Status
+	Attempt        int
+	StartedAt      time.Time
+	FinishedAt     time.Time
+	ReturnCode     *int
+	RecordsRead    int64
+	RecordsWritten int64
+	RecordsFailed  int64
+	Message        string
+}
+
+// Output is a file the job left in LOCAL_JOB_OUT_DIR.
+type Output struct {
+	Name      string // path below the folder, with forward slashes
+	Size      int64  // bytes
+	SHA256    string // hex
+	Object    string // key in the object store
+	CreatedAt time.Time
+}
+
+// Outcome is how an attempt, or the whole job, ended.
+type Outcome struct {
+	Status     Status // Completed, Failed, Cancelled
+	Reason     Reason
+	ReturnCode *int
+	Message    string
+	Outputs    []Output
+	At         time.Time
+}
+
+// Family is the chain of a job and its retries, oldest first.
+type Family struct {
+	Root    ID
+	Jobs    []Job
+	Outcome Job // the job whose status stands for the whole chain
+}
+
+// OutcomeOf picks the member of a chain that stands for its result: the newest one that completed and resolved the others,
+// else the newest. Members must be ordered oldest first and not be empty.
+func OutcomeOf(members []Job) Job {
+	for i := len(members) - 1; i >= 0; i-- {
+		if members[i].Status == Completed {
+			return members[i]
+		}
+	}
+	return members[len(members)-1]
+}

@@ -1,0 +1,134 @@
+// Package contract is what the workflows, the activities and their callers agree on: names, ids, payloads, search
+// attributes. It imports no SDK and no other package of Waybill but the domain, so anything may import it.
+//
+// Contracts are additive only: a field is never renamed, retyped or removed, because recorded histories hold it. The
+// golden test in this package fails when a payload's JSON changes.
+package contract
+
+import (
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Registered names. Renaming a Go function breaks no history; renaming one of these does.
+const (
+	JobWorkflow   = "Job"
+	RetryWorkflow = "Retry"
+
+	ExecutePackage = "ExecutePackage"
+	SettleJob      = "SettleJob"
+	RollUpRetry    = "RollUpRetry"
+
+	// QueryStatus answers a JobStatus for a Job workflow.
+	QueryStatus = "status"
+	// SignalStarted tells a Job workflow that its program has been running for a while; it carries a Started. Short jobs
+	// never send it, so they pay nothing for it.
+	SignalStarted = "started"
+)
+
+// Error types of activity failures: the Type of a Temporal ApplicationError.
+const (
+	// ErrAttemptFailed: the program failed and another attempt is due; retryable, with the pause in NextRetryDelay.
+	ErrAttemptFailed = "AttemptFailed"
+	// ErrFenced: another attempt owns the job, or it is already final; non-retryable, the workflow then asks settle for
+	// the truth.
+	ErrFenced = "Fenced"
+)
+
+// Search attributes, all of type Keyword.
+const (
+	AttrAccount   = "WaybillAccount"   // decimal account id
+	AttrJobConfig = "WaybillJobConfig" // decimal job config id
+	AttrJob       = "WaybillJob"       // job id
+	AttrStatus    = "WaybillStatus"    // job.Status
+	AttrRootJob   = "WaybillRootJob"   // first of the retry chain; the job itself for a first run
+	AttrParentJob = "WaybillParentJob" // direct parent, retries only
+)
+
+// SearchAttributes lists them for registration.
+var SearchAttributes = []string{AttrAccount, AttrJobConfig, AttrJob, AttrStatus, AttrRootJob, AttrParentJob}
+
+// JobWorkflowID is the workflow id of a job.
+func JobWorkflowID(id job.ID) string { return "job-" + string(id) }
+
+// RetryWorkflowID is the workflow id of the Retry that runs job id as its child.
+func RetryWorkflowID(id job.ID) string { return "retry-" + string(id) }
+
+// JobInput is the argument of Job. Everything the workflow decides by is in it: a workflow reads no settings.
+type JobInput struct {
+	JobID     job.ID `json:"jobId"`
+	AccountID int64  `json:"accountId"`
+	ConfigID  int64  `json:"configId"`
+	Root      job.ID `json:"root,omitempty"`
+	Parent    job.ID `json:"parent,omitempty"`
+	// TaskQueue is where ExecutePackage runs: the job's destination.
+	TaskQueue string `json:"taskQueue"`
+	// Timeout of one attempt's program; 0: none.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Grace between SIGTERM and SIGKILL.
+	Grace time.Duration `json:"grace"`
+	// HeartbeatTimeout after which a silent worker is taken for lost.
+	HeartbeatTimeout time.Duration `json:"heartbeatTimeout"`
+}
+
+// JobResult is the result of Job: what the row says.
+type JobResult struct {
+	JobID      job.ID     `json:"jobId"`
+	Status     job.Status `json:"status"`
+	Reason     job.Reason `json:"reason,omitempty"`
+	ReturnCode *int       `json:"returnCode,omitempty"`
+}
+
+// JobStatus is the answer of QueryStatus: as far as the workflow knows.
+type JobStatus struct {
+	JobID    job.ID     `json:"jobId"`
+	Status   job.Status `json:"status"`
+	Reason   job.Reason `json:"reason,omitempty"`
+	Worker   string     `json:"worker,omitempty"`
+	Attempt  int        `json:"attempt,omitempty"`
+	ExitCode *int       `json:"exitCode,omitempty"`
+}
+
+// Started is the payload of SignalStarted.
+type Started struct {
+	Worker  string `json:"worker"`
+	Attempt int    `json:"attempt"`
+}
+
+// RetryInput is the argument of Retry: the new job, which knows its parent.
+type RetryInput struct {
+	Job JobInput `json:"job"`
+}
+
+// ExecuteInput is the argument of ExecutePackage.
+type ExecuteInput struct {
+	JobID     job.ID `json:"jobId"`
+	AccountID int64  `json:"accountId"`
+	// RunStarted is the start of the workflow run; with Temporal's attempt number it makes the fencing token.
+	RunStarted time.Time     `json:"runStarted"`
+	Timeout    time.Duration `json:"timeout,omitempty"`
+	Grace      time.Duration `json:"grace"`
+}
+
+// Progress is the heartbeat of ExecutePackage.
+type Progress struct {
+	Fence    int64 `json:"fence"`
+	LogBytes int64 `json:"logBytes"`
+}
+
+// SettleInput is the argument of SettleJob: what the workflow thinks happened. The row decides: a final one stays.
+type SettleInput struct {
+	JobID      job.ID     `json:"jobId"`
+	AccountID  int64      `json:"accountId"`
+	RunStarted time.Time  `json:"runStarted"`
+	Status     job.Status `json:"status"`
+	Reason     job.Reason `json:"reason,omitempty"`
+	Message    string     `json:"message,omitempty"`
+}
+
+// RollUpInput is the argument of RollUpRetry.
+type RollUpInput struct {
+	JobID     job.ID `json:"jobId"`
+	AccountID int64  `json:"accountId"`
+}
