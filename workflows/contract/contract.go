@@ -34,6 +34,8 @@ const (
 	// ErrFenced: another attempt owns the job, or it is already final; non-retryable, the workflow then asks settle for
 	// the truth.
 	ErrFenced = "Fenced"
+	// ErrJobFailed is how Job and Retry close when the job failed: non-retryable, with the JobResult as its details.
+	ErrJobFailed = "JobFailed"
 )
 
 // Search attributes, all of type Keyword.
@@ -49,6 +51,9 @@ const (
 // SearchAttributes lists them for registration.
 var SearchAttributes = []string{AttrAccount, AttrJobConfig, AttrJob, AttrStatus, AttrRootJob, AttrParentJob}
 
+// MemoJobConfig is the memo key of the job config's name as it was at the start.
+const MemoJobConfig = "jobConfig"
+
 // JobWorkflowID is the workflow id of a job.
 func JobWorkflowID(id job.ID) string { return "job-" + string(id) }
 
@@ -60,8 +65,10 @@ type JobInput struct {
 	JobID     job.ID `json:"jobId"`
 	AccountID int64  `json:"accountId"`
 	ConfigID  int64  `json:"configId"`
-	Root      job.ID `json:"root,omitempty"`
-	Parent    job.ID `json:"parent,omitempty"`
+	// ConfigName is shown in the memo; empty: no memo.
+	ConfigName string `json:"configName,omitempty"`
+	Root       job.ID `json:"root,omitempty"`
+	Parent     job.ID `json:"parent,omitempty"`
 	// TaskQueue is where ExecutePackage runs: the job's destination.
 	TaskQueue string `json:"taskQueue"`
 	// Timeout of one attempt's program; 0: none.
