@@ -1,0 +1,357 @@
+package control
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"waybill/internal/job"
+	"waybill/internal/macro"
+)
+
+// Clock tells the time; tests set it.
+type Clock func() time.Time
+
+// Sealer seals the values of secure macros (internal/secret.Box).
+type Sealer interface {
+	Seal(value string) string
+}
+
+// Configs is what can be done with job configs.
+type Configs struct {
+	Reader ConfigReader
+	Writer ConfigWriter
+	Sealer Sealer
+	Now    Clock
+	NewID  func() string // makes object ids: 24 hex digits
+}
+
+// ConfigInput is a whole job config as a caller gives it. Fields left zero take their defaults.
+type ConfigInput struct {
+	Name, Description string
+	ObjectID          string // only when creating; empty: made by Waybill
+	Inactive          bool
+	Runtime           job.RuntimeConfig // secure macros with Value in clear, or empty to keep the stored one
+	Destination       int64
+	Timeout           time.Duration
+	Retry             job.RetryPolicy
+	OnLoss            job.WorkerLoss
+	Tags              []string
+	Labels            job.Labels
+}
+
+// Create stores a new job config that belongs to the actor.
+func (s *Configs) Create(ctx context.Context, a job.Actor, in ConfigInput) (job.Config, error) {
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	c := job.Config{
+		AccountID: a.AccountID, ObjectID: in.ObjectID, Owner: a.User,
+		CreatedAt: now, CreatedBy: a.User, ModifiedAt: now, ModifiedBy: a.User,
+	}
+	if c.ObjectID == "" {
+		c.ObjectID = s.NewID()
+	} else if !job.ValidID(c.ObjectID) {
+		return job.Config{}, invalidField("objectId has 24 lower-case hex digits")
+	}
+	if err := s.fill(&c, in); err != nil {
+		return job.Config{}, err
+	}
+	return s.Writer.CreateConfig(ctx, c)
+}
+
+// Get finds a config by decimal id or object id. One of the actor's account that is not theirs is Forbidden.
+func (s *Configs) Get(ctx context.Context, a job.Actor, ref string) (job.Config, error) {
+	c, err := s.find(ctx, a.AccountID, ref)
+	if err != nil {
+		return job.Config{}, err
+	}
+	if !a.MayTouch(c.Owner.ID) {
+		return job.Config{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Job config %s belongs to another user", ref)
+	}
+	return c, nil
+}
+
+// List lists the configs in the actor's scope.
+func (s *Configs) List(ctx context.Context, a job.Actor, q job.Query) (job.List[job.Config], error) {
+	q.Scope = a.Scope()
+	return s.Reader.Configs(ctx, q)
+}
+
+// Replace sets all of a config; what the input leaves out falls back to its default.
+func (s *Configs) Replace(ctx context.Context, a job.Actor, ref string, in ConfigInput) (job.Config, error) {
+	return s.Change(ctx, a, ref, func(job.Config) (ConfigInput, error) { return in, nil })
+}
+
+// Change reads a config, lets edit make the new input of it, and stores that. A write by somebody else in between makes
+// it begin again, so that no change is lost.
+func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func(job.Config) (ConfigInput, error)) (job.Config, error) {
+	const tries = 5
+	for try := 1; ; try++ {
+		c, err := s.Get(ctx, a, ref)
+		if err != nil {
+			return job.Config{}, err
+		}
+		in, err := edit(c)
+		if err != nil {
+			return job.Config{}, err
+		}
+		was := c.ModifiedAt
+		if err := s.fill(&c, in); err != nil {
+			return job.Config{}, err
+		}
+		c.ModifiedBy, c.ModifiedAt = a.User, s.Now().UTC().Truncate(time.Microsecond)
+		if !c.ModifiedAt.After(was) { // two writes within a microsecond, or a clock set back: the stamp must still move
+			c.ModifiedAt = was.Add(time.Microsecond)
+		}
+		err = s.Writer.UpdateConfig(ctx, c, was)
+		if err == nil {
+			return c, nil
+		}
+		if job.WordOf(err) != job.WordStale || try == tries {
+			return job.Config{}, err
+		}
+	}
+}
+
+// SetActive switches all of the configs or none.
+func (s *Configs) SetActive(ctx context.Context, a job.Actor, refs []string, active bool) error {
+	ids, err := s.ids(ctx, a, refs)
+	if err != nil {
+		return err
+	}
+	return s.Writer.SetConfigsActive(ctx, a.Scope(), ids, active, a.User, s.Now().UTC().Truncate(time.Microsecond))
+}
+
+// Delete deletes all of the configs or none. Their jobs and logs stay readable.
+func (s *Configs) Delete(ctx context.Context, a job.Actor, refs []string) error {
+	ids, err := s.ids(ctx, a, refs)
+	if err != nil {
+		return err
+	}
+	return s.Writer.DeleteConfigs(ctx, a.Scope(), ids)
+}
+
+// maxBulk bounds what one bulk call may name.
+const maxBulk = 1000
+
+func (s *Configs) ids(ctx context.Context, a job.Actor, refs []string) ([]int64, error) {
+	if len(refs) == 0 {
+		return nil, job.Errorf(job.Invalid, job.WordMissingField, "recordIds is required")
+	}
+	if len(refs) > maxBulk {
+		return nil, invalidField("recordIds names more than %d records", maxBulk)
+	}
+	ids := make([]int64, 0, len(refs))
+	for _, ref := range refs {
+		c, err := s.Get(ctx, a, ref)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids, nil
+}
+
+func (s *Configs) find(ctx context.Context, account int64, ref string) (job.Config, error) {
+	if job.ValidID(ref) {
+		return s.Reader.ConfigByObjectID(ctx, account, ref)
+	}
+	id, err := strconv.ParseInt(ref, 10, 64)
+	if err != nil || id < 1 || strconv.FormatInt(id, 10) != ref {
+		return job.Config{}, job.Errorf(job.NotFound, job.WordNotFound, "Job config %s not found", short(ref))
+	}
+	return s.Reader.Config(ctx, account, id)
+}
+
+// Limits of a job config (native.md, 4; those it does not give are ours, to bound a row).
+const (
+	maxName        = 255       // characters
+	maxDescription = 10_000    // characters
+	maxMacros      = 1000      //
+	maxMacroKey    = 255       // bytes
+	maxMacroValue  = 256 << 10 // bytes
+	maxTags        = 100
+	maxTag         = 255 // characters
+	maxAttempts    = 1000
+	maxTimeout     = 366 * 24 * time.Hour
+)
+
+// fill lays the input over c, checks it, and seals what is secret.
+func (s *Configs) fill(c *job.Config, in ConfigInput) error {
+	name := strings.TrimSpace(in.Name)
+	switch {
+	case name == "":
+		return job.Errorf(job.Invalid, job.WordMissingField, "name is required")
+	case !printable(name, maxName):
+		return invalidField("name has 1 to %d characters and no control characters", maxName)
+	case utf8.RuneCountInString(in.Description) > maxDescription:
+		return invalidField("description has at most %d characters", maxDescription)
+	case in.Timeout < 0 || in.Timeout > maxTimeout:
+		return invalidField("timeout is between 0 and %d minutes", int(maxTimeout.Minutes()))
+	case in.OnLoss != "" && in.OnLoss != job.Rerun && in.OnLoss != job.Fail:
+		return invalidField("onWorkerLoss is rerun or fail")
+	}
+	if err := checkRetry(in.Retry); err != nil {
+		return err
+	}
+	tags, err := cleanTags(in.Tags)
+	if err != nil {
+		return err
+	}
+	runtime, err := s.runtime(c.Runtime, in.Runtime)
+	if err != nil {
+		return err
+	}
+	c.Name, c.Description, c.Active = name, in.Description, !in.Inactive
+	c.Runtime, c.Destination, c.Timeout = runtime, in.Destination, in.Timeout
+	c.Retry, c.OnLoss, c.Tags, c.Labels = in.Retry, in.OnLoss, tags, in.Labels
+	return nil
+}
+
+func (s *Configs) runtime(old, in job.RuntimeConfig) (job.RuntimeConfig, error) {
+	if in.PackageName != "" {
+		if err := CheckKey(in.PackageName); err != nil {
+			return in, err
+		}
+	}
+	if in.PackageVersion < 0 {
+		return in, invalidField("packageVersion is 1 or more")
+	}
+	if in.PackageVersion > 0 && in.PackageName == "" {
+		return in, invalidField("packageVersion needs a packageName")
+	}
+	if err := checkRuntimeText(in); err != nil {
+		return in, err
+	}
+	macros, err := sealMacros(s.Sealer, old.Macros, in.Macros)
+	if err != nil {
+		return in, err
+	}
+	in.Macros = macros
+	return in, macro.Check(macros)
+}
+
+func checkRuntimeText(in job.RuntimeConfig) error {
+	switch in.LogLevel {
+	case "", "SEVERE", "WARNING", "INFO", "DEBUG":
+	default:
+		return invalidField("logLevel is SEVERE, WARNING, INFO or DEBUG")
+	}
+	if in.EntryPoint != "" && (!printable(in.EntryPoint, 1024)) {
+		return invalidField("entryPoint has at most 1024 characters and no control characters")
+	}
+	return nil
+}
+
+// sealMacros checks macros and seals the secure ones. A secure macro without a value keeps the stored one.
+func sealMacros(sealer Sealer, stored, in []job.Macro) ([]job.Macro, error) {
+	if len(in) > maxMacros {
+		return nil, invalidField("macros has more than %d entries", maxMacros)
+	}
+	had := map[string]job.Macro{}
+	for _, m := range stored {
+		had[m.Key] = m
+	}
+	seen := map[string]bool{}
+	out := make([]job.Macro, 0, len(in))
+	for _, m := range in {
+		if err := checkMacro(m); err != nil {
+			return nil, err
+		}
+		if seen[m.Key] {
+			return nil, invalidField("macros names '%s' twice", m.Key)
+		}
+		seen[m.Key] = true
+		before := had[m.Key]
+		switch {
+		case before.Secure && !m.Secure:
+			return nil, invalidField("Macro '%s' is secure and can not be made plain", m.Key)
+		case m.Secure && m.Value == "" && before.Secure:
+			m.Sealed = before.Sealed
+		case m.Secure:
+			m.Sealed, m.Value = sealer.Seal(m.Value), ""
+		default:
+			m.Sealed = ""
+		}
+		out = append(out, m)
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+func checkMacro(m job.Macro) error {
+	switch {
+	case m.Key == "":
+		return job.Errorf(job.Invalid, job.WordMissingField, "macros: key is required")
+	case len(m.Key) > maxMacroKey || !printable(m.Key, maxMacroKey) || strings.ContainsAny(m.Key, "=$()"):
+		return invalidField("macros: a key has at most %d bytes, no control characters and none of = $ ( )", maxMacroKey)
+	case len(m.Value) > maxMacroValue:
+		return invalidField("macros: the value of '%s' is over %d bytes", m.Key, maxMacroValue)
+	case strings.ContainsRune(m.Value, 0):
+		return invalidField("macros: the value of '%s' holds a NUL character", m.Key)
+	case utf8.RuneCountInString(m.Description) > maxDescription:
+		return invalidField("macros: the description of '%s' is too long", m.Key)
+	}
+	return nil
+}
+
+func checkRetry(p job.RetryPolicy) error {
+	switch {
+	case p.MaximumAttempts < 0 || p.MaximumAttempts > maxAttempts:
+		return invalidField("retryPolicy.maximumAttempts is between 1 and %d", maxAttempts)
+	case p.InitialInterval < 0 || p.MaximumInterval < 0 || p.InitialInterval > maxTimeout || p.MaximumInterval > maxTimeout:
+		return invalidField("retryPolicy intervals are between 0 and a year")
+	case p.BackoffCoefficient != 0 && (p.BackoffCoefficient < 1 || p.BackoffCoefficient > 100):
+		return invalidField("retryPolicy.backoffCoefficient is between 1 and 100")
+	case len(p.NonRetryable) > 256:
+		return invalidField("retryPolicy.nonRetryableExitCodes has at most 256 entries")
+	}
+	return nil
+}
+
+// cleanTags trims, drops repeats, keeps the order.
+func cleanTags(in []string) ([]string, error) {
+	var out []string
+	seen := map[string]bool{}
+	for _, tag := range in {
+		tag = strings.TrimSpace(tag)
+		if tag == "" || !printable(tag, maxTag) {
+			return nil, invalidField("a tag has 1 to %d characters and no control characters", maxTag)
+		}
+		if !seen[tag] {
+			seen[tag] = true
+			out = append(out, tag)
+		}
+	}
+	if len(out) > maxTags {
+		return nil, invalidField("tags has more than %d entries", maxTags)
+	}
+	return out, nil
+}
+
+// printable tells whether s is valid UTF-8 of at most limit characters without control characters.
+func printable(s string, limit int) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= limit && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func invalidField(format string, args ...any) error {
+	return job.Errorf(job.Invalid, job.WordInvalidField, format, args...)
+}
+
+// short cuts what a client sent to what an error message may repeat, and takes control characters out.
+func short(s string) string {
+	s = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s), "?")
+	if runes := []rune(s); len(runes) > 64 {
+		return string(runes[:64]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,161 @@
+package control
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"waybill/internal/job"
+	"waybill/workflows/contract"
+)
+
+// Jobs is what can be done with jobs. Verbs have files of their own: submit.go, cancel.go, retry.go, wait.go.
+type Jobs struct {
+	Reader  JobReader
+	Writer  JobWriter
+	Configs *Configs
+	Files   FileStore
+	Users   Users
+	Objects Objects
+	Starter Starter
+	Logs    Logs
+	Sealer  Sealer
+	Bell    *Bell
+	Limits  Limits
+	Now     Clock
+	NewID   func() job.ID
+	Log     *slog.Logger
+}
+
+// Limits are the settings that a job's workflow is given.
+type Limits struct {
+	Grace            time.Duration // between SIGTERM and SIGKILL
+	HeartbeatTimeout time.Duration // after which a silent worker is lost
+}
+
+// Logs reads job logs (internal/joblog).
+type Logs interface {
+	// Size is the number of bytes written so far.
+	Size(ctx context.Context, account int64, id job.ID) (int64, error)
+	// Open reads from offset, length bytes; length -1 means to the end as it is now.
+	Open(ctx context.Context, account int64, id job.ID, offset, length int64) (io.ReadCloser, error)
+}
+
+// Get finds a job. One of the actor's account that is not theirs is Forbidden.
+func (s *Jobs) Get(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
+	if !job.ValidID(ref) {
+		return job.Job{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", short(ref))
+	}
+	j, err := s.Reader.Job(ctx, a.AccountID, job.ID(ref))
+	if err != nil {
+		return job.Job{}, err
+	}
+	if !a.MayTouch(j.OwnerID) {
+		return job.Job{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Job %s belongs to another user", ref)
+	}
+	return j, nil
+}
+
+// List lists the jobs in the actor's scope.
+func (s *Jobs) List(ctx context.Context, a job.Actor, q job.Query) (job.List[job.Job], job.JobStats, error) {
+	q.Scope = a.Scope()
+	return s.Reader.Jobs(ctx, q)
+}
+
+// Family is the whole chain of retries the job belongs to.
+func (s *Jobs) Family(ctx context.Context, a job.Actor, ref string) (job.Family, error) {
+	j, err := s.Get(ctx, a, ref)
+	if err != nil {
+		return job.Family{}, err
+	}
+	members, err := s.Reader.Family(ctx, a.AccountID, j.ID)
+	if err != nil {
+		return job.Family{}, err
+	}
+	return job.Family{Root: j.RootID(), Jobs: members, Outcome: job.OutcomeOf(members)}, nil
+}
+
+// Steps lists the job's steps.
+func (s *Jobs) Steps(ctx context.Context, a job.Actor, ref string) ([]job.Step, error) {
+	j, err := s.Get(ctx, a, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.Reader.Steps(ctx, a.AccountID, j.ID)
+}
+
+// Outputs lists the files the job left.
+func (s *Jobs) Outputs(ctx context.Context, a job.Actor, ref string) ([]job.Output, error) {
+	j, err := s.Get(ctx, a, ref)
+	if err != nil {
+		return nil, err
+	}
+	return s.Reader.Outputs(ctx, a.AccountID, j.ID)
+}
+
+// Output finds one of the files the job left.
+func (s *Jobs) Output(ctx context.Context, a job.Actor, ref, name string) (job.Output, error) {
+	list, err := s.Outputs(ctx, a, ref)
+	if err != nil {
+		return job.Output{}, err
+	}
+	for _, o := range list {
+		if o.Name == name {
+			return o, nil
+		}
+	}
+	return job.Output{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s has no output file '%s'", ref, short(name))
+}
+
+// OpenOutput reads bytes of an output file; length -1 means to the end. The caller closes.
+func (s *Jobs) OpenOutput(ctx context.Context, o job.Output, offset, length int64) (io.ReadCloser, error) {
+	return s.Objects.Get(ctx, o.Object, offset, length)
+}
+
+// Package is the package the job was accepted with, as a file.
+func (s *Jobs) Package(ctx context.Context, a job.Actor, ref string) (job.File, error) {
+	j, err := s.Get(ctx, a, ref)
+	if err != nil {
+		return job.File{}, err
+	}
+	return job.File{
+		AccountID: j.AccountID, EntityType: job.EntityJobConfig, EntityID: j.ConfigID, Key: j.Spec.PackageName,
+		Version: j.Spec.PackageVersion, Size: j.Spec.PackageSize, SHA256: j.Spec.PackageSHA256, CreatedAt: j.ScheduledAt,
+	}, nil
+}
+
+// HasLog tells whether the job has a log to read: every job a worker took has one.
+func HasLog(j job.Job) error {
+	if j.Status.Final() && !j.Taken {
+		return job.Errorf(job.NotFound, job.WordLogNotFound, "Job %s was cancelled before it ran and has no log", j.ID)
+	}
+	return nil
+}
+
+// start starts the job's workflow. A job that is stored is accepted, so an engine that can not be reached is noted on the
+// job and left to the reconciler; nothing is returned.
+func (s *Jobs) start(ctx context.Context, j *job.Job, queue string) {
+	err := s.Starter.StartJob(ctx, s.input(*j, queue))
+	if err == nil {
+		return
+	}
+	s.Log.WarnContext(ctx, "job is stored but not started yet", "job", j.ID, "error", err)
+	j.Unreachable = true
+	// The row without the note is still found by the reconciler, so a failure here only costs the warning.
+	if err := s.Writer.MarkUnreachable(context.WithoutCancel(ctx), j.AccountID, j.ID, true); err != nil {
+		s.Log.WarnContext(ctx, "note on the job not stored", "job", j.ID, "error", err)
+	}
+}
+
+func (s *Jobs) input(j job.Job, queue string) contract.JobInput {
+	return InputOf(j, queue, s.Limits)
+}
+
+// InputOf makes the workflow input of a stored job: the same whether submit or the reconciler starts it.
+func InputOf(j job.Job, queue string, l Limits) contract.JobInput {
+	return contract.JobInput{
+		JobID: j.ID, AccountID: j.AccountID, ConfigID: j.ConfigID, Root: j.Root, Parent: j.RetryOf, TaskQueue: queue,
+		Timeout: j.Spec.Timeout, Grace: l.Grace, HeartbeatTimeout: l.HeartbeatTimeout,
+	}
+}

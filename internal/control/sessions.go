@@ -1,0 +1,209 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"waybill/internal/job"
+	"waybill/internal/token"
+)
+
+// Passwords checks passwords (internal/password).
+type Passwords interface {
+	Matches(ctx context.Context, password, hash string) (bool, error)
+}
+
+// Sessions signs people in and tells who makes a call.
+type Sessions struct {
+	Users     Users
+	Tokens    Tokens
+	Lockouts  Lockouts
+	Passwords Passwords
+	Signer    *token.Signer
+	Now       Clock
+	NewFamily func() string
+}
+
+// Lives and limits of native.md, section 2.
+const (
+	AccessLife  = 10 * time.Hour
+	refreshLife = 30 * 24 * time.Hour
+
+	lockoutWindow   = 15 * time.Minute
+	lockoutFailures = 10
+	lockoutLength   = 15 * time.Minute
+)
+
+// Grant is a pair of tokens.
+type Grant struct {
+	Access    string
+	Refresh   string
+	ExpiresIn time.Duration
+}
+
+// Login checks name and password and begins a token family. Unknown users are counted and answered as wrong passwords.
+func (s *Sessions) Login(ctx context.Context, name, password, address string) (Grant, error) {
+	u, err := s.check(ctx, name, password, address)
+	if err != nil {
+		return Grant{}, err
+	}
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	family := s.NewFamily()
+	refresh := token.NewRefresh(family)
+	err = s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
+		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(refreshLife),
+	})
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(u, family, refresh, now)
+}
+
+// Basic checks the credentials of one call. It shares the lockout with Login.
+func (s *Sessions) Basic(ctx context.Context, name, password, address string) (job.Actor, error) {
+	u, err := s.check(ctx, name, password, address)
+	if err != nil {
+		return job.Actor{}, err
+	}
+	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin}, nil
+}
+
+func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {
+	now := s.Now().UTC()
+	subject := strings.ToLower(name) + "\n" + address
+	until, err := s.Lockouts.LockedUntil(ctx, subject, now)
+	if err != nil {
+		return job.User{}, err
+	}
+	if until.After(now) {
+		return job.User{}, lockedOut(until.Sub(now))
+	}
+	u, err := s.Users.UserByName(ctx, name)
+	if err != nil && job.CodeOf(err) != job.NotFound {
+		return job.User{}, err
+	}
+	good, err := s.Passwords.Matches(ctx, password, u.PasswordHash)
+	if err != nil {
+		return job.User{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "Passwords can not be checked now")
+	}
+	if !good {
+		until, err := s.Lockouts.LoginFailed(ctx, subject, now, lockoutWindow, lockoutFailures, lockoutLength)
+		if err != nil {
+			return job.User{}, err
+		}
+		if until.After(now) {
+			return job.User{}, lockedOut(until.Sub(now))
+		}
+		return job.User{}, job.Errorf(job.Unauthenticated, job.WordBadCredentials, "Bad credentials")
+	}
+	if !u.Active {
+		return job.User{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+	}
+	return u, s.Lockouts.ClearLogins(ctx, subject)
+}
+
+func lockedOut(wait time.Duration) error {
+	e := job.Errorf(job.Unauthenticated, job.WordLockedOut, "Too many failed logins; try again later")
+	e.RetryAfter = wait
+	return e
+}
+
+func (s *Sessions) grant(u job.User, family, refresh string, now time.Time) (Grant, error) {
+	role := "ROLE_USER"
+	if u.Admin {
+		role = "ROLE_ADMIN"
+	}
+	access, err := s.Signer.Sign(token.Claims{
+		UserID: u.ID, AccountID: u.AccountID, Role: role, Family: family, ExpiresAt: now.Add(AccessLife),
+	}, now)
+	if err != nil {
+		return Grant{}, job.Wrap(err, job.Internal, job.WordInternal, "The access token can not be signed")
+	}
+	return Grant{Access: access, Refresh: refresh, ExpiresIn: AccessLife}, nil
+}
+
+// Refresh trades a refresh token for a new pair. A token used a second time ends its whole family, because either the
+// client or a thief holds a copy.
+func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
+	invalid := job.Errorf(job.Unauthenticated, job.WordRefreshInvalid, "The refresh token is not valid")
+	family := token.FamilyOf(refresh)
+	if family == "" {
+		return Grant{}, invalid
+	}
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	f, err := s.Tokens.TokenFamily(ctx, family)
+	if job.CodeOf(err) == job.NotFound {
+		return Grant{}, invalid
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	if !f.RevokedAt.IsZero() || !f.ExpiresAt.After(now) {
+		return Grant{}, invalid
+	}
+	u, err := s.Users.User(ctx, f.AccountID, f.UserID)
+	if err != nil || !u.Active {
+		if err != nil && job.CodeOf(err) != job.NotFound {
+			return Grant{}, err
+		}
+		return Grant{}, invalid
+	}
+	next := token.NewRefresh(family)
+	err = s.Tokens.RotateToken(ctx, family, token.Hash(refresh), token.Hash(next), now.Add(refreshLife))
+	switch {
+	case job.WordOf(err) == job.WordStale:
+		if err := s.Tokens.RevokeTokens(ctx, family, now); err != nil {
+			return Grant{}, err
+		}
+		return Grant{}, job.Errorf(job.Unauthenticated, job.WordRefreshReused, "The refresh token was used before; please log in again")
+	case job.CodeOf(err) == job.NotFound:
+		return Grant{}, invalid
+	case err != nil:
+		return Grant{}, err
+	}
+	return s.grant(u, family, next, now)
+}
+
+// Logout ends the family of the actor's token. Basic credentials have none.
+func (s *Sessions) Logout(ctx context.Context, a job.Actor) error {
+	if a.Family == "" {
+		return nil
+	}
+	return s.Tokens.RevokeTokens(ctx, a.Family, s.Now().UTC().Truncate(time.Microsecond))
+}
+
+// Authenticate tells who holds an access token. Family and user are looked up afresh, so a logout or a change of rights
+// holds at once.
+func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, error) {
+	if access == "" {
+		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordTokenMissing, "Access token is missing")
+	}
+	c, err := s.Signer.Parse(access)
+	invalid := job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "Access token is not valid")
+	switch {
+	case errors.Is(err, token.ErrExpired):
+		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordTokenExpired, "Access token has expired")
+	case err != nil:
+		return job.Actor{}, invalid
+	}
+	f, err := s.Tokens.TokenFamily(ctx, c.Family)
+	if err != nil && job.CodeOf(err) != job.NotFound {
+		return job.Actor{}, err
+	}
+	if err != nil || !f.RevokedAt.IsZero() || f.UserID != c.UserID || f.AccountID != c.AccountID {
+		return job.Actor{}, invalid
+	}
+	u, err := s.Users.User(ctx, c.AccountID, c.UserID)
+	if job.CodeOf(err) == job.NotFound {
+		return job.Actor{}, invalid
+	}
+	if err != nil {
+		return job.Actor{}, err
+	}
+	if !u.Active {
+		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+	}
+	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin, Family: c.Family}, nil
+}

@@ -1,0 +1,215 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"waybill/internal/job"
+	"waybill/internal/macro"
+)
+
+// Overrides are the members of runtimeConfig a start or a retry may set for its one job; nil leaves the config's value.
+type Overrides struct {
+	PackageName    *string     `json:"packageName,omitempty"`
+	PackageVersion *int        `json:"packageVersion,omitempty"`
+	EntryPoint     *string     `json:"entryPoint,omitempty"`
+	LogLevel       *string     `json:"logLevel,omitempty"`
+	Macros         []job.Macro `json:"macros,omitempty"` // laid over the config's by key
+}
+
+// SubmitRequest asks for a job.
+type SubmitRequest struct {
+	Config    string // decimal id or object id
+	Overrides Overrides
+	Files     map[string]string // name -> text, laid into LOCAL_JOB_SPEC_DIR
+	Tags      []string
+	// IdempotencyKey, when set, makes a repeat within 24 hours give the same job (native.md, 6).
+	IdempotencyKey string
+}
+
+// Submitted is an accepted job.
+type Submitted struct {
+	Job      job.Job
+	Replayed bool // an earlier call with the same idempotency key made it
+}
+
+const idempotencyLife = 24 * time.Hour
+
+// Submit accepts a job: it checks, snapshots all the run needs, stores the row, and starts the workflow. Once the row is
+// stored the job is accepted, whatever the engine does (native.md, 6).
+func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submitted, error) {
+	c, err := s.Configs.Get(ctx, a, r.Config)
+	if err != nil {
+		return Submitted{}, err
+	}
+	if !c.Active {
+		return Submitted{}, job.Errorf(job.Conflict, job.WordInactiveConfig, "Job config %s is not active", short(r.Config))
+	}
+	if err := checkFiles(r.Files); err != nil {
+		return Submitted{}, err
+	}
+	tags, err := cleanTags(append(append([]string(nil), c.Tags...), r.Tags...))
+	if err != nil {
+		return Submitted{}, err
+	}
+	spec := job.Spec{
+		PackageName: c.Runtime.PackageName, PackageVersion: c.Runtime.PackageVersion, EntryPoint: c.Runtime.EntryPoint,
+		LogLevel: c.Runtime.LogLevel, Macros: c.Runtime.Macros, Files: r.Files,
+		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss,
+	}
+	if err := s.override(&spec, r.Overrides); err != nil {
+		return Submitted{}, err
+	}
+	if err := s.bind(ctx, c.AccountID, c.ID, &spec); err != nil {
+		return Submitted{}, err
+	}
+	j := job.Job{
+		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags,
+	}
+	key, err := s.idempotency(a, "submit/"+c.ObjectID, r.IdempotencyKey, r.body())
+	if err != nil {
+		return Submitted{}, err
+	}
+	return s.accept(ctx, a, Submission{Job: j, Idempotency: key})
+}
+
+// body is what must be equal for two calls to count as one.
+func (r SubmitRequest) body() any {
+	return struct {
+		Overrides Overrides
+		Files     map[string]string
+		Tags      []string
+	}{r.Overrides, r.Files, r.Tags}
+}
+
+// accept stores the job and starts it. The caller has filled what the job is; accept adds who and when.
+func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitted, error) {
+	d, err := s.Users.Destination(ctx, a.AccountID, sub.Job.Destination)
+	if err != nil {
+		return Submitted{}, err
+	}
+	j := &sub.Job
+	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
+	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
+	stored, replayed, err := s.Writer.Submit(ctx, sub)
+	if err != nil {
+		return Submitted{}, err
+	}
+	if !replayed {
+		s.start(ctx, &stored, d.TaskQueue)
+	}
+	return Submitted{Job: stored, Replayed: replayed}, nil
+}
+
+func (s *Jobs) override(spec *job.Spec, o Overrides) error {
+	if o.PackageName != nil && *o.PackageName != spec.PackageName {
+		spec.PackageName, spec.PackageVersion = *o.PackageName, 0
+		if spec.PackageName != "" {
+			if err := CheckKey(spec.PackageName); err != nil {
+				return err
+			}
+		}
+	}
+	if o.PackageVersion != nil {
+		if *o.PackageVersion < 1 {
+			return invalidField("packageVersion is 1 or more")
+		}
+		spec.PackageVersion = *o.PackageVersion
+	}
+	if o.EntryPoint != nil {
+		spec.EntryPoint = *o.EntryPoint
+	}
+	if o.LogLevel != nil {
+		spec.LogLevel = *o.LogLevel
+	}
+	if err := checkRuntimeText(job.RuntimeConfig{EntryPoint: spec.EntryPoint, LogLevel: spec.LogLevel}); err != nil {
+		return err
+	}
+	own, err := sealMacros(s.Sealer, spec.Macros, o.Macros)
+	if err != nil {
+		return err
+	}
+	spec.Macros = macro.Merge(spec.Macros, own)
+	return macro.Check(spec.Macros)
+}
+
+// bind finds the version of the package the job will run.
+func (s *Jobs) bind(ctx context.Context, account, config int64, spec *job.Spec) error {
+	if spec.PackageName == "" {
+		return job.Errorf(job.Invalid, job.WordPackageMissing, "Job config %d names no package", config)
+	}
+	f, err := s.Files.File(ctx, account, job.EntityJobConfig, config, spec.PackageName, spec.PackageVersion)
+	if job.CodeOf(err) == job.NotFound {
+		what := "'" + short(spec.PackageName) + "'"
+		return job.Wrap(err, job.Invalid, job.WordPackageMissing, "The package %s of job config %d is not uploaded", what, config)
+	}
+	if err != nil {
+		return err
+	}
+	if spec.EntryPoint == "" && f.Archive != nil && f.Archive.Main == "" && len(f.Archive.EntryPoints) != 1 {
+		return job.Errorf(job.Invalid, job.WordMissingField, "entryPoint is required: '%s' has no Main-Process", short(f.Key))
+	}
+	spec.PackageVersion, spec.PackageSHA256, spec.PackageSize = f.Version, f.SHA256, f.Size
+	return nil
+}
+
+func (s *Jobs) idempotency(a job.Actor, route, key string, body any) (Idempotency, error) {
+	if key == "" {
+		return Idempotency{}, nil
+	}
+	if len(key) > 255 || strings.ContainsFunc(key, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }) {
+		return Idempotency{}, invalidField("Idempotency-Key has 1 to 255 printable ASCII characters")
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return Idempotency{}, job.Wrap(err, job.Internal, job.WordInternal, "The request can not be compared")
+	}
+	sum := sha256.Sum256(text)
+	return Idempotency{
+		Key: key, Caller: a.User.ID, Route: route, Digest: hex.EncodeToString(sum[:]), ExpiresAt: s.Now().UTC().Add(idempotencyLife),
+	}, nil
+}
+
+// Limits of jobFiles: they live in the job's row.
+const (
+	maxJobFiles     = 100
+	maxJobFileBytes = 512 << 10
+)
+
+func checkFiles(files map[string]string) error {
+	if len(files) > maxJobFiles {
+		return invalidField("jobFiles has more than %d files", maxJobFiles)
+	}
+	total := 0
+	for name, text := range files {
+		if err := CheckKey(name); err != nil {
+			return job.Wrap(err, job.Invalid, job.WordInvalidField, "jobFiles: '%s' is not a file name", short(name))
+		}
+		for _, part := range strings.Split(name, "/") {
+			if len(part) > 255 {
+				return invalidField("jobFiles: a part of '%s' has more than 255 bytes", short(name))
+			}
+		}
+		if !utf8.ValidString(text) {
+			return invalidField("jobFiles: '%s' is not text", short(name))
+		}
+		total += len(name) + len(text)
+	}
+	for name := range files { // "a" and "a/b" can not both be laid down
+		for i, c := range name {
+			if _, clash := files[name[:i]]; c == '/' && clash {
+				return invalidField("jobFiles: '%s' is both a file and a folder", short(name[:i]))
+			}
+		}
+	}
+	if total > maxJobFileBytes {
+		return job.Errorf(job.TooLarge, job.WordTooLarge, "jobFiles has more than %d bytes", maxJobFileBytes)
+	}
+	return nil
+}
