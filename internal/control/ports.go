@@ -130,6 +130,8 @@ type Settlement interface {
 
 // Backlog is what the reconciler looks after: it spans accounts.
 type Backlog interface {
+	// AnyJob finds a job of any account.
+	AnyJob(ctx context.Context, id job.ID) (job.Job, error)
 	// Unfinished lists jobs that are not final and were last written before the time, oldest id first, after the id.
 	Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error)
 	// NotRolledUp lists final retries whose roll-up has not been made and that ended before the time.

@@ -1,0 +1,239 @@
+package control
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Reconciler brings the engine and the job table back together: it starts what is stored but was never started, ends what
+// the engine ended from outside, and makes roll-ups that were missed. The job table is the truth. Any number of processes
+// may run it at once, because everything it does is idempotent.
+type Reconciler struct {
+	Backlog    Backlog
+	Settlement Settlement
+	Writer     JobWriter
+	Users      Users
+	Starter    Starter
+	Bell       *Bell
+	Limits     Limits
+	Now        Clock
+	Log        *slog.Logger
+}
+
+// Pace of the reconciler.
+const (
+	tick        = time.Second
+	terminated  = time.Minute      // how far back the engine's list of terminated workflows is read
+	settledFor  = 10 * time.Second // jobs written more recently are left to those who are at work on them
+	perTick     = 100              // jobs looked up in the engine at every tick
+	everySweep  = 30 * time.Second // pause between two passes over the unfinished jobs
+	everyPurge  = time.Hour
+	rollUpLimit = 100
+)
+
+// Run works until ctx ends. The first pass looks at every unfinished job at once: after a crash, or when the engine's
+// files were rebuilt, all of them may need a start. Whenever the engine comes back after an outage it does so again.
+func (r *Reconciler) Run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	var (
+		reachable            bool
+		cursor               job.ID
+		nextSweep, nextPurge time.Time
+		since                = r.Now().Add(-terminated)
+	)
+	for {
+		now := r.Now()
+		switch up := r.Starter.Ping(ctx) == nil; {
+		case up && !reachable:
+			reachable = r.Sweep(ctx, now) == nil
+			nextSweep = now.Add(everySweep)
+		case !up:
+			reachable = false
+		default:
+			since = r.settleTerminated(ctx, since)
+			if cursor != "" || now.After(nextSweep) {
+				cursor = r.step(ctx, now.Add(-settledFor), cursor)
+				nextSweep = now.Add(everySweep)
+			}
+		}
+		r.rollUps(ctx, now.Add(-settledFor))
+		if now.After(nextPurge) {
+			if err := r.Backlog.PurgeExpired(ctx, now); err != nil {
+				r.complain(ctx, "expired rows not deleted", err)
+			}
+			nextPurge = now.Add(everyPurge)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Sweep looks at every unfinished job last written before the time. It stops at the first sign that the engine or the
+// database is down.
+func (r *Reconciler) Sweep(ctx context.Context, before time.Time) error {
+	var after job.ID
+	for {
+		jobs, err := r.Backlog.Unfinished(ctx, before, after, perTick)
+		if err != nil || len(jobs) == 0 {
+			return err
+		}
+		for _, j := range jobs {
+			if err := r.mend(ctx, j); err != nil {
+				return err
+			}
+			after = j.ID
+		}
+	}
+}
+
+// step is a slice of a Sweep; it returns where the next one begins, "" at the end.
+func (r *Reconciler) step(ctx context.Context, before time.Time, after job.ID) job.ID {
+	jobs, err := r.Backlog.Unfinished(ctx, before, after, perTick)
+	if err != nil {
+		r.complain(ctx, "unfinished jobs not read", err)
+		return after
+	}
+	for _, j := range jobs {
+		if err := r.mend(ctx, j); err != nil {
+			return after
+		}
+		after = j.ID
+	}
+	if len(jobs) < perTick {
+		return ""
+	}
+	return after
+}
+
+// Check looks at one job now: the activity calls it when its workflow is gone.
+func (r *Reconciler) Check(ctx context.Context, account int64, id job.ID) {
+	j, err := r.Backlog.AnyJob(ctx, id)
+	if err != nil || j.AccountID != account || j.Status.Final() {
+		return
+	}
+	if err := r.mend(ctx, j); err != nil {
+		r.complain(ctx, "job not reconciled", err)
+	}
+}
+
+// mend compares one unfinished job with the engine. Errors mean that the engine or the database is down.
+func (r *Reconciler) mend(ctx context.Context, j job.Job) error {
+	state, err := r.Starter.JobState(ctx, j.ID, j.RetryOf != "")
+	if err != nil {
+		r.complain(ctx, "job not found in the engine", err)
+		return err
+	}
+	switch state {
+	case EngineAbsent:
+		if j.Status == job.Cancelling {
+			return r.settle(ctx, j, job.Outcome{Status: job.Cancelled, Reason: job.ReasonStopped})
+		}
+		return r.dispatch(ctx, j)
+	case EngineOpen:
+		if j.Unreachable {
+			return r.Writer.MarkUnreachable(ctx, j.AccountID, j.ID, false)
+		}
+		if j.Status == job.Cancelling && j.Reason == job.ReasonStopped {
+			return r.Starter.CancelJob(ctx, j.ID)
+		}
+		return nil
+	case EngineTerminated:
+		return r.settle(ctx, j, TerminatedOutcome(j))
+	default: // closed by itself: it settled the row first, so this only finds what is already final
+		return r.settle(ctx, j, job.Outcome{
+			Status: job.Failed, Reason: job.ReasonTerminated, Message: "The workflow ended without a result",
+		})
+	}
+}
+
+// TerminatedOutcome is how a job ends whose workflow was terminated: one that is queued was never at work and counts as
+// cancelled (native.md, 6.1).
+func TerminatedOutcome(j job.Job) job.Outcome {
+	o := job.Outcome{Status: job.Failed, Reason: job.ReasonTerminated, Message: "The workflow was terminated"}
+	if j.Status == job.Queued {
+		o.Status = job.Cancelled
+	}
+	return o
+}
+
+func (r *Reconciler) dispatch(ctx context.Context, j job.Job) error {
+	d, err := r.Users.Destination(ctx, j.AccountID, j.Destination)
+	if err != nil {
+		r.complain(ctx, "destination not found", err)
+		return err
+	}
+	if err := r.Starter.StartJob(ctx, InputOf(j, d.TaskQueue, r.Limits)); err != nil {
+		r.complain(ctx, "job not started", err)
+		return err
+	}
+	r.Log.InfoContext(ctx, "started a job that was stored but not running", "job", j.ID, "status", j.Status)
+	if j.Unreachable {
+		return r.Writer.MarkUnreachable(ctx, j.AccountID, j.ID, false)
+	}
+	return nil
+}
+
+func (r *Reconciler) settle(ctx context.Context, j job.Job, o job.Outcome) error {
+	now := r.Now().UTC().Truncate(time.Microsecond)
+	o.At = now
+	settled, err := r.Settlement.Settle(ctx, j.AccountID, j.ID, job.SettleFence(now), o)
+	if err != nil {
+		r.complain(ctx, "job not settled", err)
+		return err
+	}
+	r.Bell.Ring(j.ID)
+	r.Log.InfoContext(ctx, "settled a job that the engine does not run any more",
+		"job", j.ID, "status", settled.Status, "reason", settled.Reason)
+	return nil
+}
+
+// settleTerminated ends jobs whose workflow was terminated from outside, and returns from when to look next.
+func (r *Reconciler) settleTerminated(ctx context.Context, since time.Time) time.Time {
+	now := r.Now()
+	ids, err := r.Starter.Terminated(ctx, since)
+	if err != nil {
+		r.complain(ctx, "terminated workflows not listed", err)
+		return since
+	}
+	for _, id := range ids {
+		j, err := r.Backlog.AnyJob(ctx, id)
+		if job.CodeOf(err) == job.NotFound || err == nil && j.Status.Final() {
+			continue
+		}
+		if err == nil {
+			err = r.mend(ctx, j)
+		}
+		if err != nil {
+			return since
+		}
+	}
+	return now.Add(-terminated) // visibility may lag, so look at the last minute again
+}
+
+func (r *Reconciler) rollUps(ctx context.Context, before time.Time) {
+	jobs, err := r.Backlog.NotRolledUp(ctx, before, rollUpLimit)
+	if err != nil {
+		r.complain(ctx, "missed roll-ups not read", err)
+		return
+	}
+	for _, j := range jobs {
+		if err := r.Settlement.RollUp(ctx, j.AccountID, j.ID, r.Now().UTC().Truncate(time.Microsecond)); err != nil {
+			r.complain(ctx, "roll-up not made", err)
+			return
+		}
+	}
+}
+
+// complain logs what the next pass will try again; not while shutting down.
+func (r *Reconciler) complain(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		r.Log.WarnContext(ctx, "reconciler: "+what, "error", err)
+	}
+}
