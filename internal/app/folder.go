@@ -1,0 +1,130 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// folder is the data folder. One process holds it at a time.
+//
+//	engine/         the embedded Temporal's files, nothing else
+//	objects/        the object store's files
+//	waybill.db      accounts, configs, jobs
+//	master.key      the key that secrets are sealed with
+//	admin-password  the password made at the first start
+//	work/           package cache and job folders; rubbish when no process runs
+//	spool/          uploads on their way; rubbish when no process runs
+//	run.json        addresses of the running process
+//	lock            held while a process runs
+type folder struct {
+	path string
+	lock *flock.Flock
+}
+
+// openFolder makes the folder if need be, and takes it for this process.
+func openFolder(path string) (*folder, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder %s can not be made: %w", path, cause(err))
+	}
+	f := &folder{path: path, lock: flock.New(filepath.Join(path, "lock"), flock.SetPermissions(0o600))}
+	held, err := f.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("the data folder %s can not be written: %w", path, cause(err))
+	}
+	if !held {
+		return nil, fmt.Errorf("the data folder %s is in use%s; stop that process or choose another --data", path, f.holder())
+	}
+	// What an unclean end left behind.
+	err = errors.Join(os.RemoveAll(f.at("spool")), os.Remove(f.at("run.json")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.close())
+	}
+	if err := os.MkdirAll(f.at("spool"), 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.close())
+	}
+	return f, nil
+}
+
+func (f *folder) at(name string) string { return filepath.Join(f.path, name) }
+
+// holder names the process that holds the folder, as far as its run.json tells.
+func (f *folder) holder() string {
+	text, err := os.ReadFile(f.at("run.json"))
+	var r RunFile
+	if err != nil || json.Unmarshal(text, &r) != nil {
+		return " by another process"
+	}
+	return fmt.Sprintf(" by process %d at %s", r.PID, r.URL)
+}
+
+func (f *folder) close() error { return f.lock.Unlock() }
+
+// RunFile is run.json: how to reach the running process.
+type RunFile struct {
+	PID               int    `json:"pid"`
+	URL               string `json:"url"`
+	TemporalAddress   string `json:"temporalAddress"`
+	TemporalNamespace string `json:"temporalNamespace"`
+	TemporalUI        string `json:"temporalUI"`
+	AdminUser         string `json:"adminUser"`
+}
+
+func (f *folder) writeRun(r RunFile) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeWhole(f.at("run.json"), append(text, '\n'))
+}
+
+func (f *folder) removeRun() error {
+	if err := os.Remove(f.at("run.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// adminPassword gives the password the first start is to use: the one given, the one an earlier, unfinished first start
+// kept, or a new one, which is kept before the user is made so that it can not be lost.
+func (f *folder) adminPassword(given string, random func() string) (password string, made bool, err error) {
+	if given != "" {
+		return given, false, nil
+	}
+	path := f.at("admin-password")
+	if text, err := os.ReadFile(path); err == nil && len(strings.TrimSpace(string(text))) > 0 {
+		return strings.TrimSpace(string(text)), true, nil
+	}
+	password = random()
+	return password, true, writeWhole(path, []byte(password+"\n"))
+}
+
+// ReadAdminPassword reads the password a first start made and kept in the data folder.
+func ReadAdminPassword(data string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(data, "admin-password"))
+	return strings.TrimSpace(string(text)), err
+}
+
+// writeWhole makes a private file that is whole or not there at all.
+func writeWhole(path string, text []byte) error {
+	temp := path + ".new"
+	if err := os.WriteFile(temp, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+// cause takes the path out of a path error: the message around it names it already.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

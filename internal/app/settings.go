@@ -1,0 +1,258 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// Settings is everything that can be set. Each has a flag, an environment variable (WAYBILL_ and the flag's name in
+// capitals, "-" as "_") and a key of the settings file (the flag's name); flag beats environment beats file.
+type Settings struct {
+	Data           string
+	Listen         string
+	BaseURL        string
+	AdminPassword  string
+	EngineListen   string
+	EngineUIListen string
+	LogLevel       string
+	LogFormat      string
+	Sandbox        string
+	Workers        int
+	JobGrace       time.Duration
+	WorkerLoss     time.Duration
+	DrainTimeout   time.Duration
+	MaxFileSize    int64
+	CacheSize      int64
+	Dates          string
+}
+
+// setting describes one member of Settings.
+type setting struct {
+	name, value, help string
+	secret            bool // no flag: a command line can be read by every user of the machine
+}
+
+var settings = []setting{
+	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
+	{name: "listen", value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
+	{name: "base-url", help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
+	{name: "admin-password", secret: true, help: "password of the user admin, made at the first start (default: random)"},
+	{name: "engine-listen", value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
+	{name: "engine-ui-listen", value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
+	{name: "log-level", value: "info", help: "debug, info, warn or error"},
+	{name: "log-format", value: "text", help: "text or json"},
+	{name: "sandbox", value: "auto", help: "isolation of jobs: auto (as far as the machine can), strict (or refuse), off"},
+	{name: "workers", value: "0", help: "jobs that run at once (default: eight for each core)"},
+	{name: "job-grace", value: "10s", help: "time between the wish that a job end and its kill"},
+	{name: "worker-loss", value: "15s", help: "silence after which a worker is taken for lost"},
+	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
+	{name: "max-file-size", value: "1073741824", help: "largest file that can be uploaded, in bytes"},
+	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
+	{name: "dates", value: "medium", help: "date format of replies: medium or rfc3339"},
+}
+
+const envPrefix = "WAYBILL_"
+
+// EnvName is the environment variable of a setting.
+func EnvName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// AddFlags puts a flag for each setting on the set, and --config for the file.
+func AddFlags(flags *pflag.FlagSet) {
+	flags.String("config", "", "settings file (YAML); also "+EnvName("config"))
+	for _, s := range settings {
+		if !s.secret {
+			flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
+		}
+	}
+}
+
+// Load reads the settings from file, environment and flags, and reports every fault it finds, together.
+func Load(flags *pflag.FlagSet) (Settings, error) {
+	k := koanf.New("\n") // names hold no newline, so keys stay flat
+	defaults := map[string]any{}
+	for _, s := range settings {
+		defaults[s.name] = s.value
+	}
+	var faults []error
+	add := func(err error) {
+		if err != nil {
+			faults = append(faults, err)
+		}
+	}
+	add(k.Load(confmap.Provider(defaults, "\n"), nil))
+	path, _ := flags.GetString("config")
+	if path == "" {
+		path = os.Getenv(EnvName("config"))
+	}
+	if path != "" {
+		add(loadFile(k, path))
+	}
+	add(k.Load(env.Provider("\n", env.Opt{Prefix: envPrefix, TransformFunc: func(name, value string) (string, any) {
+		name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
+		if _, known := defaults[name]; !known {
+			return "", nil // the environment may hold variables of others
+		}
+		return name, value
+	}}), nil))
+	add(k.Load(posflag.ProviderWithFlag(flags, "\n", nil, func(f *pflag.Flag) (string, any) {
+		if _, known := defaults[f.Name]; !known || !f.Changed {
+			return "", nil
+		}
+		return f.Name, f.Value.String()
+	}), nil))
+	s, more := parse(k)
+	faults = append(faults, more...)
+	return s, errors.Join(faults...)
+}
+
+func loadFile(k *koanf.Koanf, path string) error {
+	own := koanf.New("\n")
+	if err := own.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return fmt.Errorf("settings file %s: %w", path, err)
+	}
+	var faults []error
+	for _, key := range own.Keys() {
+		if !k.Exists(key) {
+			faults = append(faults, fmt.Errorf("settings file %s: unknown setting %q", path, strings.ReplaceAll(key, "\n", ".")))
+			continue
+		}
+		if v := own.Get(key); reflect.ValueOf(v).Kind() == reflect.Slice {
+			faults = append(faults, fmt.Errorf("settings file %s: %s takes one value", path, key))
+		}
+	}
+	return errors.Join(append(faults, k.Merge(own))...)
+}
+
+// parse turns texts into values and checks each.
+func parse(k *koanf.Koanf) (Settings, []error) {
+	p := parser{k: k}
+	s := Settings{
+		Data:           p.text("data"),
+		Listen:         p.address("listen"),
+		BaseURL:        p.url("base-url"),
+		AdminPassword:  k.String("admin-password"),
+		EngineListen:   p.loopback("engine-listen"),
+		EngineUIListen: p.loopback("engine-ui-listen"),
+		LogLevel:       p.word("log-level", "debug", "info", "warn", "error"),
+		LogFormat:      p.word("log-format", "text", "json"),
+		Sandbox:        p.word("sandbox", "auto", "strict", "off"),
+		Workers:        int(p.number("workers", 0, 10_000)),
+		JobGrace:       p.duration("job-grace", 0, time.Hour),
+		WorkerLoss:     p.duration("worker-loss", 3*time.Second, time.Hour),
+		DrainTimeout:   p.duration("drain-timeout", 0, 24*time.Hour),
+		MaxFileSize:    p.number("max-file-size", 1, 1<<50),
+		CacheSize:      p.number("cache-size", 0, 1<<50),
+		Dates:          p.word("dates", "medium", "rfc3339"),
+	}
+	if n := len(s.AdminPassword); n > 0 && (n < 8 || n > 1024) {
+		p.fault("admin-password", "has 8 to 1024 bytes")
+	}
+	if s.Data != "" {
+		abs, err := filepath.Abs(s.Data)
+		if err != nil {
+			p.fault("data", "is not a path: %v", err)
+		}
+		s.Data = abs
+	}
+	return s, p.faults
+}
+
+type parser struct {
+	k      *koanf.Koanf
+	faults []error
+}
+
+func (p *parser) fault(name, format string, args ...any) {
+	p.faults = append(p.faults, fmt.Errorf("--%s (%s) "+format, append([]any{name, EnvName(name)}, args...)...))
+}
+
+func (p *parser) text(name string) string {
+	v := p.k.String(name)
+	if v == "" {
+		p.fault(name, "must not be empty")
+	}
+	return v
+}
+
+func (p *parser) word(name string, allowed ...string) string {
+	v := p.k.String(name)
+	for _, a := range allowed {
+		if v == a {
+			return v
+		}
+	}
+	p.fault(name, "is one of %s, not %q", strings.Join(allowed, ", "), v)
+	return v
+}
+
+func (p *parser) number(name string, low, high int64) int64 {
+	v, err := strconv.ParseInt(p.k.String(name), 10, 64)
+	if err != nil || v < low || v > high {
+		p.fault(name, "is a whole number between %d and %d, not %q", low, high, p.k.String(name))
+	}
+	return v
+}
+
+func (p *parser) duration(name string, low, high time.Duration) time.Duration {
+	v, err := time.ParseDuration(p.k.String(name))
+	if err != nil || v < low || v > high {
+		p.fault(name, "is a duration between %s and %s such as 30s, not %q", low, high, p.k.String(name))
+	}
+	return v
+}
+
+func (p *parser) address(name string) string {
+	v := p.k.String(name)
+	host, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" || host == "" {
+		p.fault(name, "is an address such as 127.0.0.1:8080, not %q", v)
+	}
+	return v
+}
+
+// loopback takes addresses of this machine only: the embedded Temporal has no sign-in of its own.
+func (p *parser) loopback(name string) string {
+	before := len(p.faults)
+	v := p.address(name)
+	if len(p.faults) > before {
+		return v
+	}
+	host, _, _ := net.SplitHostPort(v)
+	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() || ip == nil && host != "localhost" {
+		p.fault(name, "must be a loopback address, not %q: the embedded Temporal has no sign-in", v)
+	}
+	return v
+}
+
+func (p *parser) url(name string) string {
+	v := strings.TrimRight(p.k.String(name), "/")
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		p.fault(name, "is a URL such as https://waybill.example.com, not %q", v)
+	}
+	return v
+}
