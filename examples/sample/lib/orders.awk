@@ -12,12 +12,16 @@ BEGIN {
 	printf "" > bad
 }
 
-# quote makes a JSON string.
-function quote(s) {
-	gsub(/\\/, "\\\\", s)
-	gsub(/"/, "\\\"", s)
-	gsub(/[\001-\037]/, " ", s)
-	return "\"" s "\""
+# quote makes a JSON string. It goes character by character, because the awks do not agree on backslashes in gsub.
+function quote(s,   i, c, r) {
+	r = ""
+	for (i = 1; i <= length(s); i++) {
+		c = substr(s, i, 1)
+		if (c == "\\" || c == "\"") r = r "\\"
+		else if (c < " ") c = " "
+		r = r c
+	}
+	return "\"" r "\""
 }
 
 function trim(s) {
