@@ -1,0 +1,48 @@
+package standalone
+
+import (
+	"log/slog"
+	"path/filepath"
+)
+
+// Namespace is the Temporal namespace of the embedded engine.
+const Namespace = "default"
+
+// Config says where the engine keeps its data and where it listens.
+type Config struct {
+	// Dir is Waybill's data folder. The engine uses engine/ (Temporal's files, nothing else), objects/ and, where the file
+	// system has no extended attributes, object-metadata/ below it.
+	Dir string
+	// TemporalListen is the address of Temporal's gRPC frontend; port 0 chooses a free one. Default 127.0.0.1:7233.
+	TemporalListen string
+	// UIListen is the loopback address of the Temporal Web UI; port 0 chooses a free one. Default 127.0.0.1:8233.
+	UIListen string
+	// Logger takes the engine's warnings and errors. Default slog.Default().
+	Logger *slog.Logger
+	// ServerDefaults starts the Temporal server with its own default settings instead of ours. For `waybill bench`, which
+	// compares the two.
+	ServerDefaults bool
+}
+
+// The flags a person sets the two addresses with; errors name them.
+const (
+	temporalFlag = "--engine-listen"
+	uiFlag       = "--engine-ui-listen"
+)
+
+func (c Config) withDefaults() Config {
+	if c.TemporalListen == "" {
+		c.TemporalListen = "127.0.0.1:7233"
+	}
+	if c.UIListen == "" {
+		c.UIListen = "127.0.0.1:8233"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func (c Config) engineDir() string   { return filepath.Join(c.Dir, "engine") }
+func (c Config) objectsDir() string  { return filepath.Join(c.Dir, "objects") }
+func (c Config) metadataDir() string { return filepath.Join(c.Dir, "object-metadata") }

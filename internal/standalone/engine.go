@@ -1,0 +1,152 @@
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/standalone/s3gateway"
+)
+
+const (
+	// stopDeadline bounds the end of each part when the caller's context sets no earlier one.
+	stopDeadline = 10 * time.Second
+	// portTries is how often a port we chose may turn out taken between choosing and binding it.
+	portTries = 5
+)
+
+// Engine is a running embedded engine.
+type Engine struct {
+	temporal *temporalServer
+	ui       *webUI
+	s3       *s3gateway.Gateway
+	rebuilt  bool
+	failed   chan error
+	stopped  chan struct{}
+}
+
+// Start boots all parts at once and returns when they answer. What had started is stopped again when a part fails. A taken
+// port is an error that wraps syscall.EADDRINUSE and names flag and address.
+func Start(ctx context.Context, c Config) (*Engine, error) {
+	c = c.withDefaults()
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the data folder: %w", err)
+	}
+	c.Dir = dir
+
+	// Listen first: the two addresses a person chose are checked before anything is made or changed.
+	uiListener, err := bind(uiFlag, c.UIListen)
+	if err != nil {
+		return nil, err
+	}
+	if ip := uiListener.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		_ = uiListener.Close()
+		return nil, fmt.Errorf("%s %s: the Temporal Web UI has no login and listens on loopback only", uiFlag, c.UIListen)
+	}
+	p, err := choosePorts(c.TemporalListen)
+	if err != nil {
+		_ = uiListener.Close()
+		return nil, err
+	}
+	if !p.frontend.IP.IsLoopback() {
+		c.Logger.Warn("The Temporal frontend has no login and is open to the network", "address", p.frontend.String())
+	}
+
+	e := &Engine{failed: make(chan error, 1), stopped: make(chan struct{})}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		e.s3, err = s3gateway.Start(gctx, s3gateway.Config{Dir: c.objectsDir(), SidecarDir: c.metadataDir()})
+		return err
+	})
+	group.Go(func() error { return e.startTemporal(gctx, c, p, uiListener) })
+	if err := group.Wait(); err != nil {
+		if e.ui == nil {
+			_ = uiListener.Close()
+		}
+		return nil, errors.Join(err, e.Stop(context.WithoutCancel(ctx)))
+	}
+	go e.watch()
+	return e, nil
+}
+
+// startTemporal brings up the server and the UI in front of it.
+func (e *Engine) startTemporal(ctx context.Context, c Config, p ports, uiListener net.Listener) error {
+	for try := 1; ; try++ {
+		db, rebuilt, err := prepare(ctx, c.engineDir())
+		if err != nil {
+			return err
+		}
+		e.rebuilt = e.rebuilt || rebuilt
+		e.temporal, err = startTemporal(ctx, c, db, p)
+		if err == nil {
+			break
+		}
+		if try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+		if p, err = choosePorts(c.TemporalListen); err != nil {
+			return err
+		}
+	}
+	var err error
+	e.ui, err = startUI(uiListener, e.temporal.address, c.Logger)
+	return err
+}
+
+// watch passes on the server's own failure.
+func (e *Engine) watch() {
+	select {
+	case err := <-e.temporal.run.failed:
+		e.failed <- fmt.Errorf("Temporal server failed: %w", err) //nolint:staticcheck // a name
+	case <-e.stopped:
+	}
+}
+
+// Failed yields an error when the engine broke down by itself and can not go on. The program should then stop.
+func (e *Engine) Failed() <-chan error { return e.failed }
+
+// TemporalAddress is the host:port of Temporal's gRPC frontend.
+func (e *Engine) TemporalAddress() string { return e.temporal.address }
+
+// UIAddress is the host:port of the Temporal Web UI.
+func (e *Engine) UIAddress() string { return e.ui.address }
+
+// S3 tells how to reach the object store. The credentials are new at every start.
+func (e *Engine) S3() s3gateway.Credentials { return e.s3.Credentials() }
+
+// Rebuilt tells that the engine's files were unusable (another server version, damage), were put aside and made anew: it
+// knows no workflow any more, and unfinished jobs must be started again.
+func (e *Engine) Rebuilt() bool { return e.rebuilt }
+
+// Stop ends the parts in reverse order, each within ten seconds or until ctx ends. Stopping twice is fine.
+func (e *Engine) Stop(ctx context.Context) error {
+	select {
+	case <-e.stopped:
+		return nil
+	default:
+		close(e.stopped)
+	}
+	var errs []error
+	end := func(stop func(context.Context) error) {
+		limited, cancel := context.WithTimeout(ctx, stopDeadline)
+		defer cancel()
+		errs = append(errs, stop(limited))
+	}
+	if e.ui != nil {
+		end(e.ui.stop)
+	}
+	if e.temporal != nil {
+		end(e.temporal.stop)
+	}
+	if e.s3 != nil {
+		end(e.s3.Stop)
+	}
+	return errors.Join(errs...)
+}

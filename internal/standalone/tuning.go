@@ -1,0 +1,61 @@
+package standalone
+
+import (
+	"time"
+
+	"go.temporal.io/server/common/dynamicconfig"
+)
+
+// offline is set whatever the tuning: no request leaves the machine.
+func offline() dynamicconfig.StaticClient {
+	return dynamicconfig.StaticClient{
+		dynamicconfig.EnableServerVersionCheck.Key(): false, // it would call a public service
+	}
+}
+
+// tuned fits the server to a single node with one user: Waybill. docs/adr/0002-embedded-engine.md has the figures.
+func tuned() dynamicconfig.StaticClient {
+	c := offline()
+
+	// The queue processors poll at most this often per second and shard. The default of 20 makes each hop between
+	// workflow and activity wait up to 50 ms.
+	const polls = 1000
+	c[dynamicconfig.TransferProcessorMaxPollRPS.Key()] = polls
+	c[dynamicconfig.TimerProcessorMaxPollRPS.Key()] = polls
+	c[dynamicconfig.VisibilityProcessorMaxPollRPS.Key()] = polls
+	c[dynamicconfig.OutboundProcessorMaxPollRPS.Key()] = polls
+	c[dynamicconfig.ArchivalProcessorMaxPollRPS.Key()] = polls
+
+	// One node: a second partition of a task queue only adds forwarding.
+	c[dynamicconfig.MatchingNumTaskqueueReadPartitions.Key()] = 1
+	c[dynamicconfig.MatchingNumTaskqueueWritePartitions.Key()] = 1
+
+	// First task to the starter, next task to the worker that made it.
+	c[dynamicconfig.EnableEagerWorkflowStart.Key()] = true
+	c[dynamicconfig.EnableActivityEagerExecution.Key()] = true
+
+	// The limits protect tenants of a shared cluster from each other. Here they would only slow Waybill down.
+	const unlimited = 1_000_000
+	for _, key := range []dynamicconfig.Key{
+		dynamicconfig.FrontendRPS.Key(),
+		dynamicconfig.FrontendMaxNamespaceRPSPerInstance.Key(),
+		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(),
+		dynamicconfig.FrontendMaxConcurrentLongRunningRequestsPerInstance.Key(),
+		dynamicconfig.FrontendPersistenceMaxQPS.Key(),
+		dynamicconfig.HistoryRPS.Key(),
+		dynamicconfig.HistoryPersistenceMaxQPS.Key(),
+		dynamicconfig.MatchingRPS.Key(),
+		dynamicconfig.MatchingPersistenceMaxQPS.Key(),
+		dynamicconfig.VisibilityPersistenceMaxReadQPS.Key(),
+		dynamicconfig.VisibilityPersistenceMaxWriteQPS.Key(),
+	} {
+		c[key] = unlimited
+	}
+
+	// Workflows are short and end soon: the default keeps up to 128,000 of them in memory for an hour.
+	c[dynamicconfig.HistoryCacheHostLevelMaxSize.Key()] = 2048
+	c[dynamicconfig.HistoryCacheTTL.Key()] = 5 * time.Minute
+	c[dynamicconfig.EventsCacheTTL.Key()] = 5 * time.Minute
+
+	return c
+}
