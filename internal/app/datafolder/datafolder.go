@@ -1,4 +1,6 @@
-package app
+// Package datafolder is the one folder that a Waybill on one machine keeps everything in: its lock, its run.json, the first
+// password. It imports a file-lock library and nothing else of Waybill.
+package datafolder
 
 import (
 	"encoding/json"
@@ -12,7 +14,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// folder is the data folder. One process holds it at a time.
+// Folder is the data folder. One process holds it at a time.
 //
 //	engine/         the embedded Temporal's files, nothing else
 //	objects/        the object store's files
@@ -23,17 +25,17 @@ import (
 //	spool/          uploads on their way; rubbish when no process runs
 //	run.json        addresses of the running process
 //	lock            held while a process runs
-type folder struct {
+type Folder struct {
 	path string
 	lock *flock.Flock
 }
 
-// openFolder makes the folder if need be, and takes it for this process.
-func openFolder(path string) (*folder, error) {
+// Open makes the folder if need be, and takes it for this process.
+func Open(path string) (*Folder, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder %s can not be made: %w", path, cause(err))
 	}
-	f := &folder{path: path, lock: flock.New(filepath.Join(path, "lock"), flock.SetPermissions(0o600))}
+	f := &Folder{path: path, lock: flock.New(filepath.Join(path, "lock"), flock.SetPermissions(0o600))}
 	held, err := f.lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("the data folder %s can not be written: %w", path, cause(err))
@@ -42,21 +44,22 @@ func openFolder(path string) (*folder, error) {
 		return nil, fmt.Errorf("the data folder %s is in use%s; stop that process or choose another --data", path, f.holder())
 	}
 	// What an unclean end left behind.
-	err = errors.Join(os.RemoveAll(f.at("spool")), os.Remove(f.at("run.json")))
+	err = errors.Join(os.RemoveAll(f.At("spool")), os.Remove(f.At("run.json")))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.close())
+		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.Close())
 	}
-	if err := os.MkdirAll(f.at("spool"), 0o700); err != nil {
-		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.close())
+	if err := os.MkdirAll(f.At("spool"), 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.Close())
 	}
 	return f, nil
 }
 
-func (f *folder) at(name string) string { return filepath.Join(f.path, name) }
+// At is the path of a file of the folder.
+func (f *Folder) At(name string) string { return filepath.Join(f.path, name) }
 
 // holder names the process that holds the folder, as far as its run.json tells.
-func (f *folder) holder() string {
-	text, err := os.ReadFile(f.at("run.json"))
+func (f *Folder) holder() string {
+	text, err := os.ReadFile(f.At("run.json"))
 	var r RunFile
 	if err != nil || json.Unmarshal(text, &r) != nil {
 		return " by another process"
@@ -64,7 +67,8 @@ func (f *folder) holder() string {
 	return fmt.Sprintf(" by process %d at %s", r.PID, r.URL)
 }
 
-func (f *folder) close() error { return f.lock.Unlock() }
+// Close gives the folder back.
+func (f *Folder) Close() error { return f.lock.Unlock() }
 
 // RunFile is run.json: how to reach the running process.
 type RunFile struct {
@@ -76,28 +80,30 @@ type RunFile struct {
 	AdminUser         string `json:"adminUser"`
 }
 
-func (f *folder) writeRun(r RunFile) error {
+// WriteRun tells others how to reach this process.
+func (f *Folder) WriteRun(r RunFile) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	return writeWhole(f.at("run.json"), append(text, '\n'))
+	return writeWhole(f.At("run.json"), append(text, '\n'))
 }
 
-func (f *folder) removeRun() error {
-	if err := os.Remove(f.at("run.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// RemoveRun takes that back.
+func (f *Folder) RemoveRun() error {
+	if err := os.Remove(f.At("run.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// adminPassword gives the password the first start is to use: the one given, the one an earlier, unfinished first start
+// AdminPassword gives the password the first start is to use: the one given, the one an earlier, unfinished first start
 // kept, or a new one, which is kept before the user is made so that it can not be lost.
-func (f *folder) adminPassword(given string, random func() string) (password string, made bool, err error) {
+func (f *Folder) AdminPassword(given string, random func() string) (password string, made bool, err error) {
 	if given != "" {
 		return given, false, nil
 	}
-	path := f.at("admin-password")
+	path := f.At("admin-password")
 	if text, err := os.ReadFile(path); err == nil && len(strings.TrimSpace(string(text))) > 0 {
 		return strings.TrimSpace(string(text)), true, nil
 	}

@@ -1,0 +1,107 @@
+package settings
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load parses a command line as a command does. The environment of the machine must not leak in.
+func load(t *testing.T, args ...string) (Settings, error) {
+	t.Helper()
+	for _, s := range settings {
+		if _, set := os.LookupEnv(EnvName(s.name)); set && !own[s.name] {
+			t.Setenv(EnvName(s.name), "")
+			if err := os.Unsetenv(EnvName(s.name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return Load(flags)
+}
+
+var own = map[string]bool{}
+
+func setenv(t *testing.T, name, value string) {
+	t.Helper()
+	own[name] = true
+	t.Cleanup(func() { delete(own, name) })
+	t.Setenv(EnvName(name), value)
+}
+
+func settingsFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "waybill.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	s, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Listen != "127.0.0.1:8080" || s.EngineListen != "127.0.0.1:7233" || s.EngineUIListen != "127.0.0.1:8233" {
+		t.Errorf("addresses %s %s %s", s.Listen, s.EngineListen, s.EngineUIListen)
+	}
+	if !filepath.IsAbs(s.Data) || s.JobGrace != 10*time.Second || s.Sandbox != "auto" || s.MaxFileSize != 1<<30 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
+	path := settingsFile(t, "listen: 127.0.0.1:1\nengine-listen: 127.0.0.1:2\nengine-ui-listen: 127.0.0.1:3\nworkers: 7\n")
+	setenv(t, "listen", "127.0.0.1:11")
+	setenv(t, "engine-listen", "127.0.0.1:12")
+	setenv(t, "admin-password", "from the environment")
+	s, err := load(t, "--config", path, "--listen", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Listen != "127.0.0.1:0" || s.EngineListen != "127.0.0.1:12" || s.EngineUIListen != "127.0.0.1:3" || s.Workers != 7 {
+		t.Errorf("got %+v", s)
+	}
+	if s.AdminPassword != "from the environment" {
+		t.Error("the password of the environment was not taken")
+	}
+}
+
+func TestAllFaultsAreReportedTogether(t *testing.T) {
+	path := settingsFile(t, "lisssten: x\nworkers: [1, 2]\nnested:\n  key: 1\n")
+	setenv(t, "log-level", "loud")
+	setenv(t, "admin-password", "short")
+	_, err := load(t, "--config", path, "--listen", "8080", "--engine-listen", "0.0.0.0:7233", "--engine-ui-listen", "127.0.0.1:99999",
+		"--base-url", "ftp://x", "--job-grace", "soon", "--max-file-size", "-1", "--data", "")
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, part := range []string{"lisssten", "workers takes one value", "nested.key", "WAYBILL_LOG_LEVEL", "WAYBILL_ADMIN_PASSWORD", "--listen",
+		"--engine-listen", "loopback", "--engine-ui-listen", "--base-url", "--job-grace", "--max-file-size", "--data"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the report does not speak of %q:\n%v", part, err)
+		}
+	}
+	if strings.Contains(err.Error(), `"short"`) {
+		t.Error("the report shows the password")
+	}
+}
+
+func TestMissingOrBrokenFileIsReported(t *testing.T) {
+	if _, err := load(t, "--config", filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := load(t, "--config", settingsFile(t, "a: [")); err == nil {
+		t.Error("broken file taken")
+	}
+}
