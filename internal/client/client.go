@@ -114,12 +114,14 @@ func (c *Client) Login(ctx context.Context, user, password string) error {
 
 // CreateConfig makes a job config.
 func (c *Client) CreateConfig(ctx context.Context, in Config) (out Config, err error) {
-	return out, c.json(ctx, http.MethodPost, "/api/jobconfigs", in, &out)
+	err = c.json(ctx, http.MethodPost, "/api/jobconfigs", in, &out)
+	return out, err
 }
 
 // ReplaceConfig sets all of a job config.
 func (c *Client) ReplaceConfig(ctx context.Context, id string, in Config) (out Config, err error) {
-	return out, c.json(ctx, http.MethodPut, "/api/jobconfigs/"+url.PathEscape(id), in, &out)
+	err = c.json(ctx, http.MethodPut, "/api/jobconfigs/"+url.PathEscape(id), in, &out)
+	return out, err
 }
 
 // ConfigNamed finds a job config by its exact name.
@@ -154,7 +156,8 @@ func (c *Client) Upload(ctx context.Context, config, key string, body io.Reader)
 	if err := w.Close(); err != nil {
 		return out, err
 	}
-	return out, c.do(ctx, http.MethodPost, "/api/jobconfigs/"+url.PathEscape(config)+"/files", w.FormDataContentType(), &form, &out)
+	err = c.do(ctx, http.MethodPost, "/api/jobconfigs/"+url.PathEscape(config)+"/files", w.FormDataContentType(), &form, &out)
+	return out, err
 }
 
 // Run starts a job. A positive wait holds the call until the job has ended or the time is over.
@@ -163,7 +166,8 @@ func (c *Client) Run(ctx context.Context, config string, wait time.Duration) (ou
 	if wait > 0 {
 		path += "?wait=" + wait.String()
 	}
-	return out, c.do(ctx, http.MethodPost, path, "application/json", nil, &out)
+	err = c.do(ctx, http.MethodPost, path, "application/json", nil, &out)
+	return out, err
 }
 
 // Job looks a job up. A positive wait holds the call until the job has ended or the time is over.
@@ -172,7 +176,8 @@ func (c *Client) Job(ctx context.Context, id string, wait time.Duration) (out Jo
 	if wait > 0 {
 		path += "?wait=" + wait.String()
 	}
-	return out, c.json(ctx, http.MethodGet, path, nil, &out)
+	err = c.json(ctx, http.MethodGet, path, nil, &out)
+	return out, err
 }
 
 // FollowLog copies the job's log to w as it is written, until the job has ended.
@@ -185,7 +190,8 @@ func (c *Client) Outputs(ctx context.Context, id string) ([]File, error) {
 	var list struct {
 		Items []File `json:"items"`
 	}
-	return list.Items, c.json(ctx, http.MethodGet, "/api/jobs/"+url.PathEscape(id)+"/out/files", nil, &list)
+	err := c.json(ctx, http.MethodGet, "/api/jobs/"+url.PathEscape(id)+"/out/files", nil, &list)
+	return list.Items, err
 }
 
 // Output copies one of the files a job left to w.
