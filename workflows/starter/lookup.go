@@ -57,8 +57,8 @@ func stateOf(s enumspb.WorkflowExecutionStatus) control.EngineState {
 	return control.EngineOpen // running, paused, or continued as new, which has an open successor
 }
 
-// Terminated lists the ids of jobs whose Job, or the Retry around it, was terminated or timed out after since, each once,
-// newest first. The list comes from Temporal's visibility store, which may lag a second behind, so callers ask with an
+// Terminated lists the ids of jobs whose Job, or the Retry around it, was terminated or timed out after since, each
+// once. The list comes from Temporal's visibility store, which may lag a second behind, so callers ask with an
 // overlap. Runs that an operator reset are terminated too; they are left out, for the job lives on in a newer run.
 func (s *Starter) Terminated(ctx context.Context, since time.Time) ([]job.ID, error) {
 	query := fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime > '%s'",
