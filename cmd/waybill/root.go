@@ -61,11 +61,11 @@ func run(ctx context.Context, unhook func(), args []string, stdout, stderr io.Wr
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "waybill",
-		Short:         "Run integration packages as durable jobs",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Version:       app.Version(),
+		Use:               "waybill",
+		Short:             "Run integration packages as durable jobs",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Version:           app.Version(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

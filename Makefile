@@ -1,0 +1,49 @@
+# Waybill. `make help` lists the targets.
+
+GO ?= go
+# Pinned tools, run from the module proxy so that nothing has to be installed by hand.
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+WORKFLOWCHECK = $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.3.0
+FUZZTIME ?= 10s
+RACE ?=
+
+.PHONY: help build test test-go lint workflowcheck replay arrows fuzz bench cover clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/waybill
+	$(GO) build -o bin/waybill ./cmd/waybill
+
+test: ## run all tests with every real component this machine can bring up
+	@RACE="$(RACE)" test/bin/all
+
+test-go: ## run the tests that need nothing but Go
+	$(GO) test ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+workflowcheck: ## look for non-deterministic workflow code
+	$(WORKFLOWCHECK) ./workflows/...
+
+replay: ## replay the recorded workflow histories
+	$(GO) test -count=1 -run Replay ./workflows/...
+
+arrows: ## check that imports go one way
+	$(GO) test -count=1 ./internal/arrows
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@test/bin/fuzz $(FUZZTIME)
+
+bench: ## measure jobs per second beside bare Temporal workflows
+	$(GO) run ./cmd/waybill bench jobs
+
+cover: ## write coverage.html
+	$(GO) test -coverprofile=coverage.out ./internal/... ./api/... ./storage/... ./workflows/... ./activities/...
+	$(GO) tool cover -html=coverage.out -o coverage.html
+
+clean: ## remove what the targets made
+	rm -rf bin coverage.out coverage.html .ci/cache
