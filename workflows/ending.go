@@ -23,14 +23,14 @@ type verdict struct {
 
 // The verdicts. Their messages are shown to users.
 var (
-	wasCancelled  = verdict{job.Cancelled, job.ReasonStopped, "cancelled while no worker had it"}
-	wasTerminated = verdict{job.Failed, job.ReasonTerminated, "ended by the operator of the engine"}
-	wasForgotten  = verdict{job.Failed, job.ReasonTerminated, fmt.Sprintf("ran for %d days", maxRun/(24*time.Hour))}
-	wasOverTime   = verdict{job.Failed, job.ReasonTimeout, "over its time, and the worker did not end it"}
-	wasLost       = verdict{job.Failed, job.ReasonWorkerLost, "the worker gave no more signs of life"}
-	wasTakenOver  = verdict{job.Failed, job.ReasonWorkerLost, "another attempt took the job over and left no outcome"}
-	wasDefect     = verdict{job.Failed, job.ReasonWorkerLost, "the worker failed while it had the job; its log says why"}
-	wasUnfit      = verdict{job.Failed, job.ReasonInvalidPackage, "the package can not be run"}
+	wasCancelled  = verdict{job.Cancelled, job.ReasonStopped, "Cancelled while no worker had it"}
+	wasTerminated = verdict{job.Failed, job.ReasonTerminated, "The workflow was terminated"}
+	wasForgotten  = verdict{job.Failed, job.ReasonTerminated, fmt.Sprintf("The job ran for %d days", maxRun/(24*time.Hour))}
+	wasOverTime   = verdict{job.Failed, job.ReasonTimeout, "The job was over its time, and its worker did not end it"}
+	wasLost       = verdict{job.Failed, job.ReasonWorkerLost, "The worker gave no more signs of life"}
+	wasTakenOver  = verdict{job.Failed, job.ReasonWorkerLost, "Another attempt took the job over and left no outcome"}
+	wasDefect     = verdict{job.Failed, job.ReasonWorkerLost, "The worker failed while it had the job; its own log says why"}
+	wasUnfit      = verdict{job.Failed, job.ReasonInvalidPackage, "The package can not be run"}
 )
 
 // verdictOf judges how ExecutePackage ended without an outcome. A cancel comes first: whatever else went wrong then, the
