@@ -1,0 +1,65 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+)
+
+// Unfinished is control.Backlog's. Like all lists, it leaves out the macros and files of a job's Spec.
+func (s *Store) Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error) {
+	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE "+unfinished+
+		" AND written_at < ? AND id > ? ORDER BY id LIMIT ?", micros(before), string(after), limit)
+}
+
+// NotRolledUp is control.Backlog's, oldest ending first.
+func (s *Store) NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error) {
+	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE retry_of <> '' AND NOT rolled_up "+
+		"AND finished_at IS NOT NULL AND finished_at < ? ORDER BY finished_at, id LIMIT ?", micros(before), limit)
+}
+
+func (s *Store) backlog(ctx context.Context, query string, args ...any) ([]job.Job, error) {
+	rows, err := many[jobRow](s.read.WithContext(ctx), query, args...)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	jobs, err := all(rows, jobRow.job)
+	return jobs, s.fault(ctx, err)
+}
+
+// PurgeExpired is control.Backlog's. A token family ends with its refresh token, which outlives every access token that
+// came with it.
+func (s *Store) PurgeExpired(ctx context.Context, now time.Time) error {
+	at := micros(now)
+	for _, statement := range []string{
+		"DELETE FROM idempotency_keys WHERE expires_at <= @at",
+		"DELETE FROM token_families WHERE expires_at <= @at",
+		"DELETE FROM login_failures WHERE window_ends_at <= @at AND coalesce(locked_until, 0) <= @at",
+	} {
+		// One transaction each: they have nothing to do with one another, and short ones keep nobody waiting.
+		err := s.transact(ctx, func(tx *gorm.DB) error {
+			_, err := run(tx, statement, map[string]any{"at": at})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all converts rows; the first fault ends it.
+func all[R, T any](rows []R, convert func(R) (T, error)) ([]T, error) {
+	items := make([]T, 0, len(rows))
+	for _, row := range rows {
+		item, err := convert(row)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}

@@ -1,0 +1,59 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+)
+
+// Cancel is control.JobWriter's. A job already Cancelling for another reason (its timeout) stays what it is.
+func (s *Store) Cancel(
+	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time,
+) (j job.Job, err error) {
+	err = s.transact(ctx, func(tx *gorm.DB) error {
+		now := micros(at)
+		row, found, err := one[jobRow](tx, `
+			UPDATE jobs SET status = CASE WHEN `+endedAtOnce+` THEN ? ELSE ? END,
+				finished_at = CASE WHEN `+endedAtOnce+` THEN ? ELSE finished_at END,
+				reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL,
+				change = change + 1, written_at = ?
+			WHERE id = ? AND account_id = ? AND `+cancellable+` RETURNING `+jobColumns,
+			string(job.Cancelled), string(job.Cancelling), now, string(job.ReasonStopped), by.ID, clean(by.Name),
+			foldOrNull(clean(by.Name)), now, string(id), account)
+		if err != nil {
+			return err
+		}
+		if found {
+			j, err = withInputs(tx, row)
+			return err
+		}
+		j, err = s.jobIn(tx, account, id)
+		if err == nil && j.Status.Final() {
+			return job.Errorf(job.Conflict, job.WordJobFinished, "Job %s has already finished", id)
+		}
+		return err
+	})
+	if err != nil {
+		return job.Job{}, err
+	}
+	return j, nil
+}
+
+// MarkUnreachable is control.JobWriter's. Only a job that waits can be unreachable: one that a worker took since stays as
+// it is.
+func (s *Store) MarkUnreachable(ctx context.Context, account int64, id job.ID, down bool) error {
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		changed, err := run(tx, `
+			UPDATE jobs SET unreachable = ?, change = change + 1, written_at = ?
+			WHERE id = ? AND account_id = ? AND unreachable <> ? AND (status = ? OR unreachable)`,
+			down, micros(s.now()), string(id), account, down, string(job.Queued))
+		if err != nil || changed > 0 {
+			return err
+		}
+		_, err = s.jobIn(tx, account, id)
+		return err
+	})
+}

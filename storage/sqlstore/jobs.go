@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Job is control.JobReader's.
+func (s *Store) Job(ctx context.Context, account int64, id job.ID) (job.Job, error) {
+	j, err := s.jobIn(s.read.WithContext(ctx), account, id)
+	return j, s.fault(ctx, err)
+}
+
+// Jobs is control.JobReader's. The jobs of a list come without the macros and files of their Spec: a page of a thousand
+// would else hold a thousand times what one submitter may send.
+func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.JobStats, error) {
+	jobs, err := list(ctx, s, jobListing, q, scoped(q.Scope), jobRow.job)
+	if err != nil || !q.Stats {
+		return jobs, job.JobStats{}, err
+	}
+	stats, err := s.stats(ctx, q)
+	return jobs, stats, err
+}
+
+// statsRow counts the jobs of one kind.
+type statsRow struct {
+	Status string `gorm:"column:status"`
+	Error  bool   `gorm:"column:error"`
+	Taken  bool   `gorm:"column:taken"`
+	Jobs   int64  `gorm:"column:jobs"`
+	Micros int64  `gorm:"column:micros"`
+}
+
+func (s *Store) stats(ctx context.Context, q job.Query) (job.JobStats, error) {
+	l, where, err := s.filter(jobListing, q, scoped(q.Scope))
+	if err != nil {
+		return job.JobStats{}, s.fault(ctx, err)
+	}
+	rows, err := many[statsRow](s.read.WithContext(ctx), `
+		SELECT status, reason = 'error' AS error, taken, count(*) AS jobs,
+			CAST(coalesce(sum(finished_at - started_at), 0) AS bigint) AS micros
+		FROM `+l.from+` WHERE `+where.sql+` GROUP BY status, reason = 'error', taken`, where.args...)
+	if err != nil {
+		return job.JobStats{}, s.fault(ctx, err)
+	}
+	var stats job.JobStats
+	for _, r := range rows {
+		*r.counter(&stats) += r.Jobs
+		stats.TotalDuration += time.Duration(r.Micros) * time.Microsecond
+	}
+	return stats, nil
+}
+
+// counter is the map of native.md, 6.1.
+func (r statsRow) counter(s *job.JobStats) *int64 {
+	switch job.Status(r.Status) {
+	case job.Queued:
+		return &s.Queued
+	case job.Running, job.Cancelling:
+		return &s.Running
+	case job.Completed:
+		return &s.Finished
+	case job.Failed:
+		if r.Error {
+			return &s.Error
+		}
+	case job.Cancelled:
+		if !r.Taken {
+			return &s.Cancelled
+		}
+	}
+	return &s.Failed
+}
+
+// Family is control.JobReader's.
+func (s *Store) Family(ctx context.Context, account int64, id job.ID) ([]job.Job, error) {
+	member, err := s.Job(ctx, account, id)
+	if err != nil {
+		return nil, err
+	}
+	root := string(member.RootID())
+	// Numbers are given out one after the other within a chain, so they are its order; the first run has 0.
+	rows, err := many[jobRow](s.read.WithContext(ctx), "SELECT * FROM (SELECT "+jobColumns+
+		" FROM jobs WHERE id = ? AND account_id = ? UNION ALL SELECT "+jobColumns+
+		" FROM jobs WHERE root = ? AND root <> '' AND account_id = ?) AS chain ORDER BY retry_number, id",
+		root, account, root, account)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	family, err := all(rows, jobRow.job)
+	return family, s.fault(ctx, err)
+}
+
+// Steps is control.JobReader's.
+func (s *Store) Steps(ctx context.Context, account int64, id job.ID) ([]job.Step, error) {
+	return children(ctx, s, account, id, "job_steps", "position", func(r stepRow) (job.Step, error) { return r.step(), nil })
+}
+
+// Outputs is control.JobReader's, by name: those of the last attempt that ended.
+func (s *Store) Outputs(ctx context.Context, account int64, id job.ID) ([]job.Output, error) {
+	return children(ctx, s, account, id, "job_outputs", "name",
+		func(r outputRow) (job.Output, error) { return r.output(), nil })
+}
+
+// Attempts lists the tries of a job, first to last.
+func (s *Store) Attempts(ctx context.Context, account int64, id job.ID) ([]job.Attempt, error) {
+	return children(ctx, s, account, id, "job_attempts", "number",
+		func(r attemptRow) (job.Attempt, error) { return r.attempt(), nil })
+}
+
+// children lists what hangs on a job of the account.
+func children[R, T any](
+	ctx context.Context, s *Store, account int64, id job.ID, table, order string, convert func(R) (T, error),
+) ([]T, error) {
+	db := s.read.WithContext(ctx)
+	_, found, err := one[string](db, "SELECT id FROM jobs WHERE id = ? AND account_id = ?", string(id), account)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	if !found {
+		return nil, noJob(id)
+	}
+	rows, err := many[R](db, "SELECT "+columnsOf[R]("")+" FROM "+table+" WHERE job_id = ? ORDER BY "+order, string(id))
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	items, err := all(rows, convert)
+	return items, s.fault(ctx, err)
+}

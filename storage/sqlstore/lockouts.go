@@ -1,0 +1,71 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// LockedUntil is control.Lockouts'.
+func (s *Store) LockedUntil(ctx context.Context, subject string, now time.Time) (time.Time, error) {
+	row, _, err := one[loginFailuresRow](s.read.WithContext(ctx), "SELECT * FROM login_failures WHERE subject = ?", clean(subject))
+	if err != nil {
+		return time.Time{}, s.fault(ctx, err)
+	}
+	return row.lockedAt(micros(now)), nil
+}
+
+// lockedAt is the zero time when the lock is over.
+func (r loginFailuresRow) lockedAt(now int64) time.Time {
+	if r.LockedUntil == nil || *r.LockedUntil <= now {
+		return time.Time{}
+	}
+	return timeOf(*r.LockedUntil)
+}
+
+// LoginFailed is control.Lockouts'. A failure while the subject is locked changes nothing, so nobody can hold a lock open
+// by trying on; the first one after a lock or a window begins anew.
+func (s *Store) LoginFailed(
+	ctx context.Context, subject string, now time.Time, window time.Duration, limit int, lock time.Duration,
+) (locked time.Time, err error) {
+	subject = clean(subject)
+	at := micros(now)
+	err = s.transact(ctx, func(tx *gorm.DB) error {
+		// The row is there before it is locked, so that of two first failures at once both are counted.
+		if _, err := run(tx, "INSERT INTO login_failures (subject, failures, window_ends_at) VALUES (?, 0, ?) "+
+			"ON CONFLICT (subject) DO NOTHING", subject, micros(now.Add(window))); err != nil {
+			return err
+		}
+		row, _, err := one[loginFailuresRow](tx, "SELECT * FROM login_failures WHERE subject = ?"+s.forUpdate(), subject)
+		if err != nil {
+			return err
+		}
+		if locked = row.lockedAt(at); !locked.IsZero() {
+			return nil
+		}
+		if row.LockedUntil != nil || row.WindowEndsAt <= at {
+			row = loginFailuresRow{Subject: subject, WindowEndsAt: micros(now.Add(window))}
+		}
+		row.Failures++
+		if row.Failures >= limit {
+			row.LockedUntil = microsOrNull(now.Add(lock))
+		}
+		locked = row.lockedAt(at)
+		_, err = run(tx, "UPDATE login_failures SET failures = ?, window_ends_at = ?, locked_until = ? WHERE subject = ?",
+			row.Failures, row.WindowEndsAt, row.LockedUntil, subject)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return locked, nil
+}
+
+// ClearLogins is control.Lockouts'.
+func (s *Store) ClearLogins(ctx context.Context, subject string) error {
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		_, err := run(tx, "DELETE FROM login_failures WHERE subject = ?", clean(subject))
+		return err
+	})
+}

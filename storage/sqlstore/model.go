@@ -1,0 +1,240 @@
+package sqlstore
+
+import (
+	"reflect"
+	"strings"
+)
+
+// The rows as they lie in the tables; convert.go turns them into domain types and back. A pointer is a column that may be
+// NULL. Times are microseconds since 1970 in UTC on both engines: they sort and compare the same everywhere, lose nothing
+// against timestamptz, which has the same precision, and need no time zone from driver or server. See the migrations for
+// the rest of the conventions.
+
+type accountRow struct {
+	ID            int64  `gorm:"column:id;primaryKey;autoIncrement"`
+	Name          string `gorm:"column:name"`
+	DestinationID int64  `gorm:"column:destination_id"`
+	CreatedAt     int64  `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+func (accountRow) TableName() string { return "accounts" }
+
+type destinationRow struct {
+	ID        int64  `gorm:"column:id;primaryKey;autoIncrement"`
+	AccountID int64  `gorm:"column:account_id"`
+	Name      string `gorm:"column:name"`
+	TaskQueue string `gorm:"column:task_queue"`
+}
+
+func (destinationRow) TableName() string { return "destinations" }
+
+type userRow struct {
+	ID           int64  `gorm:"column:id;primaryKey;autoIncrement"`
+	AccountID    int64  `gorm:"column:account_id"`
+	Name         string `gorm:"column:name"`
+	NameKey      string `gorm:"column:name_key"` // lower case: unique over all accounts
+	PasswordHash string `gorm:"column:password_hash"`
+	Admin        bool   `gorm:"column:admin"`
+	Active       bool   `gorm:"column:active"`
+	CreatedAt    int64  `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+func (userRow) TableName() string { return "users" }
+
+type tokenFamilyRow struct {
+	ID          string `gorm:"column:id;primaryKey"`
+	UserID      int64  `gorm:"column:user_id"`
+	AccountID   int64  `gorm:"column:account_id"`
+	RefreshHash string `gorm:"column:refresh_hash"`
+	CreatedAt   int64  `gorm:"column:created_at;autoCreateTime:false"`
+	ExpiresAt   int64  `gorm:"column:expires_at"`
+	RevokedAt   *int64 `gorm:"column:revoked_at"`
+}
+
+func (tokenFamilyRow) TableName() string { return "token_families" }
+
+type loginFailuresRow struct {
+	Subject      string `gorm:"column:subject;primaryKey"`
+	Failures     int    `gorm:"column:failures"`
+	WindowEndsAt int64  `gorm:"column:window_ends_at"`
+	LockedUntil  *int64 `gorm:"column:locked_until"`
+}
+
+func (loginFailuresRow) TableName() string { return "login_failures" }
+
+type configRow struct {
+	ID              int64   `gorm:"column:id;primaryKey;autoIncrement"`
+	ObjectID        string  `gorm:"column:object_id"`
+	AccountID       int64   `gorm:"column:account_id"`
+	Name            string  `gorm:"column:name"`
+	NameKey         string  `gorm:"column:name_key"` // lower case: unique in the account, and how names are sorted
+	Description     string  `gorm:"column:description"`
+	DescriptionFold *string `gorm:"column:description_fold"`
+	Active          bool    `gorm:"column:active"`
+	Runtime         string  `gorm:"column:runtime"` // JSON of job.RuntimeConfig
+	PackageName     string  `gorm:"column:package_name"`
+	PackageNameFold *string `gorm:"column:package_name_fold"`
+	EntryPoint      string  `gorm:"column:entry_point"`
+	EntryPointFold  *string `gorm:"column:entry_point_fold"`
+	DestinationID   int64   `gorm:"column:destination_id"`
+	Timeout         int64   `gorm:"column:timeout"` // nanoseconds
+	Retry           string  `gorm:"column:retry"`   // JSON of job.RetryPolicy
+	OnLoss          string  `gorm:"column:on_loss"`
+	Tags            string  `gorm:"column:tags"`   // JSON, what is read; job_config_tags is what is searched
+	Labels          string  `gorm:"column:labels"` // JSON of job.Labels
+	OwnerID         int64   `gorm:"column:owner_id"`
+	OwnerName       string  `gorm:"column:owner_name"`
+	OwnerNameFold   *string `gorm:"column:owner_name_fold"`
+	CreatedAt       int64   `gorm:"column:created_at;autoCreateTime:false"`
+	CreatedByID     int64   `gorm:"column:created_by_id"`
+	CreatedByName   string  `gorm:"column:created_by_name"`
+	CreatedByFold   *string `gorm:"column:created_by_fold"`
+	ModifiedAt      int64   `gorm:"column:modified_at"`
+	ModifiedByID    int64   `gorm:"column:modified_by_id"`
+	ModifiedByName  string  `gorm:"column:modified_by_name"`
+	ModifiedByFold  *string `gorm:"column:modified_by_fold"`
+	Runs            int64   `gorm:"column:runs"` // run numbers given out
+}
+
+func (configRow) TableName() string { return "job_configs" }
+
+type fileRow struct {
+	AccountID     int64  `gorm:"column:account_id"`
+	EntityType    string `gorm:"column:entity_type"`
+	EntityID      int64  `gorm:"column:entity_id"`
+	FileKey       string `gorm:"column:file_key"`
+	Version       int    `gorm:"column:version"`
+	Size          int64  `gorm:"column:size"`
+	SHA256        string `gorm:"column:sha256"`
+	ContentType   string `gorm:"column:content_type"`
+	Archive       string `gorm:"column:archive"` // JSON of job.Archive, or ''
+	CreatedAt     int64  `gorm:"column:created_at;autoCreateTime:false"`
+	CreatedByID   int64  `gorm:"column:created_by_id"`
+	CreatedByName string `gorm:"column:created_by_name"`
+}
+
+func (fileRow) TableName() string { return "file_versions" }
+
+type jobRow struct {
+	ID              string  `gorm:"column:id;primaryKey"`
+	AccountID       int64   `gorm:"column:account_id"`
+	ConfigID        int64   `gorm:"column:config_id"`
+	ConfigName      string  `gorm:"column:config_name"`
+	ConfigNameFold  *string `gorm:"column:config_name_fold"`
+	OwnerID         int64   `gorm:"column:owner_id"`
+	RunNumber       int64   `gorm:"column:run_number"`
+	Status          string  `gorm:"column:status"`
+	Reason          string  `gorm:"column:reason"`
+	Taken           bool    `gorm:"column:taken"`
+	Fence           int64   `gorm:"column:fence"`
+	Change          int64   `gorm:"column:change"`
+	Worker          string  `gorm:"column:worker"`
+	WorkerFold      *string `gorm:"column:worker_fold"`
+	Spec            string  `gorm:"column:spec"` // JSON of job.Spec without macros and files
+	HasInputs       bool    `gorm:"column:has_inputs"`
+	PackageName     string  `gorm:"column:package_name"`
+	PackageNameFold *string `gorm:"column:package_name_fold"`
+	EntryPoint      string  `gorm:"column:entry_point"`
+	EntryPointFold  *string `gorm:"column:entry_point_fold"`
+	DestinationID   int64   `gorm:"column:destination_id"`
+	Tags            string  `gorm:"column:tags"` // JSON, what is read; job_tags is what is searched
+	Attempt         int     `gorm:"column:attempt"`
+	Failures        int     `gorm:"column:failures"`
+	ReturnCode      *int    `gorm:"column:return_code"`
+	Message         string  `gorm:"column:message"`
+	ScheduledAt     int64   `gorm:"column:scheduled_at"`
+	StartAfter      *int64  `gorm:"column:start_after"`
+	ReceivedAt      *int64  `gorm:"column:received_at"`
+	StartedAt       *int64  `gorm:"column:started_at"`
+	FinishedAt      *int64  `gorm:"column:finished_at"`
+	SubmittedByID   int64   `gorm:"column:submitted_by_id"`
+	SubmittedByName string  `gorm:"column:submitted_by_name"`
+	SubmittedByFold *string `gorm:"column:submitted_by_fold"`
+	StoppedByID     int64   `gorm:"column:stopped_by_id"`
+	StoppedByName   string  `gorm:"column:stopped_by_name"`
+	StoppedByFold   *string `gorm:"column:stopped_by_fold"`
+	RetryOf         string  `gorm:"column:retry_of"`
+	Root            string  `gorm:"column:root"`
+	RetryNumber     int     `gorm:"column:retry_number"`
+	ResolvedBy      string  `gorm:"column:resolved_by"`
+	ResolvedAt      *int64  `gorm:"column:resolved_at"`
+	RolledUp        bool    `gorm:"column:rolled_up"`
+	Unreachable     bool    `gorm:"column:unreachable"`
+	WrittenAt       int64   `gorm:"column:written_at"`
+}
+
+func (jobRow) TableName() string { return "jobs" }
+
+type inputsRow struct {
+	JobID  string `gorm:"column:job_id;primaryKey"`
+	Macros string `gorm:"column:macros"` // JSON
+	Files  string `gorm:"column:files"`  // JSON
+}
+
+func (inputsRow) TableName() string { return "job_inputs" }
+
+type attemptRow struct {
+	JobID      string `gorm:"column:job_id;primaryKey"`
+	Number     int    `gorm:"column:number;primaryKey"`
+	Fence      int64  `gorm:"column:fence"`
+	Worker     string `gorm:"column:worker"`
+	StartedAt  int64  `gorm:"column:started_at"`
+	FinishedAt *int64 `gorm:"column:finished_at"`
+	ReturnCode *int   `gorm:"column:return_code"`
+	Reason     string `gorm:"column:reason"`
+	Message    string `gorm:"column:message"`
+}
+
+func (attemptRow) TableName() string { return "job_attempts" }
+
+type stepRow struct {
+	JobID          string `gorm:"column:job_id;primaryKey"`
+	Position       int    `gorm:"column:position;primaryKey"`
+	Name           string `gorm:"column:name"`
+	Status         string `gorm:"column:status"`
+	Attempt        int    `gorm:"column:attempt"`
+	StartedAt      *int64 `gorm:"column:started_at"`
+	FinishedAt     *int64 `gorm:"column:finished_at"`
+	ReturnCode     *int   `gorm:"column:return_code"`
+	RecordsRead    int64  `gorm:"column:records_read"`
+	RecordsWritten int64  `gorm:"column:records_written"`
+	RecordsFailed  int64  `gorm:"column:records_failed"`
+	Message        string `gorm:"column:message"`
+}
+
+func (stepRow) TableName() string { return "job_steps" }
+
+type outputRow struct {
+	JobID     string `gorm:"column:job_id;primaryKey"`
+	Name      string `gorm:"column:name;primaryKey"`
+	Size      int64  `gorm:"column:size"`
+	SHA256    string `gorm:"column:sha256"`
+	Object    string `gorm:"column:object"`
+	CreatedAt int64  `gorm:"column:created_at;autoCreateTime:false"`
+}
+
+func (outputRow) TableName() string { return "job_outputs" }
+
+type idempotencyRow struct {
+	Digest string `gorm:"column:digest"`
+	JobID  string `gorm:"column:job_id"`
+}
+
+// The column lists of the hand-written statements, read from the tags so that a row is described once.
+var (
+	configColumns = columnsOf[configRow]("")
+	fileColumns   = columnsOf[fileRow]("v.")
+	jobColumns    = columnsOf[jobRow]("")
+)
+
+func columnsOf[R any](prefix string) string {
+	var columns []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
+		for _, setting := range strings.Split(field.Tag.Get("gorm"), ";") {
+			if name, ok := strings.CutPrefix(setting, "column:"); ok {
+				columns = append(columns, prefix+name)
+			}
+		}
+	}
+	return strings.Join(columns, ", ")
+}

@@ -1,0 +1,119 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+)
+
+// Settle is control.Settlement's.
+func (s *Store) Settle(
+	ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome,
+) (j job.Job, err error) {
+	if !o.Status.Final() {
+		return job.Job{}, job.Errorf(job.Invalid, job.WordInvalidField, "A job can not be settled as '%s'", o.Status)
+	}
+	err = s.transact(ctx, func(tx *gorm.DB) error {
+		row, found, err := one[jobRow](tx,
+			"SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?"+s.forUpdate(), string(id), account)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return noJob(id)
+		}
+		if !job.Status(row.Status).Final() {
+			if row, err = settleRow(tx, row, fence, o); err != nil {
+				return err
+			}
+		}
+		j, err = withInputs(tx, row)
+		return err
+	})
+	if err != nil {
+		return job.Job{}, err
+	}
+	return j, nil
+}
+
+func settleRow(tx *gorm.DB, row jobRow, fence int64, o job.Outcome) (jobRow, error) {
+	o = wished(row, o)
+	if job.Path(job.Status(row.Status), o.Status) == nil {
+		return row, job.Errorf(job.Conflict, job.WordStale, "Job %s is %s and can not become %s", row.ID, row.Status, o.Status)
+	}
+	now := micros(o.At)
+	row, found, err := one[jobRow](tx, `
+		UPDATE jobs SET status = ?, reason = ?, return_code = ?, message = ?, finished_at = ?, start_after = NULL,
+			unreachable = false, fence = CASE WHEN fence < ? THEN ? ELSE fence END, change = change + 1, written_at = ?
+		WHERE id = ? AND status = ? AND change = ? RETURNING `+jobColumns,
+		string(o.Status), string(o.Reason), o.ReturnCode, clean(o.Message), now, fence, fence, now,
+		row.ID, row.Status, row.Change)
+	if err != nil {
+		return row, err
+	}
+	id := job.ID(row.ID)
+	if !found { // the row was locked, so this does not happen; a lost write must not pass for a made one
+		return row, stale("Job", id)
+	}
+	if _, err := closeAttempts(tx, id, o); err != nil {
+		return row, err
+	}
+	if err := closeSteps(tx, id, o); err != nil {
+		return row, err
+	}
+	if len(o.Outputs) == 0 {
+		return row, nil
+	}
+	return row, storeOutputs(tx, id, row.Attempt, o.Outputs)
+}
+
+// wished puts the ending that a Cancelling job was promised in place of what the workflow thinks.
+func wished(row jobRow, o job.Outcome) job.Outcome {
+	if job.Status(row.Status) != job.Cancelling {
+		return o
+	}
+	switch {
+	case row.StoppedByID != 0 || row.StoppedByName != "":
+		return job.Outcome{Status: job.Cancelled, Reason: job.ReasonStopped, Message: o.Message, At: o.At}
+	case job.Reason(row.Reason) == job.ReasonTimeout:
+		return job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: o.Message, At: o.At}
+	}
+	return o
+}
+
+// RollUp is control.Settlement's.
+func (s *Store) RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error {
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?"+s.forUpdate(),
+			string(child), account)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return noJob(child)
+		}
+		if !job.Status(row.Status).Final() {
+			return job.Errorf(job.Conflict, job.WordJobNotFinished, "Job %s has not finished", child)
+		}
+		if row.RolledUp || row.RetryOf == "" {
+			return nil
+		}
+		now := micros(at)
+		if job.Status(row.Status) == job.Completed {
+			if _, err := run(tx, `
+				WITH RECURSIVE above (id) AS (
+					SELECT retry_of FROM jobs WHERE id = ? AND retry_of <> ''
+					UNION SELECT jobs.retry_of FROM jobs JOIN above ON jobs.id = above.id WHERE jobs.retry_of <> '')
+				UPDATE jobs SET resolved_by = ?, resolved_at = ?, change = change + 1, written_at = ?
+				WHERE id IN (SELECT id FROM above) AND account_id = ? AND resolved_by = ''`,
+				row.ID, row.ID, now, now, account); err != nil {
+				return err
+			}
+		}
+		_, err = run(tx, "UPDATE jobs SET rolled_up = true, change = change + 1, written_at = ? WHERE id = ?", now, row.ID)
+		return err
+	})
+}

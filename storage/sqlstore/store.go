@@ -1,0 +1,159 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"waybill/internal/job"
+)
+
+// Driver names an engine.
+type Driver string
+
+// The engines.
+const (
+	SQLite   Driver = "sqlite"
+	Postgres Driver = "postgres"
+)
+
+// Config says which database to open. The zero value of a field takes its default.
+type Config struct {
+	Driver Driver
+	// Path of the SQLite file, made with mode 0600 when it is absent. Its folder must exist.
+	Path string
+	// URL of the PostgreSQL database, as libpq takes it. It may hold a password: never log it.
+	URL string
+	// MaxConns limits the PostgreSQL pool (default 20), or SQLite's pool of readers (default 4).
+	MaxConns int
+	// Now is the clock for the few writes whose caller gives no time (default time.Now).
+	Now func() time.Time
+}
+
+// Store is the database. It is safe for concurrent use.
+type Store struct {
+	driver Driver
+	now    func() time.Time
+	write  *gorm.DB // transactions; on SQLite one connection, so that writers queue in Go and never see "busy"
+	read   *gorm.DB // on SQLite connections that can not write, and do not wait for the writer; else the same as write
+	pools  []*sql.DB
+	closed atomic.Bool
+}
+
+// Open connects. It does not touch the schema: call Migrate once before first use.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{driver: c.Driver, now: c.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	var err error
+	switch c.Driver {
+	case SQLite:
+		err = s.openSQLite(ctx, c)
+	case Postgres:
+		err = s.openPostgres(ctx, c)
+	default:
+		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "Unknown database driver '%s'", c.Driver)
+	}
+	if err == nil {
+		err = s.Ping(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// gormConfig is the same for both engines. Errors are returned, so gorm logs none (its log would show values);
+// transactions are ours; prepared statements are cached per connection by the drivers, because gorm's own cache prepares
+// anew in each transaction.
+func gormConfig() *gorm.Config {
+	return &gorm.Config{
+		SkipDefaultTransaction: true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+	}
+}
+
+// Ping tells whether the database answers, for reading and for writing.
+func (s *Store) Ping(ctx context.Context) error {
+	for _, pool := range s.pools {
+		if err := pool.PingContext(ctx); err != nil {
+			return s.fault(ctx, err)
+		}
+	}
+	return nil
+}
+
+// Close waits for the queries that run and closes all connections. Later calls answer Unavailable.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	var errs []error
+	for _, pool := range s.pools {
+		errs = append(errs, pool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Transactions that PostgreSQL rolls back for another one's sake (deadlock, serialization) are worth repeating.
+const (
+	transactionTries = 5
+	transactionPause = 5 * time.Millisecond
+)
+
+// transact runs fn in one transaction and answers with a *job.Error. fn may run several times and must not keep anything
+// of a try that failed.
+func (s *Store) transact(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := s.write.WithContext(ctx).Transaction(fn)
+		if err == nil {
+			return nil
+		}
+		if !mayRepeat(err) || try == transactionTries || ctx.Err() != nil {
+			return s.fault(ctx, err)
+		}
+		pause := time.NewTimer(time.Duration(try)*transactionPause + rand.N(transactionPause))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return s.fault(ctx, ctx.Err())
+		}
+	}
+}
+
+// forUpdate is the clause that locks the rows a transaction reads before it writes. SQLite needs none: its write
+// transactions begin with the lock on the whole file.
+func (s *Store) forUpdate() string {
+	if s.driver == Postgres {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+// one reads one row of the query; found is false when there is none.
+func one[R any](tx *gorm.DB, query string, args ...any) (row R, found bool, err error) {
+	result := tx.Raw(query, args...).Scan(&row)
+	return row, result.RowsAffected > 0, result.Error
+}
+
+// many reads all rows of the query.
+func many[R any](tx *gorm.DB, query string, args ...any) ([]R, error) {
+	var rows []R
+	err := tx.Raw(query, args...).Scan(&rows).Error
+	return rows, err
+}
+
+// run executes a statement and tells how many rows it changed.
+func run(tx *gorm.DB, statement string, args ...any) (int64, error) {
+	result := tx.Exec(statement, args...)
+	return result.RowsAffected, result.Error
+}

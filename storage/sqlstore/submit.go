@@ -1,0 +1,171 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+)
+
+// Submit is control.JobWriter's. The time of the call is the job's ScheduledAt.
+func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bool, error) {
+	if err := checkSubmission(sub); err != nil {
+		return job.Job{}, false, err
+	}
+	var (
+		stored   job.Job
+		replayed bool
+	)
+	err := s.transact(ctx, func(tx *gorm.DB) error {
+		j := sub.Job
+		j.Status, j.Change = job.Queued, 1
+		if first, err := claimKey(tx, sub); err != nil || first != "" {
+			replayed = first != ""
+			if err == nil {
+				stored, err = s.jobIn(tx, j.AccountID, first)
+			}
+			return err
+		}
+		if j.RetryOf != "" {
+			if err := s.joinChain(tx, &j, sub.Force); err != nil {
+				return err
+			}
+		}
+		// Last of the checks, because it holds the config's row until the transaction ends.
+		number, found, err := one[int64](tx,
+			"UPDATE job_configs SET runs = runs + 1 WHERE id = ? AND account_id = ? RETURNING runs", j.ConfigID, j.AccountID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return noConfig(j.ConfigID)
+		}
+		j.RunNumber = number
+		stored, err = insertJob(tx, j)
+		return err
+	})
+	if taken(err) {
+		err = job.Errorf(job.Conflict, job.WordDuplicateName, "Job %s already exists", sub.Job.ID)
+	}
+	if err != nil {
+		return job.Job{}, false, err
+	}
+	return stored, replayed, nil
+}
+
+func checkSubmission(sub control.Submission) error {
+	j, i := sub.Job, sub.Idempotency
+	if !job.ValidID(string(j.ID)) {
+		return job.Errorf(job.Invalid, job.WordInvalidField, "A job id has 24 lower-case hex digits")
+	}
+	return checkText("jobConfig.name", j.ConfigName, "packageName", j.Spec.PackageName, "entryPoint", j.Spec.EntryPoint,
+		"tags", strings.Join(j.Tags, ""), "submittedByUser.name", j.SubmittedBy.Name, "message", j.Message,
+		"Idempotency-Key", i.Key, "route", i.Route, "digest", i.Digest)
+}
+
+// claimKey takes the idempotency key for this submission, or returns the job that an earlier one with the same key and
+// digest made. A key whose time is over counts as free. Of two calls at once the second waits here for the first.
+func claimKey(tx *gorm.DB, sub control.Submission) (job.ID, error) {
+	i, j := sub.Idempotency, sub.Job
+	if i.Key == "" {
+		return "", nil
+	}
+	claimed, err := run(tx, `
+		INSERT INTO idempotency_keys (account_id, caller, route, idem_key, digest, job_id, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (account_id, caller, route, idem_key) DO UPDATE
+		SET digest = excluded.digest, job_id = excluded.job_id, expires_at = excluded.expires_at
+		WHERE idempotency_keys.expires_at <= ?`,
+		j.AccountID, i.Caller, i.Route, i.Key, i.Digest, string(j.ID), micros(i.ExpiresAt), micros(j.ScheduledAt))
+	if err != nil || claimed > 0 {
+		return "", err
+	}
+	earlier, _, err := one[idempotencyRow](tx, `
+		SELECT digest, job_id FROM idempotency_keys
+		WHERE account_id = ? AND caller = ? AND route = ? AND idem_key = ?`, j.AccountID, i.Caller, i.Route, i.Key)
+	if err != nil {
+		return "", err
+	}
+	if earlier.Digest != i.Digest {
+		return "", job.Errorf(job.Conflict, job.WordIdempotency, "Idempotency-Key was used with a different request")
+	}
+	return job.ID(earlier.JobID), nil
+}
+
+// joinChain makes j a retry of its RetryOf: the parent must be final and, unless forced, have no unfinished retry. Retries
+// within one chain are numbered from 1, so the chain's first job is locked while one is added.
+func (s *Store) joinChain(tx *gorm.DB, j *job.Job, force bool) error {
+	parent, found, err := one[jobRow](tx,
+		"SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?", string(j.RetryOf), j.AccountID)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return noJob(j.RetryOf)
+	}
+	if !job.Status(parent.Status).Final() {
+		return job.Errorf(job.Conflict, job.WordJobNotFinished, "Job %s has not finished", j.RetryOf)
+	}
+	root := parent.Root
+	if root == "" {
+		root = parent.ID
+	}
+	if _, _, err := one[string](tx, "SELECT id FROM jobs WHERE id = ?"+s.forUpdate(), root); err != nil {
+		return err
+	}
+	if !force {
+		active, found, err := one[string](tx,
+			"SELECT id FROM jobs WHERE retry_of = ? AND retry_of <> '' AND "+unfinished+" LIMIT 1", string(j.RetryOf))
+		if err != nil {
+			return err
+		}
+		if found {
+			return job.Errorf(job.Conflict, job.WordRetryActive, "Retry %s of job %s has not finished", active, j.RetryOf)
+		}
+	}
+	last, _, err := one[int](tx,
+		"SELECT coalesce(max(retry_number), 0) FROM jobs WHERE root = ? AND root <> ''", root)
+	j.Root, j.RetryNumber = job.ID(root), last+1
+	return err
+}
+
+func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
+	row := toJobRow(j)
+	if err := tx.Create(&row).Error; err != nil {
+		return job.Job{}, err
+	}
+	if row.HasInputs {
+		inputs := inputsRow{JobID: row.ID, Macros: toJSON(j.Spec.Macros), Files: toJSON(j.Spec.Files)}
+		if err := tx.Create(&inputs).Error; err != nil {
+			return job.Job{}, err
+		}
+	}
+	if err := insertTags(tx, jobTags, row.ID, j.AccountID, j.Tags); err != nil {
+		return job.Job{}, err
+	}
+	stored, err := row.job()
+	stored.Spec.Macros, stored.Spec.Files = j.Spec.Macros, j.Spec.Files
+	return stored, err
+}
+
+// tagTable is where the tags of one kind of thing are searched.
+type tagTable struct{ table, owner, of string }
+
+var (
+	jobTags    = tagTable{table: "job_tags", owner: "job_id", of: "jobs.id"}
+	configTags = tagTable{table: "job_config_tags", owner: "config_id", of: "job_configs.id"}
+)
+
+func insertTags(tx *gorm.DB, t tagTable, owner any, account int64, tags []string) error {
+	for _, tag := range tags {
+		_, err := run(tx, "INSERT INTO "+t.table+" ("+t.owner+", tag, tag_fold, account_id) VALUES (?, ?, ?, ?) "+
+			"ON CONFLICT DO NOTHING", owner, tag, foldOrNull(tag), account)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

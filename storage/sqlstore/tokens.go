@@ -1,0 +1,62 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+)
+
+// CreateTokenFamily is control.Tokens'.
+func (s *Store) CreateTokenFamily(ctx context.Context, f job.TokenFamily) error {
+	row := tokenFamilyRow{
+		ID: f.ID, UserID: f.UserID, AccountID: f.AccountID, RefreshHash: f.RefreshHash,
+		CreatedAt: micros(f.CreatedAt), ExpiresAt: micros(f.ExpiresAt), RevokedAt: microsOrNull(f.RevokedAt),
+	}
+	return s.transact(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+}
+
+// TokenFamily is control.Tokens'. It finds a revoked one too.
+func (s *Store) TokenFamily(ctx context.Context, id string) (job.TokenFamily, error) {
+	row, found, err := one[tokenFamilyRow](s.read.WithContext(ctx), "SELECT * FROM token_families WHERE id = ?", id)
+	if err != nil {
+		return job.TokenFamily{}, s.fault(ctx, err)
+	}
+	if !found {
+		return job.TokenFamily{}, noFamily()
+	}
+	return row.family(), nil
+}
+
+// RotateToken is control.Tokens'. Of two that bring the same token at once, one wins.
+func (s *Store) RotateToken(ctx context.Context, id, was, now string, expires time.Time) error {
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		changed, err := run(tx, `
+			UPDATE token_families SET refresh_hash = ?, expires_at = ?
+			WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL`, now, micros(expires), id, was)
+		if err != nil || changed > 0 {
+			return err
+		}
+		_, alive, err := one[string](tx, "SELECT id FROM token_families WHERE id = ? AND revoked_at IS NULL", id)
+		if err != nil {
+			return err
+		}
+		if !alive {
+			return noFamily()
+		}
+		return job.Errorf(job.Conflict, job.WordStale, "The refresh token was used before")
+	})
+}
+
+// RevokeTokens is control.Tokens'. The time of the first call stays; an unknown family is as good as revoked.
+func (s *Store) RevokeTokens(ctx context.Context, id string, at time.Time) error {
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		_, err := run(tx, "UPDATE token_families SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", micros(at), id)
+		return err
+	})
+}
+
+// noFamily does not name the id: whoever sees the message does not need to know what a token holds.
+func noFamily() error { return job.Errorf(job.NotFound, job.WordNotFound, "Login not found") }

@@ -1,0 +1,104 @@
+package sqlstore
+
+import (
+	"context"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+)
+
+// defaultDestination is the name of the destination that an account begins with.
+const defaultDestination = "default"
+
+// UserByName is control.Users'.
+func (s *Store) UserByName(ctx context.Context, name string) (job.User, error) {
+	return s.user(ctx, name, "name_key = ?", fold(name))
+}
+
+// User is control.Users'.
+func (s *Store) User(ctx context.Context, account, id int64) (job.User, error) {
+	return s.user(ctx, id, "id = ? AND account_id = ?", id, account)
+}
+
+func (s *Store) user(ctx context.Context, id any, condition string, args ...any) (job.User, error) {
+	row, found, err := one[userRow](s.read.WithContext(ctx), "SELECT * FROM users WHERE "+condition, args...)
+	if err != nil {
+		return job.User{}, s.fault(ctx, err)
+	}
+	if !found {
+		return job.User{}, job.Errorf(job.NotFound, job.WordNotFound, "User %v not found", id)
+	}
+	return row.user(), nil
+}
+
+// Account is control.Users'.
+func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {
+	row, found, err := one[accountRow](s.read.WithContext(ctx), "SELECT * FROM accounts WHERE id = ?", id)
+	if err != nil {
+		return job.Account{}, s.fault(ctx, err)
+	}
+	if !found {
+		return job.Account{}, job.Errorf(job.NotFound, job.WordNotFound, "Account %d not found", id)
+	}
+	return row.account(), nil
+}
+
+// Destination is control.Users'.
+func (s *Store) Destination(ctx context.Context, account, id int64) (job.Destination, error) {
+	query, args := "SELECT * FROM destinations WHERE account_id = ? AND id = ?", []any{account, id}
+	if id == 0 {
+		query = "SELECT d.* FROM destinations d JOIN accounts a ON a.id = d.account_id AND a.destination_id = d.id WHERE a.id = ?"
+		args = []any{account}
+	}
+	row, found, err := one[destinationRow](s.read.WithContext(ctx), query, args...)
+	if err != nil {
+		return job.Destination{}, s.fault(ctx, err)
+	}
+	if !found {
+		return job.Destination{}, job.Errorf(job.NotFound, job.WordNotFound, "Destination %d not found", id)
+	}
+	return row.destination(), nil
+}
+
+// CreateAccount is control.Users'. Ids in a and admin are ignored.
+func (s *Store) CreateAccount(
+	ctx context.Context, a job.Account, queue string, admin job.User,
+) (job.Account, job.User, error) {
+	if err := checkText("account", a.Name, "username", admin.Name, "queue", queue); err != nil {
+		return job.Account{}, job.User{}, err
+	}
+	var (
+		account accountRow
+		user    userRow
+	)
+	err := s.transact(ctx, func(tx *gorm.DB) error {
+		account = accountRow{Name: fold(a.Name), CreatedAt: micros(a.CreatedAt)}
+		err := tx.Create(&account).Error
+		if taken(s.fault(ctx, err)) {
+			return job.Wrap(err, job.Conflict, job.WordDuplicateName, "An account named '%s' already exists", account.Name)
+		}
+		if err != nil {
+			return err
+		}
+		destination := destinationRow{AccountID: account.ID, Name: defaultDestination, TaskQueue: queue}
+		if err := tx.Create(&destination).Error; err != nil {
+			return err
+		}
+		account.DestinationID = destination.ID
+		if _, err := run(tx, "UPDATE accounts SET destination_id = ? WHERE id = ?", destination.ID, account.ID); err != nil {
+			return err
+		}
+		user = toUserRow(admin)
+		user.ID, user.AccountID, user.Admin = 0, account.ID, true
+		err = tx.Create(&user).Error
+		if taken(s.fault(ctx, err)) {
+			return job.Wrap(err, job.Conflict, job.WordDuplicateName, "A user named '%s' already exists", admin.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return job.Account{}, job.User{}, err
+	}
+	return account.account(), user.user(), nil
+}
