@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
@@ -75,6 +77,8 @@ type stage struct {
 	in      contract.JobInput
 	taken   chan int32    // attempts that began
 	over    chan struct{} // the take is over, workers that hang may go
+	// executed is what the present attempt was called with; only one runs at a time in a take that reads it.
+	executed contract.ExecuteInput
 }
 
 func newStage(t *testing.T, c client.Client, number int, k take) *stage {
@@ -135,7 +139,8 @@ func (s *stage) register(w worker.Worker) {
 	} else {
 		workflows.Register(w)
 	}
-	w.RegisterActivityWithOptions(func(ctx context.Context, _ contract.ExecuteInput) (contract.JobResult, error) {
+	w.RegisterActivityWithOptions(func(ctx context.Context, in contract.ExecuteInput) (contract.JobResult, error) {
+		s.executed = in
 		s.taken <- activity.GetInfo(ctx).Attempt
 		return s.execute(ctx, s)
 	}, activity.RegisterOptions{Name: contract.ExecutePackage})
@@ -218,6 +223,25 @@ func (s *stage) result(status job.Status, reason job.Reason, code ...int) contra
 	return r
 }
 
+// reset lets the job end, and begins it again from its first workflow task.
+func (s *stage) reset() {
+	id := contract.JobWorkflowID(s.in.JobID)
+	run := s.c.GetWorkflow(s.ctx, id, "")
+	if err := run.Get(s.ctx, nil); err != nil {
+		s.Fatal(err)
+	}
+	_, err := s.c.ResetWorkflowExecution(s.ctx, &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace:                 "default",
+		WorkflowExecution:         &commonpb.WorkflowExecution{WorkflowId: id, RunId: run.GetRunID()},
+		Reason:                    "recorded",
+		RequestId:                 "reset-" + id,
+		WorkflowTaskFinishEventId: 4, // started, task scheduled, task started, task completed
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
 func (s *stage) cancel() {
 	if err := s.starter.CancelJob(s.ctx, s.in.JobID); err != nil {
 		s.Fatal(err)
@@ -268,6 +292,22 @@ func hangs(ctx context.Context, s *stage) (contract.JobResult, error) {
 	}
 	<-s.over
 	return contract.JobResult{}, fmt.Errorf("the take is over")
+}
+
+// succeedsOnce plays the row: a run that begins again with a fence that is not larger is a mistake of the workflow; with
+// a larger one it finds the job final.
+func succeedsOnce() func(context.Context, *stage) (contract.JobResult, error) {
+	var first time.Time
+	return func(ctx context.Context, s *stage) (contract.JobResult, error) {
+		if first.IsZero() {
+			first = s.executed.RunStarted
+			return succeeds(ctx, s)
+		}
+		if !s.executed.RunStarted.After(first) {
+			s.Errorf("the run after the reset began %v, the one before it %v", s.executed.RunStarted, first)
+		}
+		return fenced(ctx, s)
+	}
 }
 
 func fenced(context.Context, *stage) (contract.JobResult, error) {
@@ -327,6 +367,16 @@ func takes() []take {
 				s.Fatal(err)
 			}
 		}},
+		{name: "retry_terminated_above", retry: true, execute: runsUntilCancelled, people: func(s *stage) {
+			s.begun(1)
+			err := s.c.TerminateWorkflow(s.ctx, contract.RetryWorkflowID(s.in.JobID), "", "recorded")
+			if err != nil {
+				s.Fatal(err)
+			}
+		}},
+		{name: "reset", execute: succeedsOnce(), settle: func(in contract.SettleInput) (contract.JobResult, error) {
+			return contract.JobResult{JobID: in.JobID, Status: job.Completed}, nil
+		}, people: (*stage).reset},
 		{name: "must_fail_other_activity", instead: otherShape},
 	}
 }
