@@ -1,0 +1,24 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"waybill/internal/app/settings"
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/internal/password"
+)
+
+// CreateAccount makes an account with its first admin in the data folder's database, whether or not Waybill runs.
+func CreateAccount(ctx context.Context, s settings.Settings, account, admin, word string) (a job.Account, u job.User, err error) {
+	store, err := openDatabase(ctx, filepath.Join(s.Data, "waybill.db"))
+	if err != nil {
+		return a, u, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	accounts := control.Accounts{Users: store, Hasher: password.New(), Now: time.Now}
+	return accounts.Create(ctx, account, admin, word, TaskQueue)
+}

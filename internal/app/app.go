@@ -1,0 +1,283 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/app/datafolder"
+	"waybill/internal/app/settings"
+	"waybill/internal/control"
+	"waybill/internal/password"
+	"waybill/internal/secret"
+	"waybill/internal/standalone"
+	"waybill/storage/objectstore"
+	"waybill/storage/sqlstore"
+)
+
+// bucket is the object store's bucket of the embedded gateway.
+const bucket = "waybill"
+
+// App is a running Waybill: the embedded engine, the REST server and a worker in one process.
+type App struct {
+	settings settings.Settings
+	log      *slog.Logger
+	started  time.Time
+	info     Info
+
+	folder  *datafolder.Folder
+	keys    secret.Keys
+	engine  *standalone.Engine
+	store   *sqlstore.Store
+	objects *objectstore.Store
+	temporal client.Client
+	metrics *prometheus.Registry
+	bell    *control.Bell
+
+	failed chan error // a part broke down by itself
+	stops  []stop     // in the order of starting; ended in reverse
+}
+
+// Info is what a person needs to use a running Waybill.
+type Info struct {
+	URL               string
+	TemporalAddress   string
+	TemporalNamespace string
+	TemporalUI        string
+	Data              string
+	AdminUser         string
+	// NewAdminPassword is set at the start that made the user with a random password.
+	NewAdminPassword  string
+	AdminPasswordFile string
+	Sandbox           string // what isolation is in force for jobs
+	StartupTime       time.Duration
+}
+
+// stop ends one part within its deadline.
+type stop struct {
+	name     string
+	deadline time.Duration
+	end      func(ctx context.Context) error
+}
+
+// Start brings everything up and returns when it is ready for calls. What had started is stopped again when a part
+// fails.
+func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, error) {
+	a := &App{
+		settings: s, log: log, started: processStart(), bell: control.NewBell(), metrics: newRegistry(), failed: make(chan error, 4),
+	}
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context) (err error) {
+	if a.folder, err = datafolder.Open(a.settings.Data); err != nil {
+		return err
+	}
+	a.onStop("data folder", time.Second, func(context.Context) error { return a.folder.Close() })
+	if a.keys, err = secret.LoadOrCreate(a.folder.At("master.key")); err != nil {
+		return fmt.Errorf("the master key can not be read or made: %w", err)
+	}
+	listener, err := listen("--listen", a.settings.Listen)
+	if err != nil {
+		return err
+	}
+	a.onStop("listener", time.Second, func(context.Context) error { return ignoreClosed(listener.Close()) })
+	if err := a.connect(ctx); err != nil {
+		return err
+	}
+	a.info = a.describe(listener.Addr())
+	if err := a.makeAdmin(ctx); err != nil {
+		return err
+	}
+	if err := a.serve(listener); err != nil {
+		return err
+	}
+	a.info.StartupTime = time.Since(a.started)
+	return a.announce()
+}
+
+// connect starts the engine and the database side by side, and connects to the engine's parts.
+func (a *App) connect(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.openEngine(gctx) })
+	group.Go(func() error { return a.openStore(gctx) })
+	err := group.Wait()
+	// Both are stopped whatever the other did; the engine last, because workers report through the store and to it.
+	a.onStop("database", 5*time.Second, func(context.Context) error {
+		if a.store == nil {
+			return nil
+		}
+		return a.store.Close()
+	})
+	a.onStop("engine", 20*time.Second, func(ctx context.Context) error {
+		if a.engine == nil {
+			return nil
+		}
+		return a.engine.Stop(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if a.engine.Rebuilt() {
+		a.log.Warn("the engine's files were made anew; unfinished jobs are started again")
+	}
+	group, gctx = errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		s3 := a.engine.S3()
+		a.objects, err = objectstore.Open(gctx, objectstore.Config{
+			Endpoint: s3.Endpoint, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey, Region: s3.Region, Bucket: bucket, CreateBucket: true,
+		})
+		return err
+	})
+	group.Go(func() (err error) {
+		a.temporal, err = dialTemporal(gctx, a.engine.TemporalAddress(), a.log)
+		return err
+	})
+	err = group.Wait()
+	a.onStop("Temporal client", 5*time.Second, func(context.Context) error {
+		if a.temporal != nil {
+			a.temporal.Close()
+		}
+		return nil
+	})
+	return err
+}
+
+func (a *App) openEngine(ctx context.Context) (err error) {
+	a.engine, err = standalone.Start(ctx, standalone.Config{
+		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
+	})
+	return err
+}
+
+func (a *App) openStore(ctx context.Context) error {
+	store, err := openDatabase(ctx, a.folder.At("waybill.db"))
+	a.store = store
+	return err
+}
+
+// openDatabase opens and migrates the app's SQLite database.
+func openDatabase(ctx context.Context, path string) (*sqlstore.Store, error) {
+	store, err := sqlstore.Open(ctx, sqlstore.Config{Driver: sqlstore.SQLite, Path: path})
+	if err != nil {
+		return nil, fmt.Errorf("the database %s can not be opened: %w", path, err)
+	}
+	if err := store.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the database %s can not be migrated: %w", path, err), store.Close())
+	}
+	return store, nil
+}
+
+// makeAdmin makes the account and the user of the first start.
+func (a *App) makeAdmin(ctx context.Context) error {
+	accounts := control.Accounts{Users: a.store, Hasher: password.New(), Now: time.Now}
+	if has, err := accounts.HasUser(ctx, control.AdminName); has || err != nil {
+		return err
+	}
+	word, made, err := a.folder.AdminPassword(a.settings.AdminPassword, password.Random)
+	if err != nil {
+		return fmt.Errorf("the admin's password can not be kept: %w", err)
+	}
+	if _, _, err := accounts.Create(ctx, "default", control.AdminName, word, TaskQueue); err != nil {
+		return fmt.Errorf("the user admin can not be made: %w", err)
+	}
+	if made {
+		a.info.NewAdminPassword, a.info.AdminPasswordFile = word, a.folder.At("admin-password")
+	}
+	return nil
+}
+
+func (a *App) describe(listening net.Addr) Info {
+	base := a.settings.BaseURL
+	if base == "" {
+		base = "http://" + reachable(listening)
+	}
+	return Info{
+		URL: base, TemporalAddress: a.engine.TemporalAddress(), TemporalNamespace: standalone.Namespace,
+		TemporalUI: "http://" + a.engine.UIAddress(), Data: a.settings.Data, AdminUser: control.AdminName,
+	}
+}
+
+// announce writes run.json: from now on others may rely on what is in it.
+func (a *App) announce() error {
+	a.onStop("run.json", time.Second, func(context.Context) error { return a.folder.RemoveRun() })
+	return a.folder.WriteRun(datafolder.RunFile{
+		PID: os.Getpid(), URL: a.info.URL, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
+		TemporalUI: a.info.TemporalUI, AdminUser: a.info.AdminUser,
+	})
+}
+
+// Info tells how to reach the app.
+func (a *App) Info() Info { return a.info }
+
+// Wait returns when ctx ends, or with an error when a part broke down by itself.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	case err := <-a.engine.Failed():
+		return err
+	}
+}
+
+// Stop ends all parts in reverse order of starting, each within its deadline.
+func (a *App) Stop(ctx context.Context) error {
+	var faults []error
+	for len(a.stops) > 0 {
+		s := a.stops[len(a.stops)-1]
+		a.stops = a.stops[:len(a.stops)-1]
+		limited, cancel := context.WithTimeout(ctx, s.deadline)
+		if err := s.end(limited); err != nil {
+			faults = append(faults, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+		cancel()
+	}
+	return errors.Join(faults...)
+}
+
+func (a *App) onStop(name string, deadline time.Duration, end func(context.Context) error) {
+	a.stops = append(a.stops, stop{name, deadline, end})
+}
+
+// listen binds an address, with an error that names the flag it came from.
+func listen(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s %s: another program listens on that address; choose another port, or 0 for a free one", flag, address)
+	case err != nil:
+		return nil, fmt.Errorf("%s %s: %w", flag, address, err)
+	}
+	return l, nil
+}
+
+// reachable turns the address of a listener into one that a client on this machine can use.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

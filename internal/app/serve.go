@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rs/xid"
+
+	"waybill/api"
+	"waybill/internal/archive"
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/internal/joblog"
+	"waybill/internal/password"
+	"waybill/internal/secret"
+	"waybill/internal/token"
+	"waybill/storage/sqlstore"
+	"waybill/workflows/starter"
+)
+
+// Every port is satisfied by a real part.
+var (
+	_ control.ConfigReader = (*sqlstore.Store)(nil)
+	_ control.ConfigWriter = (*sqlstore.Store)(nil)
+	_ control.FileStore    = (*sqlstore.Store)(nil)
+	_ control.JobReader    = (*sqlstore.Store)(nil)
+	_ control.JobWriter    = (*sqlstore.Store)(nil)
+	_ control.Run          = (*sqlstore.Store)(nil)
+	_ control.Settlement   = (*sqlstore.Store)(nil)
+	_ control.Backlog      = (*sqlstore.Store)(nil)
+	_ control.Users        = (*sqlstore.Store)(nil)
+	_ control.Tokens       = (*sqlstore.Store)(nil)
+	_ control.Lockouts     = (*sqlstore.Store)(nil)
+	_ control.Starter      = (*starter.Starter)(nil)
+	_ control.Logs         = joblog.Reader{}
+)
+
+// newID makes job ids and object ids: 24 hex digits, ordered by time.
+func newID() string {
+	id := xid.New()
+	return hex.EncodeToString(id[:])
+}
+
+// archives joins internal/archive with its limits.
+type archives struct{ limits archive.Limits }
+
+func (archives) Is(key string) bool { return archive.IsArchive(key) }
+
+func (a archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key string) (job.Archive, error) {
+	return archive.Inspect(ctx, r, size, key, a.limits)
+}
+
+// serve starts the reconciler, the REST server and the worker, in this order: they end in reverse, so that the end of a
+// draining job can still be followed.
+func (a *App) serve(listener net.Listener) error {
+	box, err := secret.NewBox(a.keys, "macros")
+	if err != nil {
+		return err
+	}
+	limits := control.Limits{Grace: a.settings.JobGrace, HeartbeatTimeout: a.settings.WorkerLoss}
+	start := starter.New(a.temporal, starter.Config{})
+	reconciler := &control.Reconciler{
+		Backlog: a.store, Settlement: a.store, Writer: a.store, Users: a.store, Starter: start,
+		Bell: a.bell, Limits: limits, Now: time.Now, Log: a.log,
+	}
+	work, err := a.newWorker(box, reconciler)
+	if err != nil {
+		return err
+	}
+	configs := &control.Configs{Reader: a.store, Writer: a.store, Sealer: box, Now: time.Now, NewID: newID}
+	jobs := &control.Jobs{
+		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start,
+		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: limits, Now: time.Now,
+		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log,
+	}
+	files := &control.Files{
+		Configs: configs, Store: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
+		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
+	}
+	sessions := &control.Sessions{
+		Users: a.store, Tokens: a.store, Lockouts: a.store, Passwords: password.New(),
+		Signer: token.NewSigner(a.keys.Derive("access-token"), time.Now), Now: time.Now, NewFamily: newID,
+	}
+	draining, drain := context.WithCancel(context.Background())
+	closing, letGo := context.WithCancel(context.Background())
+	handler, err := api.New(api.Config{
+		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions,
+		BaseURL:   func() string { return a.info.URL },
+		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
+		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",
+		Ready: a.checks(start), Metrics: a.metrics, Log: a.log, Draining: draining, Closing: closing,
+	})
+	if err != nil {
+		drain()
+		letGo()
+		return err
+	}
+	a.startReconciler(reconciler)
+	a.startHTTP(listener, handler, letGo)
+	return a.startWorker(work, drain)
+}
+
+func (a *App) startReconciler(r *control.Reconciler) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Run(ctx)
+	}()
+	a.onStop("reconciler", 10*time.Second, func(limit context.Context) error {
+		cancel()
+		return waitFor(limit, done)
+	})
+}
+
+// startHTTP serves. Only the headers have a deadline: uploads, followed logs and held calls may take long.
+func (a *App) startHTTP(listener net.Listener, handler http.Handler, letGo func()) {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	go func() {
+		if err := ignoreClosed(server.Serve(listener)); err != nil {
+			a.failed <- fmt.Errorf("the REST server failed: %w", err)
+		}
+	}()
+	a.onStop("REST server", 15*time.Second, func(ctx context.Context) error {
+		letGo()
+		if err := server.Shutdown(ctx); err != nil {
+			return ignoreClosed(server.Close()) // calls that would not end in time are cut off
+		}
+		return nil
+	})
+}
+
+// checks asks every dependency for readiness.
+func (a *App) checks(start *starter.Starter) func(context.Context) []api.CheckResult {
+	return func(ctx context.Context) []api.CheckResult {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		return []api.CheckResult{
+			{Name: "database", Err: a.store.Ping(ctx)},
+			{Name: "objects", Err: a.objects.Ping(ctx)},
+			{Name: "engine", Err: start.Ping(ctx)},
+		}
+	}
+}
+
+func waitFor(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
