@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/internal/control"
+)
+
+// Config is what the server is made of. internal/app fills it.
+type Config struct {
+	Configs  *control.Configs
+	Files    *control.Files
+	Jobs     *control.Jobs
+	Sessions *control.Sessions
+
+	// BaseURL is the public address, such as "http://localhost:8080"; every href begins with it. It is a function because
+	// a server that listens on port 0 knows its address late.
+	BaseURL func() string
+	Product Product
+
+	// LoginRate is how many logins a minute one address may try. 0: 20; negative: no limit.
+	LoginRate int
+	// CursorKey signs list cursors; 32 random bytes, the same on every server that shares a database.
+	CursorKey []byte
+	// RFC3339 makes RFC 3339 the dates of the native door where a request does not choose (setting api.dates).
+	RFC3339 bool
+
+	// Ready checks what the server depends on. A result without an error is fine.
+	Ready func(ctx context.Context) []CheckResult
+	// Metrics takes the server's own metrics and is what /metrics shows. nil: a registry of its own.
+	Metrics *prometheus.Registry
+
+	Log *slog.Logger // faults; nil: slog.Default
+	// AccessLog gets one line for each request; nil: none.
+	AccessLog *slog.Logger
+	Now       control.Clock // nil: time.Now
+
+	// Draining ends when the server is about to stop: /readyz then answers 503. nil: never.
+	Draining context.Context
+	// Closing ends when calls that are held (?wait=, followed logs, events) must let go, so that the server can stop.
+	// nil: never.
+	Closing context.Context
+}
+
+// Product is what GET /product/info tells.
+type Product struct {
+	Name, Version, BuildDate, Copyright string
+}
+
+// CheckResult is one dependency as Ready found it.
+type CheckResult struct {
+	Name string // "database", "objects", "engine"
+	Err  error  // nil: it answers
+}
+
+func (c *Config) check() error {
+	var faults []error
+	need := func(ok bool, what string) {
+		if !ok {
+			faults = append(faults, errors.New("api: Config."+what+" is missing"))
+		}
+	}
+	need(c.Configs != nil, "Configs")
+	need(c.Files != nil, "Files")
+	need(c.Jobs != nil, "Jobs")
+	need(c.Sessions != nil, "Sessions")
+	need(c.BaseURL != nil, "BaseURL")
+	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
+	return errors.Join(faults...)
+}

@@ -1,0 +1,89 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"waybill/internal/job"
+)
+
+// StatusClientGone is logged and counted for a call whose client went away before it was answered (nginx's number).
+const StatusClientGone = 499
+
+// begin makes the Request of a call, sets the headers every reply has, and, when the call is over, counts and logs it.
+func (s *Server) begin(c *gin.Context) {
+	start := time.Now()
+	r := &Request{
+		ID: requestID(c.Request.Header), Address: clientAddress(c.Request.RemoteAddr),
+		Method: c.Request.Method, Path: c.Request.URL.Path, Time: s.Now().UTC(),
+	}
+	r.door = s.doorOf(r.Path)
+	ctx := c.Request.Context()
+	c.Request = c.Request.WithContext(context.WithValue(ctx, requestKey{}, r))
+	r.HTTP = c.Request
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{r.ID}
+	h["X-Content-Type-Options"] = noSniff
+	h["X-Frame-Options"] = deny
+	h["Referrer-Policy"] = noReferrer
+	h["Content-Security-Policy"] = nothing
+	h["Cache-Control"] = noStore
+	// The API may be called from anywhere a token is; browsers of other sites get no CORS headers and so no answers.
+	defer func() { s.end(c, r, time.Since(start)) }() // also when the reply is broken off by a panic
+	c.Next()
+}
+
+// Header values that are the same on every reply; shared, so never changed in place.
+var (
+	noSniff    = []string{"nosniff"}
+	deny       = []string{"DENY"}
+	noReferrer = []string{"no-referrer"}
+	nothing    = []string{"default-src 'none'; frame-ancestors 'none'; sandbox"}
+	noStore    = []string{"no-store"}
+)
+
+func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
+	ctx := c.Request.Context()
+	status := c.Writer.Status()
+	if ctx.Err() != nil && (status >= 500 || !c.Writer.Written()) {
+		status = StatusClientGone
+	}
+	s.metrics.count(c.FullPath(), r.Method, status, took)
+	if r.fault != nil && status != StatusClientGone {
+		s.Log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request", r.ID), slog.String("method", r.Method),
+			slog.String("path", r.Path), slog.Int("status", status), slog.Any("error", r.fault))
+	}
+	if s.AccessLog != nil {
+		s.AccessLog.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("request", r.ID), slog.String("method", r.Method),
+			slog.String("path", r.Path), slog.Int("status", status), slog.Int("bytes", max(c.Writer.Size(), 0)),
+			slog.Duration("took", took), slog.String("address", r.Address), slog.String("user", r.Actor.User.Name))
+	}
+}
+
+// recover turns a panic into a 500 of the door's shape. A reply that has begun can only be broken off, so that the client
+// does not take half of it for the whole.
+func (s *Server) recover(c *gin.Context) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		r := RequestOf(c.Request.Context())
+		s.Log.LogAttrs(c.Request.Context(), slog.LevelError, "panic", slog.String("request", r.ID), slog.String("method", r.Method),
+			slog.String("path", r.Path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		s.Fail(c, job.Errorf(job.Internal, job.WordInternal, "Internal error"))
+		c.Abort()
+	}()
+	c.Next()
+}

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Request is what the server knows of the call it serves. One is made for each call and travels in its context.
+type Request struct {
+	ID      string // X-Request-Id
+	Address string // of the client, without its port; only the connection is asked, never a header
+	Method  string
+	Path    string // as sent, without the query
+	Time    time.Time
+	Actor   job.Actor // set by the door's authentication
+	HTTP    *http.Request
+	door    Door
+	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
+	fault error
+}
+
+type requestKey struct{}
+
+// RequestOf gives the Request of a call's context. It panics in a context that did not come from the server.
+func RequestOf(ctx context.Context) *Request { return ctx.Value(requestKey{}).(*Request) }
+
+// Blame notes the cause of a reply that does not show it, so that it is logged with the request id.
+func (r *Request) Blame(err error) { r.fault = err }
+
+// newRequestID makes an id for a call that brought none.
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}
+
+// maxRequestID bounds an id that a client brings: it is echoed and logged.
+const maxRequestID = 128
+
+// requestID is the client's own id if it is short and plain, else a new one.
+func requestID(h http.Header) string {
+	id := h.Get("X-Request-Id")
+	if id == "" || len(id) > maxRequestID {
+		return newRequestID()
+	}
+	for _, c := range []byte(id) {
+		if c <= ' ' || c > '~' {
+			return newRequestID()
+		}
+	}
+	return id
+}
+
+// clientAddress is the address at the other end of the connection. X-Forwarded-For is not believed: anybody can send it,
+// and lockouts and rate limits hang on the address.
+func clientAddress(remote string) string {
+	if a, err := netip.ParseAddrPort(remote); err == nil {
+		return a.Addr().Unmap().WithZone("").String()
+	}
+	return remote
+}
