@@ -1,0 +1,135 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"waybill/api"
+	"waybill/internal/job"
+)
+
+// door is the native API on one server.
+type door struct {
+	server  *api.Server
+	api     huma.API
+	self    api.Door
+	cursors cursors
+}
+
+// Register adds the native door to the server.
+func Register(s *api.Server) error {
+	if s == nil {
+		return errors.New("native: no server")
+	}
+	d := &door{server: s, cursors: newCursors(s.CursorKey, s.Now)}
+	d.self = api.Door{Name: "native", Bases: []string{"/api", "/v2/api"}, Fault: func(r *api.Request, err error) api.Fault {
+		return faultOf(r, d.quietStyle(r), err)
+	}}
+	d.api = s.AddDoor(d.self, d.document())
+	d.sessionRoutes()
+	d.configRoutes()
+	d.fileRoutes()
+	d.jobRoutes()
+	d.followRoutes()
+	d.unsupportedRoutes()
+	return nil
+}
+
+// quietStyle is the style of an error reply; its headers were set when the call began.
+func (d *door) quietStyle(r *api.Request) style { return d.styleOf(r, http.Header{}) }
+
+// call is what a handler is given besides its input.
+type call struct {
+	*api.Request
+	style
+}
+
+func (d *door) call(ctx context.Context) call {
+	r := api.RequestOf(ctx)
+	return call{Request: r, style: d.quietStyle(r)}
+}
+
+// access says who may call an operation.
+type access int
+
+const (
+	bearer       access = iota // an access token
+	bearerOrBase               // the same, or Basic credentials: routes that start jobs
+	open                       // anybody
+)
+
+// operation registers a use of the door. Parameters are plain strings that the handlers read themselves, because huma's
+// own validation would answer with 422 and with words of its own.
+func operation[I, O any](d *door, who access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	op.SkipValidateParams, op.SkipValidateBody = true, true
+	op.OperationID = operationID(op.Method, op.Path)
+	op.Middlewares = append(huma.Middlewares{d.enter(who)}, op.Middlewares...)
+	switch who {
+	case bearer:
+		op.Security = []map[string][]string{{"bearer": {}}}
+	case bearerOrBase:
+		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}}
+	case open:
+		op.Security = []map[string][]string{}
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	registry := d.api.OpenAPI().Components.Schemas
+	op.Responses["default"] = &huma.Response{
+		Description: "Error",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeFor[fault](), true, "")}},
+	}
+	documentBody(&op, reflect.TypeFor[I](), registry)
+	huma.Register(d.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, d.self.Fault(api.RequestOf(ctx), err)
+		}
+		return out, nil
+	})
+}
+
+// operationID makes "get-jobconfigs-id" of GET /jobconfigs/{id}.
+func operationID(method, path string) string {
+	return strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path)
+}
+
+// enter is the first thing that happens in a call: the dates the caller prefers, and who it is.
+func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		c := api.Gin(hc)
+		r := api.RequestOf(hc.Context())
+		d.styleOf(r, c.Writer.Header())
+		if err := d.identify(hc.Context(), r, who); err != nil {
+			d.server.Fail(c, err)
+			return
+		}
+		next(hc)
+	}
+}
+
+// identify finds the actor of a call.
+func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
+	if who == open {
+		return nil
+	}
+	given := api.CredentialsOf(r.HTTP.Header.Get("Authorization"))
+	var err error
+	if given.Basic && who == bearerOrBase {
+		r.Actor, err = d.server.Sessions.Basic(ctx, given.User, given.Password, r.Address)
+		return err
+	}
+	r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer)
+	return err
+}
+
+// invalid makes the error for a parameter or member that can not be used.
+func invalid(format string, args ...any) error {
+	return job.Errorf(job.Invalid, job.WordInvalidField, format, args...)
+}
