@@ -62,7 +62,9 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{failed: make(chan error, 1), stopped: make(chan struct{})}
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		e.s3, err = s3gateway.Start(gctx, s3gateway.Config{Dir: c.objectsDir(), SidecarDir: c.metadataDir()})
+		e.s3, err = s3gateway.Start(gctx, s3gateway.Config{
+			Dir: c.objectsDir(), SidecarDir: c.metadataDir(), Logger: c.Logger,
+		})
 		return err
 	})
 	group.Go(func() error { return e.startTemporal(gctx, c, p, uiListener) })

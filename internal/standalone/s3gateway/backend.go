@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 )
 
@@ -26,12 +28,13 @@ type rooted struct {
 	backend.BackendUnsupported
 	posix *posix.Posix
 	root  string // absolute
+	log   *slog.Logger
 }
 
 // chdir guards the short time in which posix.New moves the process.
 var chdir sync.Mutex
 
-func newRooted(root string, store meta.MetadataStorer) (*rooted, error) {
+func newRooted(root string, store meta.MetadataStorer, log *slog.Logger) (*rooted, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fmt.Errorf("find the object folder: %w", err)
@@ -53,7 +56,7 @@ func newRooted(root string, store meta.MetadataStorer) (*rooted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the object folder: %w", err)
 	}
-	return &rooted{posix: p, root: abs}, nil
+	return &rooted{posix: p, root: abs, log: log}, nil
 }
 
 // at is the absolute path of a bucket. The gateway has checked that the name is a valid bucket name, so it holds no
@@ -77,6 +80,21 @@ func (r *rooted) name(path *string) *string {
 
 func (r *rooted) bare(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, r.root), string(filepath.Separator))
+}
+
+// fault turns what is no answer of S3's into one: versitygw would print it on the program's stderr.
+func (r *rooted) fault(ctx context.Context, err error) error {
+	var answer s3err.S3Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer):
+		return answer
+	case errors.Is(err, errGone):
+		return s3err.GetAPIError(s3err.ErrIncompleteBody)
+	}
+	r.log.ErrorContext(ctx, "S3 gateway failed", "error", err)
+	return s3err.GetAPIError(s3err.ErrInternalError)
 }
 
 func (r *rooted) String() string { return r.posix.String() }
@@ -131,31 +149,37 @@ func (r *rooted) GetObjectLockConfiguration(ctx context.Context, bucket string) 
 
 func (r *rooted) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	in.Bucket = r.at(in.Bucket)
-	return r.posix.PutObject(ctx, in)
+	in.Body = whole(in.Body, in.ContentLength)
+	out, err := r.posix.PutObject(ctx, in)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.HeadObjectOutput, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.HeadObject(ctx, &c)
+	out, err := r.posix.HeadObject(ctx, &c)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.GetObject(ctx, &c)
+	out, err := r.posix.GetObject(ctx, &c)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.DeleteObject(ctx, &c)
+	out, err := r.posix.DeleteObject(ctx, &c)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.DeleteObjects(ctx, &c)
+	out, err := r.posix.DeleteObjects(ctx, &c)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3response.ListObjectsResult, error) {
@@ -163,7 +187,7 @@ func (r *rooted) ListObjects(ctx context.Context, in *s3.ListObjectsInput) (s3re
 	c.Bucket = r.at(in.Bucket)
 	out, err := r.posix.ListObjects(ctx, &c)
 	out.Name = r.name(out.Name)
-	return out, err
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) ListObjectsV2(
@@ -173,7 +197,7 @@ func (r *rooted) ListObjectsV2(
 	c.Bucket = r.at(in.Bucket)
 	out, err := r.posix.ListObjectsV2(ctx, &c)
 	out.Name = r.name(out.Name)
-	return out, err
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) CreateMultipartUpload(
@@ -182,13 +206,15 @@ func (r *rooted) CreateMultipartUpload(
 	in.Bucket = r.at(in.Bucket)
 	out, err := r.posix.CreateMultipartUpload(ctx, in)
 	out.Bucket = r.bare(out.Bucket)
-	return out, err
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) UploadPart(ctx context.Context, in *s3.UploadPartInput) (*s3.UploadPartOutput, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.UploadPart(ctx, &c)
+	c.Body = whole(in.Body, in.ContentLength)
+	out, err := r.posix.UploadPart(ctx, &c)
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) CompleteMultipartUpload(
@@ -198,13 +224,13 @@ func (r *rooted) CompleteMultipartUpload(
 	c.Bucket = r.at(in.Bucket)
 	out, version, err := r.posix.CompleteMultipartUpload(ctx, &c)
 	out.Bucket = r.name(out.Bucket)
-	return out, version, err
+	return out, version, r.fault(ctx, err)
 }
 
 func (r *rooted) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput) error {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.AbortMultipartUpload(ctx, &c)
+	return r.fault(ctx, r.posix.AbortMultipartUpload(ctx, &c))
 }
 
 func (r *rooted) ListMultipartUploads(
@@ -214,7 +240,7 @@ func (r *rooted) ListMultipartUploads(
 	c.Bucket = r.at(in.Bucket)
 	out, err := r.posix.ListMultipartUploads(ctx, &c)
 	out.Bucket = r.bare(out.Bucket)
-	return out, err
+	return out, r.fault(ctx, err)
 }
 
 func (r *rooted) ListParts(ctx context.Context, in *s3.ListPartsInput) (s3response.ListPartsResult, error) {
@@ -222,5 +248,5 @@ func (r *rooted) ListParts(ctx context.Context, in *s3.ListPartsInput) (s3respon
 	c.Bucket = r.at(in.Bucket)
 	out, err := r.posix.ListParts(ctx, &c)
 	out.Bucket = r.bare(out.Bucket)
-	return out, err
+	return out, r.fault(ctx, err)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/debuglogger"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
@@ -44,6 +46,8 @@ type Config struct {
 	SidecarDir string
 	// MetadataFiles forces the sidecar.
 	MetadataFiles bool
+	// Logger takes what goes wrong inside the gateway. Default slog.Default().
+	Logger *slog.Logger
 }
 
 // Credentials are what a client needs. They are new at every start and never stored.
@@ -66,6 +70,9 @@ type Gateway struct {
 
 // Start serves Dir on a free loopback port and returns once requests are answered.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
 	if err := writable(c.Dir); err != nil {
 		return nil, err
 	}
@@ -83,15 +90,15 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		g, err := start(ctx, root, func() (*rooted, error) { return newRooted(root, store) })
+		g, err := start(ctx, root, store, c.Logger.With("component", "s3-gateway"))
 		if err == nil || try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
 			return g, err
 		}
 	}
 }
 
-func start(ctx context.Context, root string, open func() (*rooted, error)) (*Gateway, error) {
-	back, err := open()
+func start(ctx context.Context, root string, store meta.MetadataStorer, log *slog.Logger) (*Gateway, error) {
+	back, err := newRooted(root, store, log)
 	if err != nil {
 		return nil, err
 	}
