@@ -3,7 +3,7 @@
 GO ?= go
 # Pinned tools, run from the module proxy so that nothing has to be installed by hand.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-WORKFLOWCHECK = $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.3.0
+WORKFLOWCHECK = $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 FUZZTIME ?= 10s
 RACE ?=
 

@@ -155,7 +155,7 @@ func (s *Jobs) input(j job.Job, queue string) contract.JobInput {
 // InputOf makes the workflow input of a stored job: the same whether submit or the reconciler starts it.
 func InputOf(j job.Job, queue string, l Limits) contract.JobInput {
 	return contract.JobInput{
-		JobID: j.ID, AccountID: j.AccountID, ConfigID: j.ConfigID, Root: j.Root, Parent: j.RetryOf, TaskQueue: queue,
+		JobID: j.ID, AccountID: j.AccountID, ConfigID: j.ConfigID, ConfigName: j.ConfigName, Root: j.Root, Parent: j.RetryOf, TaskQueue: queue,
 		Timeout: j.Spec.Timeout, Grace: l.Grace, HeartbeatTimeout: l.HeartbeatTimeout,
 	}
 }
