@@ -223,7 +223,9 @@ func (e *engine) JobState(_ context.Context, id job.ID, _ bool) (control.EngineS
 	return control.EngineAbsent, e.ok()
 }
 
-func (e *engine) Terminated(context.Context, time.Time) ([]job.ID, error) { return e.terminated, e.ok() }
+func (e *engine) Terminated(context.Context, time.Time) ([]job.ID, error) {
+	return e.terminated, e.ok()
+}
 func (e *engine) Ping(context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
