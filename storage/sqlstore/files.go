@@ -29,7 +29,7 @@ func (s *Store) AddFile(ctx context.Context, f job.File) (job.File, error) {
 			return err
 		}
 		row.Version = version
-		return tx.Create(&row).Error
+		return insert(tx, row)
 	})
 	if err != nil {
 		return job.File{}, err

@@ -24,13 +24,13 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	return jobs, stats, err
 }
 
-// statsRow counts the jobs of one kind.
+// statsRow counts the jobs of one kind, in the order of its query.
 type statsRow struct {
-	Status string `gorm:"column:status"`
-	Error  bool   `gorm:"column:error"`
-	Taken  bool   `gorm:"column:taken"`
-	Jobs   int64  `gorm:"column:jobs"`
-	Micros int64  `gorm:"column:micros"`
+	Status string
+	Error  bool
+	Taken  bool
+	Jobs   int64
+	Micros int64
 }
 
 func (s *Store) stats(ctx context.Context, q job.Query) (job.JobStats, error) {

@@ -19,8 +19,8 @@ const defaultSize = 25
 
 // keyed is a row of a keyset page together with its place in the order.
 type keyed[R any] struct {
-	Row R      `gorm:"embedded"`
-	Key string `gorm:"column:page_key"` // JSON array of the values it is sorted by
+	Row R
+	Key string // JSON array of the values it is sorted by
 }
 
 // list answers one page. It never counts beyond job.CountLimit, and a keyset page reads no row of the pages before it.

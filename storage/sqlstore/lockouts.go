@@ -9,7 +9,8 @@ import (
 
 // LockedUntil is control.Lockouts'.
 func (s *Store) LockedUntil(ctx context.Context, subject string, now time.Time) (time.Time, error) {
-	row, _, err := one[loginFailuresRow](s.read.WithContext(ctx), "SELECT * FROM login_failures WHERE subject = ?", clean(subject))
+	row, _, err := one[loginFailuresRow](s.read.WithContext(ctx),
+		"SELECT "+columnsOf[loginFailuresRow]("")+" FROM login_failures WHERE subject = ?", clean(subject))
 	if err != nil {
 		return time.Time{}, s.fault(ctx, err)
 	}
@@ -37,7 +38,8 @@ func (s *Store) LoginFailed(
 			"ON CONFLICT (subject) DO NOTHING", subject, micros(now.Add(window))); err != nil {
 			return err
 		}
-		row, _, err := one[loginFailuresRow](tx, "SELECT * FROM login_failures WHERE subject = ?"+s.forUpdate(), subject)
+		row, _, err := one[loginFailuresRow](tx,
+			"SELECT "+columnsOf[loginFailuresRow]("")+" FROM login_failures WHERE subject = ?"+s.forUpdate(), subject)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // The rows as they lie in the tables; convert.go turns them into domain types and back. A pointer is a column that may be
@@ -215,6 +216,7 @@ type outputRow struct {
 
 func (outputRow) TableName() string { return "job_outputs" }
 
+// idempotencyRow is what is read of idempotency_keys.
 type idempotencyRow struct {
 	Digest string `gorm:"column:digest"`
 	JobID  string `gorm:"column:job_id"`
@@ -227,14 +229,29 @@ var (
 	jobColumns    = columnsOf[jobRow]("")
 )
 
+// columnNames keeps what columnsOf found, by type and prefix.
+var columnNames sync.Map
+
+type columnKey struct {
+	row    reflect.Type
+	prefix string
+}
+
+// columnsOf lists the columns of R in the order of its fields, each behind the prefix.
 func columnsOf[R any](prefix string) string {
+	key := columnKey{row: reflect.TypeFor[R](), prefix: prefix}
+	if names, ok := columnNames.Load(key); ok {
+		return names.(string)
+	}
 	var columns []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
+	for _, field := range reflect.VisibleFields(key.row) {
 		for _, setting := range strings.Split(field.Tag.Get("gorm"), ";") {
 			if name, ok := strings.CutPrefix(setting, "column:"); ok {
 				columns = append(columns, prefix+name)
 			}
 		}
 	}
-	return strings.Join(columns, ", ")
+	names := strings.Join(columns, ", ")
+	columnNames.Store(key, names)
+	return names
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"math/rand/v2"
+	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -139,21 +141,65 @@ func (s *Store) forUpdate() string {
 	return ""
 }
 
-// one reads one row of the query; found is false when there is none.
+// one reads one row of the query; found is false when there is none. The query selects the fields of R in their order (see
+// columnsOf): gorm's own Scan looks every column up by name, which costs more than SQLite needs to find the row.
 func one[R any](tx *gorm.DB, query string, args ...any) (row R, found bool, err error) {
-	result := tx.Raw(query, args...).Scan(&row)
-	return row, result.RowsAffected > 0, result.Error
+	err = scan(tx, query, args, func(rows *sql.Rows) (bool, error) {
+		found = true
+		return false, rows.Scan(addresses(reflect.ValueOf(&row).Elem(), nil)...)
+	})
+	return row, found && err == nil, err
 }
 
-// many reads all rows of the query.
+// many reads all rows of the query, as one does.
 func many[R any](tx *gorm.DB, query string, args ...any) ([]R, error) {
-	var rows []R
-	err := tx.Raw(query, args...).Scan(&rows).Error
-	return rows, err
+	var found []R
+	err := scan(tx, query, args, func(rows *sql.Rows) (bool, error) {
+		var row R
+		err := rows.Scan(addresses(reflect.ValueOf(&row).Elem(), nil)...)
+		found = append(found, row)
+		return true, err
+	})
+	return found, err
+}
+
+// scan calls each for the rows of the query until it returns false.
+func scan(tx *gorm.DB, query string, args []any, each func(*sql.Rows) (more bool, err error)) error {
+	rows, err := tx.Raw(query, args...).Rows()
+	if err != nil {
+		return err
+	}
+	for more := true; more && err == nil && rows.Next(); {
+		more, err = each(rows)
+	}
+	return errors.Join(err, rows.Err(), rows.Close())
+}
+
+// addresses lists pointers to v or, of a struct, to its fields and theirs.
+func addresses(v reflect.Value, to []any) []any {
+	if v.Kind() != reflect.Struct {
+		return append(to, v.Addr().Interface())
+	}
+	if to == nil {
+		to = make([]any, 0, v.NumField())
+	}
+	for i := range v.NumField() {
+		to = addresses(v.Field(i), to)
+	}
+	return to
 }
 
 // run executes a statement and tells how many rows it changed.
 func run(tx *gorm.DB, statement string, args ...any) (int64, error) {
 	result := tx.Exec(statement, args...)
 	return result.RowsAffected, result.Error
+}
+
+// insert stores a row whose id is known. Rows that the database numbers go through gorm's Create.
+func insert[R interface{ TableName() string }](tx *gorm.DB, row R) error {
+	columns := columnsOf[R]("")
+	fields := addresses(reflect.ValueOf(&row).Elem(), nil)
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(fields)), ", ")
+	_, err := run(tx, "INSERT INTO "+row.TableName()+" ("+columns+") VALUES ("+marks+")", fields...)
+	return err
 }

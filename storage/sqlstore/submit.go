@@ -134,12 +134,12 @@ func (s *Store) joinChain(tx *gorm.DB, j *job.Job, force bool) error {
 
 func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
 	row := toJobRow(j)
-	if err := tx.Create(&row).Error; err != nil {
+	if err := insert(tx, row); err != nil {
 		return job.Job{}, err
 	}
 	if row.HasInputs {
 		inputs := inputsRow{JobID: row.ID, Macros: toJSON(j.Spec.Macros), Files: toJSON(j.Spec.Files)}
-		if err := tx.Create(&inputs).Error; err != nil {
+		if err := insert(tx, inputs); err != nil {
 			return job.Job{}, err
 		}
 	}

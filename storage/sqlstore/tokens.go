@@ -15,12 +15,13 @@ func (s *Store) CreateTokenFamily(ctx context.Context, f job.TokenFamily) error 
 		ID: f.ID, UserID: f.UserID, AccountID: f.AccountID, RefreshHash: f.RefreshHash,
 		CreatedAt: micros(f.CreatedAt), ExpiresAt: micros(f.ExpiresAt), RevokedAt: microsOrNull(f.RevokedAt),
 	}
-	return s.transact(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	return s.transact(ctx, func(tx *gorm.DB) error { return insert(tx, row) })
 }
 
 // TokenFamily is control.Tokens'. It finds a revoked one too.
 func (s *Store) TokenFamily(ctx context.Context, id string) (job.TokenFamily, error) {
-	row, found, err := one[tokenFamilyRow](s.read.WithContext(ctx), "SELECT * FROM token_families WHERE id = ?", id)
+	row, found, err := one[tokenFamilyRow](s.read.WithContext(ctx),
+		"SELECT "+columnsOf[tokenFamilyRow]("")+" FROM token_families WHERE id = ?", id)
 	if err != nil {
 		return job.TokenFamily{}, s.fault(ctx, err)
 	}

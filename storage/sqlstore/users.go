@@ -22,7 +22,7 @@ func (s *Store) User(ctx context.Context, account, id int64) (job.User, error) {
 }
 
 func (s *Store) user(ctx context.Context, id any, condition string, args ...any) (job.User, error) {
-	row, found, err := one[userRow](s.read.WithContext(ctx), "SELECT * FROM users WHERE "+condition, args...)
+	row, found, err := one[userRow](s.read.WithContext(ctx), "SELECT "+columnsOf[userRow]("")+" FROM users WHERE "+condition, args...)
 	if err != nil {
 		return job.User{}, s.fault(ctx, err)
 	}
@@ -34,7 +34,7 @@ func (s *Store) user(ctx context.Context, id any, condition string, args ...any)
 
 // Account is control.Users'.
 func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {
-	row, found, err := one[accountRow](s.read.WithContext(ctx), "SELECT * FROM accounts WHERE id = ?", id)
+	row, found, err := one[accountRow](s.read.WithContext(ctx), "SELECT "+columnsOf[accountRow]("")+" FROM accounts WHERE id = ?", id)
 	if err != nil {
 		return job.Account{}, s.fault(ctx, err)
 	}
@@ -46,12 +46,13 @@ func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {
 
 // Destination is control.Users'.
 func (s *Store) Destination(ctx context.Context, account, id int64) (job.Destination, error) {
-	query, args := "SELECT * FROM destinations WHERE account_id = ? AND id = ?", []any{account, id}
+	condition, args := "d.account_id = ? AND d.id = ?", []any{account, id}
 	if id == 0 {
-		query = "SELECT d.* FROM destinations d JOIN accounts a ON a.id = d.account_id AND a.destination_id = d.id WHERE a.id = ?"
+		condition = "d.id = (SELECT destination_id FROM accounts WHERE id = ?)"
 		args = []any{account}
 	}
-	row, found, err := one[destinationRow](s.read.WithContext(ctx), query, args...)
+	row, found, err := one[destinationRow](s.read.WithContext(ctx),
+		"SELECT "+columnsOf[destinationRow]("d.")+" FROM destinations d WHERE "+condition, args...)
 	if err != nil {
 		return job.Destination{}, s.fault(ctx, err)
 	}
