@@ -9,6 +9,18 @@ import (
 	"waybill/internal/job"
 )
 
+// AnyJob is control.Backlog's.
+func (s *Store) AnyJob(ctx context.Context, id job.ID) (job.Job, error) {
+	jobs, err := s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE id = ?", string(id))
+	if err == nil && len(jobs) == 0 {
+		err = job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", id)
+	}
+	if err != nil {
+		return job.Job{}, err
+	}
+	return jobs[0], nil
+}
+
 // Unfinished is control.Backlog's. Like all lists, it leaves out the macros and files of a job's Spec.
 func (s *Store) Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error) {
 	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE "+unfinished+
