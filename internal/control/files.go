@@ -44,6 +44,9 @@ type Upload struct {
 	SHA256 []byte
 	// MustExist refuses a key that has no version yet (PUT).
 	MustExist bool
+	// Finish, when set, is called once Body has been read and before anything is kept. It gives the key, which a form may
+	// bring behind the file, or refuses the upload. Key may then be empty.
+	Finish func() (key string, err error)
 }
 
 // Add streams an upload into the object store and makes it the newest version of its key. The body is spooled to disk
@@ -53,8 +56,10 @@ func (s *Files) Add(ctx context.Context, a job.Actor, ref string, u Upload) (job
 	if err != nil {
 		return job.File{}, err
 	}
-	if err := CheckKey(u.Key); err != nil {
-		return job.File{}, err
+	if u.Key != "" || u.Finish == nil {
+		if err := CheckKey(u.Key); err != nil {
+			return job.File{}, err
+		}
 	}
 	if u.MustExist {
 		if _, err := s.Store.File(ctx, a.AccountID, job.EntityJobConfig, c.ID, u.Key, 0); err != nil {
@@ -69,6 +74,14 @@ func (s *Files) Add(ctx context.Context, a job.Actor, ref string, u Upload) (job
 	size, digest, err := s.spool(ctx, temp, u)
 	if err != nil {
 		return job.File{}, err
+	}
+	if u.Finish != nil {
+		if u.Key, err = u.Finish(); err != nil {
+			return job.File{}, err
+		}
+		if err := CheckKey(u.Key); err != nil {
+			return job.File{}, err
+		}
 	}
 	var found *job.Archive
 	if s.Archives.Is(u.Key) {
