@@ -3,6 +3,8 @@ package objectstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -288,9 +290,28 @@ func (c *cancelAfter) Read(p []byte) (int, error) {
 func BenchmarkPutSmall(b *testing.B) {
 	s := open(b, startGateway(b, false))
 	text := strings.Repeat("2026-11-22T00:00:00.000Z line of a log\n", 10)
-	for b.Loop() {
-		if _, err := s.Put(b.Context(), "1/jobs/0123456789abcdef01234567/log/000001", strings.NewReader(text), -1); err != nil {
+	for i := 0; b.Loop(); i++ {
+		key := fmt.Sprintf("1/jobs/%024d/log/000001", i)
+		if _, err := s.Put(b.Context(), key, strings.NewReader(text), -1); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkGetSmall(b *testing.B) {
+	s := open(b, startGateway(b, false))
+	text := strings.Repeat("2026-11-22T00:00:00.000Z line of a log\n", 10)
+	if _, err := s.Put(b.Context(), "key", strings.NewReader(text), -1); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		rc, err := s.Get(b.Context(), "key", 0, -1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, rc); err != nil {
+			b.Fatal(err)
+		}
+		_ = rc.Close()
 	}
 }

@@ -29,6 +29,7 @@ type rooted struct {
 	posix *posix.Posix
 	root  string // absolute
 	log   *slog.Logger
+	acls  sync.Map // bucket path -> []byte
 }
 
 // chdir guards the short time in which posix.New moves the process.
@@ -43,6 +44,8 @@ func newRooted(root string, store meta.MetadataStorer, log *slog.Logger) (*roote
 	// Objects hold customers' data: for the owner only, as the rest of the data folder.
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
+	// One process, so locks between processes would only cost a file per put.
+	opts.ForceNoObjLockFile = true
 
 	chdir.Lock()
 	defer chdir.Unlock()
@@ -123,10 +126,18 @@ func (r *rooted) CreateBucket(ctx context.Context, in *s3.CreateBucketInput, acl
 	return r.posix.CreateBucket(ctx, &c, acl)
 }
 
+// GetBucketAcl is asked at every request; nothing here can change the answer, so it is read once.
 func (r *rooted) GetBucketAcl(ctx context.Context, in *s3.GetBucketAclInput) ([]byte, error) {
 	c := *in
 	c.Bucket = r.at(in.Bucket)
-	return r.posix.GetBucketAcl(ctx, &c)
+	if acl, ok := r.acls.Load(*c.Bucket); ok {
+		return acl.([]byte), nil
+	}
+	acl, err := r.posix.GetBucketAcl(ctx, &c)
+	if err == nil {
+		r.acls.Store(*c.Bucket, acl)
+	}
+	return acl, err
 }
 
 func (r *rooted) GetBucketPolicy(ctx context.Context, bucket string) ([]byte, error) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/debuglogger"
 	"github.com/versity/versitygw/s3api"
 	"github.com/versity/versitygw/s3api/middlewares"
@@ -28,6 +29,8 @@ import (
 const Region = "us-east-1"
 
 const (
+	// accessKey owns the buckets, so it must stay the same; the secret behind it changes.
+	accessKey  = "waybill"
 	healthPath = "/-/health" // "-" is no valid bucket name, so it hides none
 	// maxConnections and maxRequests are far above what one machine's workers open.
 	maxConnections = 4096
@@ -50,7 +53,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Credentials are what a client needs. They are new at every start and never stored.
+// Credentials are what a client needs. The secret is new at every start and never stored.
 type Credentials struct {
 	Endpoint  string // host:port, plain http on loopback
 	AccessKey string
@@ -89,6 +92,11 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, dir := range []string{root, c.SidecarDir} {
+		if err := discardUnfinished(dir); err != nil {
+			return nil, err
+		}
+	}
 	for try := 1; ; try++ {
 		g, err := start(ctx, root, store, c.Logger.With("component", "s3-gateway"))
 		if err == nil || try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
@@ -108,7 +116,7 @@ func start(ctx context.Context, root string, store meta.MetadataStorer, log *slo
 		return nil, err
 	}
 	g := &Gateway{
-		cred:   Credentials{Endpoint: addr, AccessKey: rand.Text(), SecretKey: rand.Text(), Region: Region},
+		cred:   Credentials{Endpoint: addr, AccessKey: accessKey, SecretKey: rand.Text(), Region: Region},
 		back:   back,
 		served: make(chan struct{}),
 	}
@@ -214,6 +222,24 @@ func writable(dir string) error {
 	}
 	_ = f.Close()
 	return os.Remove(f.Name())
+}
+
+// discardUnfinished removes what uploads left that were under way when the last process died. Nobody can go on with them:
+// their credentials died too.
+func discardUnfinished(dir string) error {
+	buckets, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("look for unfinished uploads: %w", err)
+	}
+	for _, b := range buckets {
+		if !b.IsDir() {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, b.Name(), posix.MetaTmpDir)); err != nil {
+			return fmt.Errorf("remove unfinished uploads: %w", err)
+		}
+	}
+	return nil
 }
 
 func freeAddress() (string, error) {
