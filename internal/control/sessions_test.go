@@ -1,0 +1,147 @@
+package control_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"waybill/internal/job"
+)
+
+const password = "password-of-admin"
+
+func TestLoginGivesTokensThatNameTheirUser(t *testing.T) {
+	w := newWorld(t)
+	g, err := w.sessions.Login(t.Context(), "ADMIN", password, "10.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.sessions.Authenticate(t.Context(), g.Access)
+	if err != nil || a.User != w.admin.User || a.AccountID != w.admin.AccountID || !a.Admin {
+		t.Errorf("actor %+v, %v", a, err)
+	}
+	if a, err := w.sessions.Basic(t.Context(), "admin", password, "10.0.0.1"); err != nil || a.User != w.admin.User {
+		t.Errorf("basic: %+v, %v", a, err)
+	}
+	w.pass(11 * time.Hour)
+	_, err = w.sessions.Authenticate(t.Context(), g.Access)
+	want(t, err, job.Unauthenticated, job.WordTokenExpired)
+	_, err = w.sessions.Authenticate(t.Context(), "")
+	want(t, err, job.Unauthenticated, job.WordTokenMissing)
+	_, err = w.sessions.Authenticate(t.Context(), "a.b.c")
+	want(t, err, job.Unauthenticated, job.WordTokenInvalid)
+}
+
+func TestLogoutEndsTheWholeFamily(t *testing.T) {
+	w := newWorld(t)
+	g, err := w.sessions.Login(t.Context(), "admin", password, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.sessions.Refresh(t.Context(), g.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.sessions.Authenticate(t.Context(), next.Access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.sessions.Logout(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	for _, access := range []string{g.Access, next.Access} {
+		_, err = w.sessions.Authenticate(t.Context(), access)
+		want(t, err, job.Unauthenticated, job.WordTokenInvalid)
+	}
+	_, err = w.sessions.Refresh(t.Context(), next.Refresh)
+	want(t, err, job.Unauthenticated, job.WordRefreshInvalid)
+}
+
+func TestARefreshTokenUsedTwiceEndsTheFamily(t *testing.T) {
+	w := newWorld(t)
+	g, err := w.sessions.Login(t.Context(), "admin", password, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.sessions.Refresh(t.Context(), g.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.sessions.Authenticate(t.Context(), g.Access); err != nil {
+		t.Errorf("the first access token died with the refresh: %v", err)
+	}
+	_, err = w.sessions.Refresh(t.Context(), g.Refresh)
+	want(t, err, job.Unauthenticated, job.WordRefreshReused)
+	_, err = w.sessions.Refresh(t.Context(), next.Refresh)
+	want(t, err, job.Unauthenticated, job.WordRefreshInvalid)
+	_, err = w.sessions.Authenticate(t.Context(), next.Access)
+	want(t, err, job.Unauthenticated, job.WordTokenInvalid)
+}
+
+func TestRefreshTokensEndAndNonsenseIsRefused(t *testing.T) {
+	w := newWorld(t)
+	g, err := w.sessions.Login(t.Context(), "admin", password, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(31 * 24 * time.Hour)
+	for _, text := range []string{g.Refresh, "", "x", "unknown.token", strings.Repeat("x", 5000)} {
+		_, err = w.sessions.Refresh(t.Context(), text)
+		want(t, err, job.Unauthenticated, job.WordRefreshInvalid)
+	}
+}
+
+func TestTenFailuresLockUserAndAddress(t *testing.T) {
+	for _, name := range []string{"admin", "nobody"} { // an unknown user is answered alike
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 9 {
+				_, err := w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
+				want(t, err, job.Unauthenticated, job.WordBadCredentials)
+			}
+			_, err := w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
+			want(t, err, job.Unauthenticated, job.WordLockedOut)
+			_, err = w.sessions.Basic(t.Context(), strings.ToUpper(name), password, "10.0.0.1")
+			want(t, err, job.Unauthenticated, job.WordLockedOut)
+			if e, ok := err.(*job.Error); !ok || e.RetryAfter <= 14*time.Minute {
+				t.Errorf("no time to wait in %v", err)
+			}
+			if name == "admin" {
+				if _, err := w.sessions.Login(t.Context(), name, password, "10.0.0.2"); err != nil {
+					t.Errorf("another address is locked out, too: %v", err)
+				}
+			}
+			w.pass(16 * time.Minute)
+			_, err = w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
+			want(t, err, job.Unauthenticated, job.WordBadCredentials)
+		})
+	}
+}
+
+func TestSuccessClearsTheCount(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		for range 9 {
+			_, err := w.sessions.Login(t.Context(), "admin", "wrong", "a")
+			want(t, err, job.Unauthenticated, job.WordBadCredentials)
+		}
+		if _, err := w.sessions.Login(t.Context(), "admin", password, "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAccountsAndUsersAreMadeOnce(t *testing.T) {
+	w := newWorld(t)
+	beta := w.account("beta", "bob")
+	if beta.AccountID == w.admin.AccountID || beta.User.ID == w.admin.User.ID {
+		t.Errorf("beta is %+v", beta)
+	}
+	g, err := w.sessions.Login(t.Context(), "bob", "password-of-bob", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := w.sessions.Authenticate(t.Context(), g.Access); err != nil || a.AccountID != beta.AccountID {
+		t.Errorf("bob is %+v, %v", a, err)
+	}
+}
