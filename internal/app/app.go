@@ -35,14 +35,14 @@ type App struct {
 	started  time.Time
 	info     Info
 
-	folder  *datafolder.Folder
-	keys    secret.Keys
-	engine  *standalone.Engine
-	store   *sqlstore.Store
-	objects *objectstore.Store
+	folder   *datafolder.Folder
+	keys     secret.Keys
+	engine   *standalone.Engine
+	store    *sqlstore.Store
+	objects  *objectstore.Store
 	temporal client.Client
-	metrics *prometheus.Registry
-	bell    *control.Bell
+	metrics  *prometheus.Registry
+	bell     *control.Bell
 
 	failed chan error // a part broke down by itself
 	stops  []stop     // in the order of starting; ended in reverse

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+)
+
+// observedRun counts what passes through the worker's writes. The names are part of the interface (docs/metrics.md).
+type observedRun struct {
+	control.Run
+	begun    prometheus.Counter
+	finished *prometheus.CounterVec
+	wait     prometheus.Histogram
+	run      prometheus.Histogram
+}
+
+func observeRun(next control.Run, registry prometheus.Registerer) *observedRun {
+	seconds := prometheus.ExponentialBucketsRange(0.005, 4*3600, 16)
+	o := &observedRun{
+		Run: next,
+		begun: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_job_attempts_total", Help: "Attempts of jobs begun by this worker.",
+		}),
+		finished: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_jobs_finished_total", Help: "Jobs ended by this worker, by status and reason.",
+		}, []string{"status", "reason"}),
+		wait: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "waybill_job_queue_seconds", Help: "Time from a job's acceptance to its first attempt.", Buckets: seconds,
+		}),
+		run: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "waybill_job_run_seconds", Help: "Time from a job's first attempt to its end.", Buckets: seconds,
+		}),
+	}
+	registry.MustRegister(o.begun, o.finished, o.wait, o.run)
+	return o
+}
+
+func (o *observedRun) Begin(
+	ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time,
+) (job.Job, bool, error) {
+	j, lost, err := o.Run.Begin(ctx, account, id, fence, worker, at)
+	if err == nil {
+		o.begun.Inc()
+		if j.Attempt == 1 {
+			o.wait.Observe(at.Sub(j.ScheduledAt).Seconds())
+		}
+	}
+	return j, lost, err
+}
+
+func (o *observedRun) Finish(ctx context.Context, account int64, id job.ID, fence int64, out job.Outcome) (job.Job, error) {
+	j, err := o.Run.Finish(ctx, account, id, fence, out)
+	if err == nil {
+		o.finished.WithLabelValues(string(j.Status), string(j.Reason)).Inc()
+		o.run.Observe(j.FinishedAt.Sub(j.ReceivedAt).Seconds())
+	}
+	return j, err
+}
