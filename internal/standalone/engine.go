@@ -17,8 +17,9 @@ import (
 const (
 	// stopDeadline bounds the end of each part when the caller's context sets no earlier one.
 	stopDeadline = 10 * time.Second
-	// portTries is how often a port we chose may turn out taken between choosing and binding it.
-	portTries = 5
+	// startTries bounds new attempts: a port we chose may turn out taken between choosing and binding it, and the server
+	// may find damage in its database that we did not.
+	startTries = 5
 )
 
 // Engine is a running embedded engine.
@@ -90,7 +91,8 @@ func (e *Engine) startTemporal(ctx context.Context, c Config, p ports, uiListene
 		if err == nil {
 			break
 		}
-		if try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
+		portTaken := errors.Is(err, syscall.EADDRINUSE)
+		if try == startTries || ctx.Err() != nil || !portTaken && !condemn(ctx, c.engineDir()) {
 			return err
 		}
 		if p, err = choosePorts(c.TemporalListen); err != nil {

@@ -118,19 +118,33 @@ func usable(ctx context.Context, dir string) (bool, error) {
 	if err != nil || digest != v.Schema {
 		return false, ctx.Err()
 	}
-	return sound(ctx, db), ctx.Err()
+	return sound(ctx, db, checkBudget), ctx.Err()
 }
 
-// sound looks for damage as long as the budget lasts.
-func sound(ctx context.Context, db *sql.DB) bool {
-	limited, cancel := context.WithTimeout(ctx, checkBudget)
-	defer cancel()
+// sound looks for damage as long as budget lasts; 0 means to the end.
+func sound(ctx context.Context, db *sql.DB, budget time.Duration) bool {
+	if budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget)
+		defer cancel()
+	}
 	var answer string
-	err := db.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&answer)
-	if limited.Err() != nil {
+	err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&answer)
+	if ctx.Err() != nil {
 		return true
 	}
 	return err == nil && answer == "ok"
+}
+
+// condemn looks for damage that the quick look missed, after the server failed to start on the database. It tells whether
+// the next prepare will make a new one.
+func condemn(ctx context.Context, dir string) bool {
+	db, err := open(dir)
+	if err != nil {
+		return false
+	}
+	defer db.Close()
+	return !sound(ctx, db, 0) && os.Remove(filepath.Join(dir, versionName)) == nil
 }
 
 // create makes the tables, the namespace and, last, VERSION: without it the next start begins anew.
