@@ -1,0 +1,120 @@
+package storagetest
+
+import (
+	"testing"
+	"time"
+
+	"waybill/internal/job"
+)
+
+func ids(jobs []job.Job) []job.ID {
+	var list []job.ID
+	for _, j := range jobs {
+		list = append(list, j.ID)
+	}
+	return list
+}
+
+var backlogCases = map[string]func(*testing.T, *tenant){
+	"unfinished jobs of all accounts come oldest id first, page by page": func(t *testing.T, n *tenant) {
+		b := n.other(t)
+		queued, running := n.submit(t), b.begun(t)
+		n.ended(t, completed())
+		stopping := n.begun(t)
+		if _, err := n.Cancel(t.Context(), n.account.ID, stopping.ID, n.admin.Ref(), at(120)); err != nil {
+			t.Fatal(err)
+		}
+		var got []job.ID
+		var after job.ID
+		for {
+			page, err := n.Unfinished(t.Context(), at(1000), after, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			got = append(got, ids(page)...)
+			after = page[len(page)-1].ID
+		}
+		same(t, "unfinished", got, []job.ID{queued.ID, running.ID, stopping.ID})
+	},
+	"a job written since is not in the backlog": func(t *testing.T, n *tenant) {
+		old := n.submit(t)  // written at 1 s
+		taken := n.begun(t) // written at 100 s
+		page, err := n.Unfinished(t.Context(), at(100), "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "written before 100 s", ids(page), []job.ID{old.ID})
+		page, err = n.Unfinished(t.Context(), at(100).Add(time.Microsecond), "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "written up to 100 s", ids(page), []job.ID{old.ID, taken.ID})
+	},
+	"retries that ended wait for their roll-up": func(t *testing.T, n *tenant) {
+		first := n.ended(t, failed())
+		completedRetry := n.ended(t, completed(), retryOf(first.ID))
+		failedRetry := n.ended(t, failed(), retryOf(first.ID))
+		n.submit(t, retryOf(first.ID))
+		page, err := n.NotRolledUp(t.Context(), at(110), 10)
+		if err != nil || len(page) != 0 {
+			t.Errorf("ended before 110 s = %v, %v, want none", ids(page), err)
+		}
+		page, err = n.NotRolledUp(t.Context(), at(111), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "ended before 111 s", ids(page), []job.ID{completedRetry.ID, failedRetry.ID})
+		for _, j := range page {
+			if err := n.RollUp(t.Context(), j.AccountID, j.ID, at(120)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		page, err = n.NotRolledUp(t.Context(), at(1000), 10)
+		if err != nil || len(page) != 0 {
+			t.Errorf("after roll-up = %v, %v, want none", ids(page), err)
+		}
+	},
+	"what is over is purged, the rest stays": func(t *testing.T, n *tenant) {
+		ctx := t.Context()
+		if _, _, err := n.Submit(ctx, n.keyed("key", "digest")); err != nil {
+			t.Fatal(err)
+		}
+		for id, expires := range map[string]time.Time{"old": at(50), "new": at(51)} {
+			f := job.TokenFamily{ID: id, UserID: n.admin.ID, AccountID: n.account.ID, RefreshHash: "h", CreatedAt: start, ExpiresAt: expires}
+			if err := n.CreateTokenFamily(ctx, f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, subject := range []string{"locked", "counted"} {
+			if _, err := n.LoginFailed(ctx, subject, at(0), 10*time.Second, 2, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := n.LoginFailed(ctx, "locked", at(1), 10*time.Second, 2, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.PurgeExpired(ctx, at(50)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := n.TokenFamily(ctx, "old")
+		absent(t, err)
+		if _, err := n.TokenFamily(ctx, "new"); err != nil {
+			t.Errorf("a family that is good is gone: %v", err)
+		}
+		if until, err := n.LockedUntil(ctx, "locked", at(50)); err != nil || !until.Equal(at(61)) {
+			t.Errorf("locked until %v, %v, want the lock kept", until, err)
+		}
+		if _, replayed, err := n.Submit(ctx, n.keyed("key", "digest")); err != nil || !replayed {
+			t.Errorf("a key that is good is gone: replayed %v, %v", replayed, err)
+		}
+		if err := n.PurgeExpired(ctx, at(24*3600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, replayed, err := n.Submit(ctx, n.keyed("key", "digest")); err != nil || replayed {
+			t.Errorf("a key that is over is there: replayed %v, %v", replayed, err)
+		}
+	},
+}
