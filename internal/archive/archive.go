@@ -91,7 +91,8 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, key string, l Limit
 		if m.kind != kindFile {
 			return nil
 		}
-		return c.add(m, body, io.Discard)
+		_, err := c.add(m, body, io.Discard)
+		return err
 	})
 	if err != nil {
 		return job.Archive{}, err

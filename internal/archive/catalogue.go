@@ -36,15 +36,16 @@ type catalogue struct {
 
 func newCatalogue() *catalogue { return &catalogue{} }
 
-// add copies the file's body to w and notes what it is.
-func (c *catalogue) add(m member, body io.Reader, w io.Writer) error {
-	var head [2]byte
+// add copies the file's body to w and notes what it is. It tells whether the file can be executed as it is: by the
+// archive's mode, or, since many tools store none, by its first bytes.
+func (c *catalogue) add(m member, body io.Reader, w io.Writer) (executable bool, err error) {
+	var head [4]byte
 	n, err := io.ReadFull(body, head[:])
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return err
+		return false, err
 	}
 	if _, err := w.Write(head[:n]); err != nil {
-		return err
+		return false, err
 	}
 	if err == nil {
 		if strings.EqualFold(m.name, manifestName) {
@@ -53,14 +54,16 @@ func (c *catalogue) add(m member, body io.Reader, w io.Writer) error {
 			err = copyAll(w, body)
 		}
 	} else if err == io.ErrUnexpectedEOF {
-		// ReadFull says so for a one-byte file and for a truncated one alike; another read tells them apart.
+		// ReadFull says so for a tiny file and for a truncated one alike; another read tells them apart.
 		_, err = body.Read(make([]byte, 1))
 	}
 	if err != nil && err != io.EOF {
-		return err
+		return false, err
 	}
-	c.note(m.name, m.executable || string(head[:n]) == "#!")
-	return nil
+	start := string(head[:n])
+	executable = m.executable || strings.HasPrefix(start, "#!") || start == "\x7fELF"
+	c.note(m.name, executable)
+	return executable, nil
 }
 
 func (c *catalogue) addManifest(head []byte, body io.Reader, w io.Writer) error {

@@ -17,8 +17,9 @@ import (
 
 // Unpack writes the archive to the new folder dst, whose parent must exist, and returns what Inspect would. It makes all
 // checks of Inspect and writes through os.Root, so that even a gap in them could not lead outside dst. Afterwards the tree
-// is read-only: folders 0555, files 0444, or 0555 when the archive has them executable; owners, times, setuid bits and
-// extended attributes of the archive are ignored. On failure nothing is left. Remove takes the tree away again.
+// is read-only: folders 0555, files 0444, or 0555 when the archive has them executable or they begin as a script or a
+// native executable does; owners, times, setuid bits and extended attributes of the archive are ignored. On failure
+// nothing is left. Remove takes the tree away again.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, key, dst string, l Limits) (a job.Archive, err error) {
 	if err := os.Mkdir(dst, 0o700); err != nil {
 		return job.Archive{}, err
@@ -61,16 +62,16 @@ func (u *unpacker) visit(m member, body io.Reader) error {
 		u.links = append(u.links, m)
 		return nil
 	}
-	mode := fs.FileMode(0o444)
-	if m.executable {
-		mode = 0o555
-	}
 	f, err := u.root.OpenFile(m.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return &destinationError{err}
 	}
-	err = u.catalogue.add(m, body, destination{f})
+	executable, err := u.catalogue.add(m, body, destination{f})
 	if err == nil {
+		mode := fs.FileMode(0o444)
+		if executable {
+			mode = 0o555
+		}
 		if chmodErr := f.Chmod(mode); chmodErr != nil { // against the umask
 			err = &destinationError{chmodErr}
 		}

@@ -104,7 +104,7 @@ func read(t *testing.T, s *store, offset, length int64) string {
 
 func writer(t *testing.T, s *store, fence int64, first bool) *Writer {
 	t.Helper()
-	w, err := NewWriter(t.Context(), s, account, id, fence, first)
+	w, err := NewWriter(t.Context(), s, Target{Account: account, Job: id, Fence: fence, First: first})
 	if err != nil {
 		t.Fatal(err)
 	}

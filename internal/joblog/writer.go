@@ -38,6 +38,7 @@ type Writer struct {
 	prefix  string
 	fence   int64
 	start   int64 // of this attempt in the whole log
+	stored  func()
 
 	mu      sync.Mutex
 	changed *sync.Cond // signals room and the end
@@ -50,13 +51,24 @@ type Writer struct {
 	done    chan struct{} // nil until the first byte
 }
 
-// NewWriter begins the log of an attempt. first tells that no earlier attempt of the job ever began, which saves looking
-// for what they wrote. The context bounds all uploads; it should outlive a cancelled program.
-func NewWriter(ctx context.Context, objects Sink, account int64, id job.ID, fence int64, first bool) (*Writer, error) {
-	w := &Writer{objects: objects, prefix: job.LogPrefix(account, id), fence: fence, wake: make(chan struct{}, 1)}
+// Target says whose log a Writer writes.
+type Target struct {
+	Account int64
+	Job     job.ID
+	Fence   int64
+	// First tells that no earlier attempt of the job ever began, which saves looking for what they wrote.
+	First bool
+	// Stored, when set, is called after each segment that was stored.
+	Stored func()
+}
+
+// NewWriter begins the log of an attempt. The context bounds all uploads; it should outlive a cancelled program.
+func NewWriter(ctx context.Context, objects Sink, t Target) (*Writer, error) {
+	w := &Writer{objects: objects, prefix: job.LogPrefix(t.Account, t.Job), fence: t.Fence, stored: t.Stored}
+	w.wake = make(chan struct{}, 1)
 	w.changed = sync.NewCond(&w.mu)
 	w.ctx, w.stop = context.WithCancel(ctx)
-	if first {
+	if t.First {
 		return w, nil
 	}
 	log, err := list(ctx, objects, w.prefix)
@@ -67,7 +79,7 @@ func NewWriter(ctx context.Context, objects Sink, account int64, id job.ID, fenc
 	w.start = end(log)
 	w.offset = w.start
 	if w.start > 0 {
-		if _, err := objects.Put(ctx, segmentName(w.prefix, fence, w.start), bytes.NewReader(nil), 0); err != nil {
+		if _, err := objects.Put(ctx, segmentName(w.prefix, w.fence, w.start), bytes.NewReader(nil), 0); err != nil {
 			w.stop()
 			return nil, err
 		}
@@ -167,7 +179,9 @@ func (w *Writer) flush() (finished bool) {
 	w.mu.Unlock()
 	var err error
 	if len(batch) > 0 {
-		err = w.send(batch, offset)
+		if err = w.send(batch, offset); err == nil && w.stored != nil {
+			w.stored()
+		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

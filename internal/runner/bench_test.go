@@ -1,0 +1,30 @@
+package runner
+
+import (
+	"io"
+	"testing"
+
+	"waybill/internal/job"
+)
+
+// BenchmarkNoOp is what a job costs here apart from its package: folder, sandbox, process, clean-up.
+func BenchmarkNoOp(b *testing.B) {
+	for _, mode := range []SandboxMode{SandboxAuto, SandboxOff} {
+		b.Run(string(mode), func(b *testing.B) {
+			r := newRunner(b, func(c *Config) { c.Sandbox = mode })
+			l := lease(b, r, "run.sh", []byte("exit 0\n"))
+			for b.Loop() {
+				e, err := r.Prepare(Request{Job: job.Job{ID: jobID, Attempt: 1}, Package: l, Log: io.Discard})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := e.Run(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				if err := e.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

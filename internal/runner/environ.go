@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"waybill/internal/macro"
+)
+
+// passed is what of the server's environment a program gets. Everything else, tokens and passwords above all, stays here.
+var passed = []string{"PATH", "LANG", "TZ"}
+
+// environ builds a program's environment: the server's few, the defaults, the macros over both, and Waybill's own names
+// over all. warnings name the macros that can not be passed.
+func environ(macros []macro.Resolved, own map[string]string, tmp string) (env, warnings []string) {
+	vars := map[string]string{"HOME": tmp, "TMPDIR": tmp, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+	for _, name := range passed {
+		if v, set := os.LookupEnv(name); set {
+			vars[name] = v
+		}
+	}
+	for _, m := range macros {
+		_, reserved := own[m.Key]
+		switch {
+		case !validName(m.Key):
+			warnings = append(warnings, "macro "+strconv.QuoteToASCII(m.Key)+" is not passed: its name can not be an environment variable")
+		case reserved:
+			warnings = append(warnings, "macro "+m.Key+" is not passed: the name is Waybill's own")
+		case strings.IndexByte(m.Value, 0) >= 0:
+			warnings = append(warnings, "macro "+m.Key+" is not passed: its value holds a NUL")
+		default:
+			vars[m.Key] = m.Value
+		}
+	}
+	for k, v := range own {
+		vars[k] = v
+	}
+	for k, v := range vars {
+		env = append(env, k+"="+v)
+	}
+	slices.Sort(env)
+	return env, warnings
+}
+
+// validName tells whether a shell can refer to the name (POSIX, 8.1): letters, digits, "_", no digit first.
+func validName(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}

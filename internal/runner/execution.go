@@ -1,0 +1,154 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// runMark is the environment variable by which the processes of a run are known, whatever they do to their process group.
+const runMark = "WAYBILL_RUN"
+
+// ErrKill as the cause of a context's end makes Run kill the program at once, without grace.
+var ErrKill = errors.New("kill at once")
+
+// drainTime is how long the output may stay open once every process of the run is gone.
+const drainTime = 2 * time.Second
+
+// Result is how a program ended.
+type Result struct {
+	ExitCode int           // 128+n when signal n ended it, as shells count
+	Signal   string        // name of that signal
+	Stopped  bool          // the context ended before the program did
+	Duration time.Duration // wall time
+}
+
+// Message says in one line how the program ended.
+func (r Result) Message() string {
+	if r.Signal != "" {
+		return "The program was ended by signal " + r.Signal
+	}
+	return fmt.Sprintf("The program ended with exit code %d", r.ExitCode)
+}
+
+// Run starts the program and waits until it and everything it started is gone. When ctx ends, the process group gets
+// SIGTERM and, after Grace, SIGKILL. Whatever is left when the program itself has ended is killed: a job leaves no
+// process behind. The error is a program that could not be started (job.Invalid where the package is at fault) or a log
+// that could not be written.
+func (e *Execution) Run(ctx context.Context) (Result, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return Result{}, err
+	}
+	defer r.Close()
+	began := time.Now()
+	p, err := e.runner.start(e.command, e.dir, e.req.Package.Dir, w)
+	_ = w.Close()
+	if err != nil {
+		return Result{}, startError(err, e.command.path)
+	}
+	logged := make(chan error, 1)
+	go func() { logged <- e.capture(r) }()
+
+	stopped := e.await(ctx, p)
+	state, err := e.finish(ctx, p, stopped)
+	if err != nil {
+		return Result{}, err
+	}
+	result := resultOf(state)
+	result.Stopped, result.Duration = stopped, time.Since(began)
+	// All writers of the pipe are dead, so it ends by itself; a process in an uninterruptible sleep might still hold it.
+	_ = r.SetReadDeadline(time.Now().Add(drainTime))
+	return result, <-logged
+}
+
+// await waits for the leader, ending it when ctx ends. It tells whether ctx ended first.
+func (e *Execution) await(ctx context.Context, p *process) (stopped bool) {
+	select {
+	case <-p.exited:
+		return false
+	case <-ctx.Done():
+	}
+	select {
+	case <-p.exited: // both at once: the program was first
+		return false
+	default:
+	}
+	if errors.Is(context.Cause(ctx), ErrKill) {
+		p.signal(syscall.SIGKILL)
+		<-p.exited
+		return true
+	}
+	p.deadline = time.Now().Add(e.req.Grace)
+	p.signal(syscall.SIGTERM)
+	grace := time.NewTimer(e.req.Grace)
+	defer grace.Stop()
+	select {
+	case <-p.exited:
+	case <-grace.C:
+		p.signal(syscall.SIGKILL)
+		<-p.exited
+	}
+	return true
+}
+
+// finish reaps the leader and ends what is left of the run.
+func (e *Execution) finish(ctx context.Context, p *process, stopped bool) (*os.ProcessState, error) {
+	if !stopped || errors.Is(context.Cause(ctx), ErrKill) {
+		p.signal(syscall.SIGKILL) // the leader's zombie still holds the group's number, so this can hit nobody else
+	}
+	state, err := p.reap()
+	p.endGroup()
+	e.runner.endStrays(p, e.run)
+	return state, err
+}
+
+var captureBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// capture copies the program's output into the log. When the log fails, the output is still read, so that the program is
+// not stuck in a write; the failure is told at the end.
+func (e *Execution) capture(r io.Reader) error {
+	b := captureBuffers.Get().(*[]byte)
+	defer captureBuffers.Put(b)
+	var failed error
+	for {
+		n, err := r.Read(*b)
+		if n > 0 && failed == nil {
+			_, failed = e.masker.Write((*b)[:n])
+		}
+		if err != nil {
+			break
+		}
+	}
+	if failed == nil {
+		failed = errors.Join(e.masker.Flush(), e.lines.End())
+	}
+	return failed
+}
+
+func resultOf(state *os.ProcessState) Result {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		return Result{ExitCode: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
+	}
+	return Result{ExitCode: state.ExitCode()}
+}
+
+// startError tells the package's fault from the worker's.
+func startError(err error, path string) error {
+	switch {
+	case errors.Is(err, syscall.E2BIG):
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "The macros are too large to start a program with")
+	case errors.Is(err, syscall.ENOEXEC), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOENT):
+		return job.Wrap(err, job.Invalid, job.WordInvalidPackage, "The program '%s' can not be started on this worker", path)
+	default:
+		return fmt.Errorf("start the program: %w", err)
+	}
+}

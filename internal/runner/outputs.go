@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"waybill/internal/job"
+)
+
+// maxOutputName is in bytes: an object key has room for 1,024, with the job's prefix in front.
+const maxOutputName = 900
+
+// Outputs hands every regular file left in LOCAL_JOB_OUT_DIR to put, which stores size bytes from r under the name, and
+// lists them in byte order of the names. Links, sockets and the like are not followed and not kept; the log says so. Too
+// many or too large files and names that can not be kept are a job.Invalid error, and then nothing is put. It must not
+// be called before Run has returned: the files are final then.
+func (e *Execution) Outputs(ctx context.Context, put func(ctx context.Context, name string, r io.Reader, size int64) error) ([]job.Output, error) {
+	root, err := os.OpenRoot(filepath.Join(e.dir, "out"))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	outputs, err := e.survey(root)
+	if err != nil {
+		return nil, err
+	}
+	for i := range outputs {
+		if outputs[i].SHA256, err = hand(ctx, root, outputs[i], put); err != nil {
+			return nil, err
+		}
+		outputs[i].CreatedAt = e.runner.cfg.Now()
+	}
+	return outputs, nil
+}
+
+// survey lists the files and checks them against the limits.
+func (e *Execution) survey(root *os.Root) ([]job.Output, error) {
+	var outputs []job.Output
+	var total int64
+	cfg := e.runner.cfg
+	err := fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrPermission) {
+			return job.Errorf(job.Invalid, job.WordInvalidField, "Output folder %q can not be read", short(name))
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if !d.Type().IsRegular() {
+			return e.lines.Notef("output %q is no regular file and is not kept", name)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if err := checkOutputName(name); err != nil {
+			return err
+		}
+		if total += info.Size(); total > cfg.OutBytes {
+			return job.Errorf(job.Invalid, job.WordTooLarge, "The output files are larger than %d bytes together", cfg.OutBytes)
+		}
+		if outputs = append(outputs, job.Output{Name: name, Size: info.Size()}); len(outputs) > cfg.OutFiles {
+			return job.Errorf(job.Invalid, job.WordTooLarge, "There are more than %d output files", cfg.OutFiles)
+		}
+		return nil
+	})
+	return outputs, err
+}
+
+func checkOutputName(name string) error {
+	switch {
+	case !utf8.ValidString(name):
+		return job.Errorf(job.Invalid, job.WordInvalidField, "The name of output file %q is not UTF-8", short(name))
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return job.Errorf(job.Invalid, job.WordInvalidField, "The name of output file %q has control characters", short(name))
+	case len(name) > maxOutputName:
+		return job.Errorf(job.Invalid, job.WordInvalidField, "The name of output file %q is longer than %d bytes", short(name), maxOutputName)
+	default:
+		return nil
+	}
+}
+
+func short(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "..."
+	}
+	return s
+}
+
+// hand opens one file without following links, hashes it while it is stored, and gives its digest.
+func hand(ctx context.Context, root *os.Root, o job.Output, put func(context.Context, string, io.Reader, int64) error) (string, error) {
+	f, err := root.Open(filepath.FromSlash(o.Name))
+	if errors.Is(err, fs.ErrPermission) {
+		return "", job.Errorf(job.Invalid, job.WordInvalidField, "Output file %q can not be read", short(o.Name))
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if err := put(ctx, o.Name, io.TeeReader(io.LimitReader(f, o.Size), sum), o.Size); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

@@ -1,0 +1,192 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"waybill/internal/job"
+	"waybill/internal/joblog"
+	"waybill/internal/macro"
+)
+
+// Request is one attempt to be run.
+type Request struct {
+	Job     job.Job // ID, ConfigID, Attempt and Spec are used
+	Package *Lease
+	// Open opens a sealed macro value.
+	Open func(sealed string) (string, error)
+	// Log receives the program's output, stamped and with secrets masked.
+	Log io.Writer
+	// Grace is how long a program may take to end after SIGTERM before it is killed.
+	Grace time.Duration
+}
+
+// Execution is an attempt with its private folder. Run it once, then take Outputs, then Close it.
+type Execution struct {
+	runner  *Runner
+	req     Request
+	dir     string // the private folder
+	command command
+	run     string // marks the processes of this run, see environ
+	lines   *joblog.Lines
+	masker  *joblog.Masker
+}
+
+// Prepare makes the private folder, finds the entry point and how it is run, and resolves the macros. What is wrong with
+// the package or the request is a job.Invalid error (WordInvalidPackage, WordInterpreterMissing, WordInvalidField); other
+// errors are the worker's. On failure nothing is left.
+func (r *Runner) Prepare(req Request) (e *Execution, err error) {
+	e = &Execution{
+		runner: r, req: req,
+		dir: filepath.Join(r.work, "jobs", string(req.Job.ID)+"-"+strconv.Itoa(req.Job.Attempt)),
+		run: r.id + "." + randomHex(8),
+	}
+	if err := r.takeFolder(e.dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.Close())
+			e = nil
+		}
+	}()
+	if err := e.layFiles(req.Job.Spec.Files); err != nil {
+		return e, err
+	}
+	tree, err := e.tree()
+	if err != nil {
+		return e, err
+	}
+	entry, err := req.Package.entryPoint(req.Job.Spec.EntryPoint)
+	if err != nil {
+		return e, err
+	}
+	file := filepath.Join(tree, filepath.FromSlash(entry.Member))
+	if e.command.path, e.command.argv, err = commandFor(file, entry.Member); err != nil {
+		return e, err
+	}
+	e.command.dir = filepath.Join(tree, filepath.FromSlash(entry.Root))
+	return e, e.resolve(tree)
+}
+
+// resolve makes the environment and the log that hides the secrets in it.
+func (e *Execution) resolve(tree string) error {
+	j := e.req.Job
+	own := map[string]string{
+		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": e.run[len(e.runner.id)+1:],
+		"LOCAL_JOB_SPEC_DIR": filepath.Join(e.dir, "spec"), "LOCAL_JOB_OUT_DIR": filepath.Join(e.dir, "out"),
+		"WAYBILL_ATTEMPT": strconv.Itoa(j.Attempt), "WAYBILL_PACKAGE_DIR": tree,
+	}
+	macros, err := macro.Resolve(j.Spec.Macros, own, e.req.Open)
+	if err != nil {
+		return err
+	}
+	var secrets []string
+	for _, m := range macros {
+		if m.Secret {
+			secrets = append(secrets, m.Value)
+		}
+	}
+	own[runMark] = e.run
+	var warnings []string
+	e.command.env, warnings = environ(macros, own, filepath.Join(e.dir, "tmp"))
+	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
+	e.masker = joblog.NewMasker(e.lines, secrets)
+	for _, w := range warnings {
+		if err := e.lines.Notef("%s", w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layFiles writes the job's files into spec/. Names may have folders in them.
+func (e *Execution) layFiles(files map[string]string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(filepath.Join(e.dir, "spec"))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for name, text := range files {
+		clean := path.Clean(name)
+		if !fs.ValidPath(clean) || clean == "." || strings.ContainsAny(name, "\x00\\") {
+			return job.Errorf(job.Invalid, job.WordInvalidField, "Job file name %q is not a path inside the folder", name)
+		}
+		err := root.MkdirAll(path.Dir(clean), 0o700)
+		if err == nil {
+			err = root.WriteFile(clean, []byte(text), 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("job file: %w", err)
+		}
+	}
+	return nil
+}
+
+// tree is where the program finds its package: the shared tree when the sandbox keeps it from being written to, else a
+// copy of its own.
+func (e *Execution) tree() (string, error) {
+	if e.runner.sandbox.enforced() {
+		return e.req.Package.Dir, nil
+	}
+	copied := filepath.Join(e.dir, "package")
+	return copied, copyTree(e.req.Package.Dir, copied)
+}
+
+// copyTree copies files, folders and links as they are.
+func copyTree(from, to string) error {
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := to + strings.TrimPrefix(name, from)
+		switch {
+		case d.IsDir():
+			return os.Mkdir(target, 0o755)
+		case d.Type() == fs.ModeSymlink:
+			link, err := os.Readlink(name)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
+		default:
+			return copyFile(name, target)
+		}
+	})
+}
+
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm()|0o200)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, in)
+	return err
+}
+
+// Notef puts a line of Waybill's own into the job's log.
+func (e *Execution) Notef(format string, args ...any) error { return e.lines.Notef(format, args...) }
+
+// Close removes the private folder with all in it.
+func (e *Execution) Close() error { return e.runner.giveFolder(e.dir) }

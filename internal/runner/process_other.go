@@ -1,0 +1,55 @@
+//go:build unix && !linux
+
+package runner
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+)
+
+// process is a leader that runs, in a process group of its own. Here a program that leaves its group, or outlives a
+// killed worker, is not found again: only Linux gives the means (process_linux.go).
+type process struct {
+	os       *os.Process
+	pid      int
+	exited   chan struct{}
+	deadline time.Time
+	state    *os.ProcessState
+	err      error
+}
+
+func (r *Runner) start(c command, _, _ string, w *os.File) (*process, error) {
+	child, err := os.StartProcess(c.path, c.argv, &os.ProcAttr{
+		Dir: c.dir, Env: c.env, Files: []*os.File{r.null, w, w},
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &process{os: child, pid: child.Pid, exited: make(chan struct{})}
+	go func() {
+		p.state, p.err = child.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.pid, s) }
+
+func (p *process) reap() (*os.ProcessState, error) { return p.state, p.err }
+
+// endGroup gives the rest of the group the rest of its grace, then kills it.
+func (p *process) endGroup() {
+	for p.deadline.After(time.Now()) && syscall.Kill(-p.pid, 0) == nil {
+		time.Sleep(20 * time.Millisecond)
+	}
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+}
+
+func becomeReaper() error { return nil }
+
+func (r *Runner) endStrays(*process, string) {}
+
+func (r *Runner) killLeftovers(context.Context) (int, error) { return 0, nil }

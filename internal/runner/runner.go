@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"waybill/internal/archive"
+	"waybill/internal/job"
+)
+
+// Config says how a Runner works. Only Work is required.
+type Config struct {
+	Work      string         // folder for packages and job folders; made when absent, used by one process at a time
+	CacheSize int64          // bytes of unpacked packages kept; 0: 5 GiB
+	Limits    archive.Limits // of packages; zero: archive.DefaultLimits
+	Sandbox   SandboxMode    // "": SandboxAuto
+	Protect   []string       // more folders that no program may see, such as the server's data
+	LogLimit  int64          // bytes of log per attempt; 0: joblog.DefaultLimit
+	OutFiles  int            // output files per attempt; 0: 1,000
+	OutBytes  int64          // output bytes per attempt; 0: 1 GiB
+	Logger    *slog.Logger
+	Now       func() time.Time
+}
+
+// Runner runs packages in one work folder.
+type Runner struct {
+	cfg     Config
+	work    string // absolute, links resolved
+	id      string // of the work folder, kept in it; marks the processes started here
+	lock    *flock.Flock
+	sandbox *sandbox
+	cache   *Cache
+	null    *os.File
+
+	mu     sync.Mutex
+	active map[int]bool // process ids of the leaders that run now
+	spares []string     // empty job folders to be used again
+	strays map[int]bool // processes that escaped from a run that could not be told; see strays_linux.go
+}
+
+// New takes the work folder into use. It is refused while another process uses it. Whatever an earlier process left, job
+// folders and running programs, is removed before New returns.
+func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
+	cfg = withDefaults(cfg)
+	r := &Runner{cfg: cfg, active: map[int]bool{}, strays: map[int]bool{}}
+	if err := r.openWork(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	if r.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return nil, err
+	}
+	if r.sandbox, err = newSandbox(cfg.Sandbox, append([]string{r.work}, cfg.Protect...)); err != nil {
+		return nil, err
+	}
+	if err := becomeReaper(); err != nil {
+		cfg.Logger.WarnContext(ctx, "orphaned grandchildren can not be adopted", "error", err)
+	}
+	killed, err := r.sweep(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("clear the work folder: %w", err)
+	}
+	if killed > 0 {
+		cfg.Logger.WarnContext(ctx, "programs of an earlier worker were still running and have been ended", "count", killed)
+	}
+	if r.cache, err = openCache(filepath.Join(r.work, "packages"), cfg.CacheSize, cfg.Limits); err != nil {
+		return nil, err
+	}
+	if !r.sandbox.enforced() && cfg.Sandbox != SandboxOff {
+		cfg.Logger.WarnContext(ctx, "programs run without a sandbox", "reason", r.sandbox.String())
+	}
+	return r, nil
+}
+
+func withDefaults(cfg Config) Config {
+	if cfg.CacheSize <= 0 {
+		cfg.CacheSize = 5 << 30
+	}
+	if cfg.Limits == (archive.Limits{}) {
+		cfg.Limits = archive.DefaultLimits
+	}
+	if cfg.Sandbox == "" {
+		cfg.Sandbox = SandboxAuto
+	}
+	if cfg.OutFiles <= 0 {
+		cfg.OutFiles = 1000
+	}
+	if cfg.OutBytes <= 0 {
+		cfg.OutBytes = 1 << 30
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return cfg
+}
+
+func (r *Runner) openWork() error {
+	if err := os.MkdirAll(r.cfg.Work, 0o700); err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(r.cfg.Work)
+	if err != nil {
+		return err
+	}
+	if r.work, err = filepath.EvalSymlinks(abs); err != nil {
+		return err
+	}
+	r.lock = flock.New(filepath.Join(r.work, "lock"))
+	locked, err := r.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock work folder %s: %w", r.work, err)
+	}
+	if !locked {
+		return job.Errorf(job.Conflict, "", "Work folder %s is in use by another process", r.work)
+	}
+	if r.id, err = workID(filepath.Join(r.work, "id")); err != nil {
+		return errors.Join(err, r.lock.Unlock())
+	}
+	return nil
+}
+
+// workID reads or makes the id of the work folder.
+func workID(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if id := strings.TrimSpace(string(text)); err == nil && len(id) == 32 {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	id := randomHex(16)
+	return id, os.WriteFile(file, []byte(id+"\n"), 0o600)
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, says crypto/rand
+	return hex.EncodeToString(b)
+}
+
+// Sandbox tells in one line what holds programs back.
+func (r *Runner) Sandbox() string { return r.sandbox.String() }
+
+// Cache is the packages at hand.
+func (r *Runner) Cache() *Cache { return r.cache }
+
+// Close gives the work folder back. No run may be under way.
+func (r *Runner) Close() error {
+	var errs []error
+	if r.sandbox != nil {
+		r.sandbox.close()
+	}
+	if r.null != nil {
+		errs = append(errs, r.null.Close())
+	}
+	return errors.Join(append(errs, r.lock.Unlock())...)
+}
+
+// sweep ends the programs of an earlier process and removes its job folders.
+func (r *Runner) sweep(ctx context.Context) (killed int, err error) {
+	if killed, err = r.killLeftovers(ctx); err != nil {
+		return killed, err
+	}
+	jobs := filepath.Join(r.work, "jobs")
+	if err := archive.Remove(jobs); err != nil {
+		return killed, err
+	}
+	return killed, os.Mkdir(jobs, 0o700)
+}

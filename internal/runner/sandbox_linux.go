@@ -1,0 +1,260 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+
+	"waybill/internal/job"
+)
+
+const (
+	// minABI is Linux 6.2: older Landlock can not keep files from being truncated.
+	minABI = 3
+
+	fileRead  = landlock.AccessFSReadFile
+	fileExec  = fileRead | landlock.AccessFSExecute
+	fileWrite = fileRead | landlock.AccessFSWriteFile | landlock.AccessFSTruncate | landlock.AccessFSIoctlDev
+	// fileRights are those that may be given on something that is no folder.
+	fileRights = fileExec | fileWrite
+
+	abi1Rights = 1<<13 - 1
+	// refreshAfter is how long opened system paths are used: files like resolv.conf are replaced by new ones.
+	refreshAfter = 10 * time.Second
+)
+
+type sandbox struct {
+	abi     int
+	why     string // not in force, and why
+	handled uint64
+	scoped  uint64
+	allowed []allowance
+
+	mu     sync.Mutex
+	opened *ruleSet
+}
+
+// ruleSet is the allowed paths, opened. It is closed when nobody uses it any more.
+type ruleSet struct {
+	rules []rule
+	at    time.Time
+	users int
+	old   bool
+}
+
+type rule struct {
+	fd     int
+	rights uint64
+}
+
+func newSandbox(mode SandboxMode, protected []string) (*sandbox, error) {
+	s := &sandbox{}
+	switch mode {
+	case SandboxOff:
+		s.why = "off by setting"
+		return s, nil
+	case SandboxAuto, SandboxStrict:
+	default:
+		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "Sandbox %q is none of auto, strict, off", string(mode))
+	}
+	abi, err := landlock.LandlockGetABIVersion()
+	switch {
+	case err != nil:
+		s.why = "this system has no Landlock (" + err.Error() + ")"
+	case abi < minABI:
+		s.why = fmt.Sprintf("this system's Landlock is version %d, %d is needed (Linux 6.2)", abi, minABI)
+	}
+	if s.why == "" {
+		s.setUp(abi, protected)
+		if err := s.try(); err != nil {
+			s.abi, s.why = 0, "Landlock can not be used here ("+err.Error()+")"
+		}
+	}
+	if s.why != "" && mode == SandboxStrict {
+		return nil, job.Errorf(job.Unavailable, "", "The sandbox is set to strict, but %s", s.why)
+	}
+	if !s.enforced() {
+		return s, nil
+	}
+	// A program's sandbox is also on the thread that started it. Undumpable, this process's memory and environment can
+	// not be reached through that thread either (ptrace(2), access mode checking).
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sandbox) setUp(abi int, protected []string) {
+	s.abi = abi
+	s.handled = abi1Rights | landlock.AccessFSRefer | landlock.AccessFSTruncate
+	if abi >= 5 {
+		s.handled |= landlock.AccessFSIoctlDev
+	}
+	if abi >= 6 {
+		s.scoped = landlock.ScopeAbstractUnixSocket | landlock.ScopeSignal
+	}
+	list := append(systemPaths(), toolPaths(os.Getenv("PATH"), homeFolders())...)
+	s.allowed = except(list, resolved(protected))
+}
+
+// try restricts a thread as a rehearsal: a container's system call filter may forbid what the kernel offers.
+func (s *sandbox) try() error {
+	result := make(chan error, 1)
+	onOwnThread(func() { result <- s.restrictThread(os.TempDir(), os.TempDir()) })
+	return <-result
+}
+
+func (s *sandbox) enforced() bool { return s.abi > 0 }
+
+func (s *sandbox) String() string {
+	if s.enforced() {
+		return fmt.Sprintf("landlock version %d", s.abi)
+	}
+	return s.why
+}
+
+// restrictThread puts the sandbox on the calling thread, which must be locked and never be given back.
+func (s *sandbox) restrictThread(jobDir, packageDir string) error {
+	if !s.enforced() {
+		return nil
+	}
+	ruleset, err := landlock.LandlockCreateRuleset(&landlock.RulesetAttr{HandledAccessFS: s.handled, Scoped: s.scoped}, 0)
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	defer unix.Close(ruleset)
+	set := s.acquire()
+	defer s.free(set)
+	for _, r := range set.rules {
+		if err := addRule(ruleset, r); err != nil {
+			return err
+		}
+	}
+	for _, a := range []allowance{{packageDir, accessExec}, {jobDir, accessFull}} {
+		r, err := s.open(a)
+		if err != nil {
+			return fmt.Errorf("sandbox: %w", err)
+		}
+		err = addRule(ruleset, r)
+		unix.Close(r.fd)
+		if err != nil {
+			return err
+		}
+	}
+	if err := dropCapabilities(); err != nil {
+		return fmt.Errorf("sandbox: drop capabilities: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	if err := landlock.LandlockRestrictSelf(ruleset, 0); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+func addRule(ruleset int, r rule) error {
+	err := landlock.LandlockAddPathBeneathRule(ruleset, &landlock.PathBeneathAttr{AllowedAccess: r.rights, ParentFd: r.fd}, 0)
+	runtime.KeepAlive(r)
+	if err != nil {
+		return fmt.Errorf("sandbox rule: %w", err)
+	}
+	return nil
+}
+
+func (s *sandbox) open(a allowance) (rule, error) {
+	fd, err := unix.Open(a.path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return rule{}, &os.PathError{Op: "open", Path: a.path, Err: err}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return rule{}, err
+	}
+	rights := map[access]uint64{
+		accessRead: fileRead | landlock.AccessFSReadDir, accessExec: fileExec | landlock.AccessFSReadDir,
+		accessWrite: fileWrite, accessFull: s.handled,
+	}[a.access] & s.handled
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		rights &= fileRights
+	}
+	return rule{fd, rights}, nil
+}
+
+// acquire gives the system's rules, opened again when they are old.
+func (s *sandbox) acquire() *ruleSet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened != nil && time.Since(s.opened.at) > refreshAfter {
+		s.retire()
+	}
+	if s.opened == nil {
+		s.opened = &ruleSet{at: time.Now()}
+		for _, a := range s.allowed {
+			if r, err := s.open(a); err == nil { // what is not on this machine needs no rule
+				s.opened.rules = append(s.opened.rules, r)
+			}
+		}
+	}
+	s.opened.users++
+	return s.opened
+}
+
+func (s *sandbox) free(set *ruleSet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set.users--
+	set.closeUnused()
+}
+
+func (s *sandbox) retire() {
+	if s.opened != nil {
+		s.opened.old = true
+		s.opened.closeUnused()
+		s.opened = nil
+	}
+}
+
+func (set *ruleSet) closeUnused() {
+	if !set.old || set.users > 0 {
+		return
+	}
+	for _, r := range set.rules {
+		unix.Close(r.fd)
+	}
+	set.rules = nil
+}
+
+func (s *sandbox) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retire()
+}
+
+// keptCapabilities are those a program of a worker that runs as root keeps: enough for file ownership inside its folder,
+// for low ports, and for becoming somebody else.
+const keptCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
+	1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_NET_BIND_SERVICE
+
+// dropCapabilities takes all others from the calling thread; no_new_privs keeps them from coming back at exec.
+func dropCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	if data[0].Permitted&^uint32(keptCapabilities) == 0 && data[1].Permitted == 0 {
+		return nil
+	}
+	data[0].Effective &= keptCapabilities
+	data[0].Permitted &= keptCapabilities
+	data[0].Inheritable &= keptCapabilities
+	data[1] = unix.CapUserData{}
+	return unix.Capset(&header, &data[0])
+}

@@ -1,0 +1,163 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"waybill/internal/job"
+)
+
+func sandboxed(t *testing.T, change func(*Config)) *Runner {
+	t.Helper()
+	r := newRunner(t, change)
+	if !r.sandbox.enforced() {
+		t.Skip("no sandbox on this system: " + r.Sandbox())
+	}
+	return r
+}
+
+func TestSandboxHoldsBack(t *testing.T) {
+	data := t.TempDir()
+	secret := filepath.Join(data, "secret.key")
+	if err := os.WriteFile(secret, []byte("server secret"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := sandboxed(t, func(c *Config) { c.Protect = []string{data} })
+	other := mustPrepareAttempt(t, r, lease(t, r, "other.sh", []byte("exit 0")), 7)
+	if err := os.WriteFile(filepath.Join(other.dir, "out", "result"), []byte("other job"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	shadow := "/etc/shadow"
+	if _, err := os.Stat(shadow); err != nil {
+		shadow = secret
+	}
+	cases := []struct{ name, try string }{
+		{"read the server's data", "cat " + secret},
+		{"list the server's data", "ls " + data},
+		{"write the server's data", "echo x >" + secret},
+		{"truncate the server's data", "truncate -s 0 " + secret},
+		{"remove the server's data", "rm -f " + secret + "; test ! -e " + secret},
+		{"hard-link the server's data", "ln " + secret + " \"$LOCAL_JOB_OUT_DIR/x\""},
+		{"rename the server's data", "mv " + secret + " \"$LOCAL_JOB_OUT_DIR/x\""},
+		{"read through a link", "ln -s " + secret + " \"$TMPDIR/l\" && cat \"$TMPDIR/l\""},
+		{"read another job's folder", "cat " + filepath.Join(other.dir, "out", "result")},
+		{"list the work folder", "ls " + filepath.Join(r.work, "jobs")},
+		{"read the work folder's id", "cat " + filepath.Join(r.work, "id")},
+		{"read passwords", "cat " + shadow},
+		{"write into the package", "echo x >>\"$WAYBILL_PACKAGE_DIR/run.sh\""},
+		{"make files in the package", "touch \"$WAYBILL_PACKAGE_DIR/x\""},
+		{"loosen the package", "chmod -R u+w \"$WAYBILL_PACKAGE_DIR\" && touch \"$WAYBILL_PACKAGE_DIR/x\""},
+		{"write to /tmp", "touch /tmp/waybill-sandbox-test"},
+		{"read the worker's environment", "cat /proc/$WORKER/environ | grep -q ."},
+		{"read the worker's memory", "head -c 1 /proc/$WORKER/mem || test $(cat /proc/$WORKER/maps | wc -c) -gt 0"},
+		{"signal the worker", "kill -0 $WORKER"},
+		{"mount", "mount -t tmpfs none \"$TMPDIR\""},
+	}
+	l := lease(t, r, "p.zip", pack(t, "run.sh", "sh \"$LOCAL_JOB_SPEC_DIR/try\" 2>&1 && echo ESCAPED; exit 0"))
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "signal the worker" && r.sandbox.abi < 6 {
+				t.Skip("needs Landlock version 6")
+			}
+			a := mustPrepare(t, r, l, job.Spec{EntryPoint: "run.sh", Files: map[string]string{"try": c.try},
+				Macros: []job.Macro{{Key: "WORKER", Value: strconv.Itoa(os.Getpid())}}})
+			if _, err := a.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(a.log.text(), "ESCAPED") {
+				t.Errorf("it worked: %s", a.log.text())
+			}
+		})
+	}
+	if text, err := os.ReadFile(secret); err != nil || string(text) != "server secret" {
+		t.Errorf("the server's data is now %q %v", text, err)
+	}
+}
+
+// The thread that started a program is inside the same sandbox: it must not be a way to the worker.
+func TestSandboxHoldsBackFromTheThreadThatStartedIt(t *testing.T) {
+	r := sandboxed(t, nil)
+	t.Setenv("RUNNER_TEST_SECRET", "in the environment")
+	_, a := script(t, r, `
+for t in /proc/$PPID/task/*; do
+  cat $t/environ 2>/dev/null | grep -q . && echo ESCAPED environ $t
+  head -c 1 $t/mem >/dev/null 2>&1 && echo ESCAPED mem $t
+  for f in $t/fd/*; do readlink $f && echo ESCAPED fd $f; done
+  test $(cat $t/maps 2>/dev/null | wc -c) -gt 0 && echo ESCAPED maps $t
+done
+echo looked`)
+	if text := a.log.text(); strings.Contains(text, "ESCAPED") || !strings.Contains(text, "looked") {
+		t.Error(text)
+	}
+}
+
+func TestSandboxLetsProgramsWork(t *testing.T) {
+	r := sandboxed(t, nil)
+	cases := []struct{ name, needs, key, text string }{
+		{"shell tools", "", "run.sh", "set -e; ls / >/dev/null 2>&1 || true; echo x | sed s/x/y/ | sort >\"$TMPDIR/f\"; mkdir \"$TMPDIR/d\"; mv \"$TMPDIR/f\" \"$TMPDIR/d/g\"; cat \"$TMPDIR/d/g\" /dev/null; head -c 1 /dev/urandom >/dev/null; date >/dev/null"},
+		{"programs it made itself", "", "run.sh", "set -e; printf '#!/bin/sh\\nexit 0\\n' >\"$TMPDIR/p\"; chmod +x \"$TMPDIR/p\"; \"$TMPDIR/p\""},
+		{"its own /proc", "", "run.sh", "cat /proc/self/status >/dev/null && echo ok >/dev/stdout && echo ok >/dev/stderr"},
+		{"its own children", "", "run.sh", "sleep 1000 & kill $! && ! wait $!"},
+		{"python", "python3", "main.py", "import ssl, json, subprocess, tempfile, os\nsubprocess.run(['true'], check=True)\ntempfile.NamedTemporaryFile().write(b'x')\nopen(os.environ['LOCAL_JOB_OUT_DIR'] + '/x', 'w').write('y')"},
+		{"node", "node", "main.js", "const fs = require('fs'), os = require('os'); fs.writeFileSync(process.env.LOCAL_JOB_OUT_DIR + '/x', 'y'); os.cpus(); require('child_process').execSync('true')"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if c.needs != "" {
+				need(t, c.needs)
+			}
+			a := mustPrepare(t, r, lease(t, r, c.key, []byte(c.text)), job.Spec{})
+			if result, err := a.Run(t.Context()); err != nil || result.ExitCode != 0 {
+				t.Errorf("%+v %v\n%s", result, err, a.log.text())
+			}
+		})
+	}
+}
+
+func TestExceptTakesProtectedFoldersOut(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"opt/app/data/jobs", "opt/app/bin", "opt/tool", "usr"} {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(p string) string { return filepath.Join(root, p) }
+	var got []string
+	for _, a := range except([]allowance{{at("opt"), accessExec}, {at("usr"), accessExec}, {at("none"), accessExec}}, []string{at("opt/app/data")}) {
+		got = append(got, strings.TrimPrefix(a.path, root+"/"))
+	}
+	if want := []string{"opt/app/bin", "opt/tool", "usr"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestToolPathsStayOutOfHomes(t *testing.T) {
+	t.Parallel()
+	home, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"bin", ".local/bin", ".pyenv/shims", "x"} {
+		if err := os.MkdirAll(filepath.Join(home, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(p string) string { return filepath.Join(home, p) }
+	path := strings.Join([]string{at("bin"), at(".local/bin"), at(".pyenv/shims"), at("x"), "relative", "/bin"}, ":")
+	var got []string
+	for _, a := range toolPaths(path, []string{home}) {
+		got = append(got, strings.TrimPrefix(a.path, home+"/"))
+	}
+	want := []string{"bin", ".local/bin", ".local/lib", ".local/lib64", ".local/libexec", ".pyenv/shims", ".pyenv", "x", "/bin"}
+	if got = slices.DeleteFunc(got, func(s string) bool { return s == "/usr" }); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
