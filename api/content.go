@@ -28,7 +28,9 @@ type Content struct {
 func (s *Server) ServeContent(c *gin.Context, content Content) {
 	reader := &contentReader{content: content}
 	defer reader.close()
-	w := &contentWriter{ResponseWriter: c.Writer, reader: reader, digest: content.Digest}
+	stream := NewStream(c.Writer)
+	defer stream.Done()
+	w := &contentWriter{ResponseWriter: c.Writer, stream: stream, reader: reader, digest: content.Digest}
 	http.ServeContent(w, c.Request, "", content.Modified, reader)
 	switch {
 	case w.refused == http.StatusRequestedRangeNotSatisfiable:
@@ -108,6 +110,7 @@ func (r *contentReader) close() {
 // contentWriter holds back what http.ServeContent says in plain text, so that the door can say it in its own shape.
 type contentWriter struct {
 	http.ResponseWriter
+	stream  *Stream
 	reader  *contentReader
 	digest  string
 	refused int // status that was not written
@@ -136,5 +139,5 @@ func (w *contentWriter) Write(p []byte) (int, error) {
 	if w.refused != 0 {
 		return len(p), nil
 	}
-	return w.ResponseWriter.Write(p)
+	return w.stream.Write(p)
 }

@@ -25,6 +25,9 @@ func (s *Server) begin(c *gin.Context) {
 	r.door = s.doorOf(r.Path)
 	ctx := c.Request.Context()
 	c.Request = c.Request.WithContext(context.WithValue(ctx, requestKey{}, r))
+	if c.Request.Body != nil && c.Request.Body != http.NoBody {
+		c.Request.Body = &patient{c.Request.Body, http.NewResponseController(c.Writer)}
+	}
 	r.HTTP = c.Request
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{r.ID}

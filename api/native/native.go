@@ -58,9 +58,9 @@ func (d *door) call(ctx context.Context) call {
 type access int
 
 const (
-	bearer       access = iota // an access token
-	bearerOrBase               // the same, or Basic credentials: routes that start jobs
-	open                       // anybody
+	bearer        access = iota // an access token
+	bearerOrBasic               // the same, or Basic credentials: routes that start jobs
+	open                        // anybody
 )
 
 // operation registers a use of the door. Parameters are plain strings that the handlers read themselves, because huma's
@@ -72,7 +72,7 @@ func operation[I, O any](d *door, who access, op huma.Operation, handler func(co
 	switch who {
 	case bearer:
 		op.Security = []map[string][]string{{"bearer": {}}}
-	case bearerOrBase:
+	case bearerOrBasic:
 		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}}
 	case open:
 		op.Security = []map[string][]string{}
@@ -121,7 +121,7 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	}
 	given := api.CredentialsOf(r.HTTP.Header.Get("Authorization"))
 	var err error
-	if given.Basic && who == bearerOrBase {
+	if given.Basic && who == bearerOrBasic {
 		r.Actor, err = d.server.Sessions.Basic(ctx, given.User, given.Password, r.Address)
 		return err
 	}

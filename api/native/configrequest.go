@@ -1,0 +1,266 @@
+package native
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+)
+
+// jobConfigRequest is the vendor's JobConfigRequest with the additions of native.md, 4.
+type jobConfigRequest struct {
+	ObjectID      member[string]               `json:"objectId" doc:"24 hex digits; only when creating"`
+	Name          member[string]               `json:"name"`
+	Description   member[string]               `json:"description"`
+	Active        member[bool]                 `json:"active" doc:"true if not given"`
+	DestinationID member[string]               `json:"destinationId"`
+	Timeout       member[int64]                `json:"timeout" doc:"Minutes; 0: no limit"`
+	Tags          member[[]string]             `json:"tags"`
+	Runtime       member[runtimeConfigRequest] `json:"runtimeConfig"`
+	Retry         member[retryPolicyRequest]   `json:"retryPolicy"`
+	OnWorkerLoss  member[string]               `json:"onWorkerLoss" doc:"rerun or fail"`
+	AgentID       member[string]               `json:"agentId" doc:"Stored and given back, without effect"`
+	IntegrationID member[string]               `json:"integrationId" doc:"Stored and given back, without effect"`
+	ProfileID     member[string]               `json:"profileId" doc:"Stored and given back, without effect"`
+	TaskType      member[string]               `json:"taskType"`
+
+	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
+	Blocking      member[bool]             `json:"blocking" doc:"true is not supported yet"`
+	JobTemplateID member[string]           `json:"jobTemplateId" doc:"Not supported yet"`
+	Macrosets     member[[]string]         `json:"macrosets" doc:"Not supported yet"`
+	Schedule      member[string]           `json:"schedule" doc:"Not supported yet"`
+	Concurrency   member[jsontext.Value]   `json:"concurrency" doc:"Not supported yet"`
+	Resources     member[jsontext.Value]   `json:"resources" doc:"Not supported yet"`
+	Callbacks     member[[]jsontext.Value] `json:"callbacks" doc:"Not supported yet"`
+}
+
+// runtimeConfigRequest is the vendor's RuntimeConfig as a client sends it.
+type runtimeConfigRequest struct {
+	PackageName             member[string]           `json:"packageName" doc:"Key of a file of the job config"`
+	PackageVersion          member[int64]            `json:"packageVersion" doc:"Pins a version; without it a job takes the newest"`
+	EntryPoint              member[string]           `json:"entryPoint"`
+	LogLevel                member[string]           `json:"logLevel" doc:"SEVERE, WARNING, INFO or DEBUG"`
+	PackageArtifactOverride member[bool]             `json:"packageArtifactOverride"`
+	PackageEntityType       member[string]           `json:"packageEntityType"`
+	PackageEntityID         member[string]           `json:"packageEntityId"`
+	Macros                  member[[]macroRequest]   `json:"macros"`
+	InMessages              member[[]jsontext.Value] `json:"inMessages" doc:"Not supported yet"`
+	OutMessageNames         member[[]string]         `json:"outMessageNames" doc:"Not supported yet"`
+}
+
+// macroRequest is the vendor's Macro as a client sends it.
+type macroRequest struct {
+	Key         string `json:"key"`
+	Value       string `json:"value"`
+	Secure      bool   `json:"secure"`
+	Description string `json:"description"`
+}
+
+type retryPolicyRequest struct {
+	MaximumAttempts       member[int64]   `json:"maximumAttempts"`
+	InitialInterval       member[string]  `json:"initialInterval"`
+	BackoffCoefficient    member[float64] `json:"backoffCoefficient"`
+	MaximumInterval       member[string]  `json:"maximumInterval"`
+	NonRetryableExitCodes member[[]int64] `json:"nonRetryableExitCodes"`
+}
+
+// inputOf is what a config's own input would be: PATCH lays the request over it. Secure macros go without their value,
+// which keeps the stored one.
+func inputOf(c job.Config) control.ConfigInput {
+	return control.ConfigInput{
+		Name: c.Name, Description: c.Description, Inactive: !c.Active, Runtime: c.Runtime, Destination: c.Destination,
+		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Tags: c.Tags, Labels: c.Labels,
+	}
+}
+
+// input lays the request over in.
+func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, error) {
+	if err := r.refuse(); err != nil {
+		return in, err
+	}
+	lay(r.ObjectID, &in.ObjectID)
+	lay(r.Name, &in.Name)
+	lay(r.Description, &in.Description)
+	lay(r.Tags, &in.Tags)
+	lay(r.AgentID, &in.Labels.AgentID)
+	lay(r.IntegrationID, &in.Labels.IntegrationID)
+	lay(r.ProfileID, &in.Labels.ProfileID)
+	lay(r.TaskType, &in.Labels.TaskType)
+	if r.Active.Set {
+		in.Inactive = !r.Active.Null && !r.Active.Value
+	}
+	if r.OnWorkerLoss.Set {
+		in.OnLoss = job.WorkerLoss(r.OnWorkerLoss.Value)
+	}
+	if r.Timeout.Set {
+		if r.Timeout.Value < 0 || r.Timeout.Value > maxMinutes {
+			return in, invalid("timeout is a number of minutes, 0 for no limit")
+		}
+		in.Timeout = time.Duration(r.Timeout.Value) * time.Minute
+	}
+	if r.DestinationID.Set {
+		id, err := decimalID("destinationId", r.DestinationID.Value)
+		if err != nil {
+			return in, err
+		}
+		in.Destination = id
+	}
+	if err := r.Runtime.Value.lay(r.Runtime, &in.Runtime); err != nil {
+		return in, err
+	}
+	return in, r.Retry.Value.lay(r.Retry, &in.Retry)
+}
+
+// maxMinutes keeps a number of minutes within a time.Duration; the use case has a smaller limit.
+const maxMinutes = 100 * 366 * 24 * 60
+
+// decimalID reads an id; "" is 0.
+func decimalID(name, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	id, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || id < 1 || strconv.FormatInt(id, 10) != s {
+		return 0, invalid("%s is not an id", name)
+	}
+	return id, nil
+}
+
+// refuse turns down what is asked for but not in force yet: to take it in silence would promise what does not happen.
+func (r *jobConfigRequest) refuse() error {
+	rt := r.Runtime.Value
+	for _, one := range []struct {
+		name  string
+		asked bool
+	}{
+		{"blocking", r.Blocking.Value},
+		{"jobTemplateId", r.JobTemplateID.Value != ""},
+		{"macrosets", len(r.Macrosets.Value) > 0},
+		{"schedule", r.Schedule.Value != ""},
+		{"concurrency", asksFor(r.Concurrency)},
+		{"resources", asksFor(r.Resources)},
+		{"callbacks", len(r.Callbacks.Value) > 0},
+		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},
+		{"runtimeConfig.outMessageNames", len(rt.OutMessageNames.Value) > 0},
+	} {
+		if one.asked {
+			return notYet(one.name)
+		}
+	}
+	return nil
+}
+
+func notYet(name string) error { return invalid("%s is not supported yet", name) }
+
+// asksFor tells whether a member holds more than null or an empty object.
+func asksFor(m member[jsontext.Value]) bool {
+	if !m.Set || m.Null {
+		return false
+	}
+	text := m.Value.Clone()
+	if err := text.Compact(); err != nil {
+		return true
+	}
+	return string(text) != "{}"
+}
+
+// lay lays the members that were sent over to; null clears them all.
+func (r runtimeConfigRequest) lay(m member[runtimeConfigRequest], to *job.RuntimeConfig) error {
+	if !m.Set {
+		return nil
+	}
+	if m.Null {
+		*to = job.RuntimeConfig{}
+		return nil
+	}
+	if r.PackageName.Set && r.PackageName.Value != to.PackageName && !r.PackageVersion.Set {
+		to.PackageVersion = 0 // a pinned version belongs to the package it was pinned for
+	}
+	lay(r.PackageName, &to.PackageName)
+	lay(r.EntryPoint, &to.EntryPoint)
+	lay(r.LogLevel, &to.LogLevel)
+	lay(r.PackageArtifactOverride, &to.PackageArtifactOverride)
+	lay(r.PackageEntityType, &to.PackageEntityType)
+	lay(r.PackageEntityID, &to.PackageEntityID)
+	if r.PackageVersion.Set {
+		version, err := wholeNumber("runtimeConfig.packageVersion", r.PackageVersion.Value)
+		if err != nil || (version == 0 && !r.PackageVersion.Null) {
+			return invalid("runtimeConfig.packageVersion is 1 or more")
+		}
+		to.PackageVersion = version
+	}
+	if r.Macros.Set {
+		to.Macros = macrosOf(r.Macros.Value)
+	}
+	return nil
+}
+
+func macrosOf(in []macroRequest) []job.Macro {
+	var out []job.Macro
+	for _, m := range in {
+		out = append(out, job.Macro{Key: m.Key, Value: m.Value, Secure: m.Secure, Description: m.Description})
+	}
+	return out
+}
+
+func (r retryPolicyRequest) lay(m member[retryPolicyRequest], to *job.RetryPolicy) error {
+	if !m.Set {
+		return nil
+	}
+	if m.Null {
+		*to = job.RetryPolicy{}
+		return nil
+	}
+	if r.MaximumAttempts.Set {
+		n, err := wholeNumber("retryPolicy.maximumAttempts", r.MaximumAttempts.Value)
+		if err != nil || (n == 0 && !r.MaximumAttempts.Null) {
+			return invalid("retryPolicy.maximumAttempts is 1 or more")
+		}
+		to.MaximumAttempts = n
+	}
+	lay(r.BackoffCoefficient, &to.BackoffCoefficient)
+	if err := layInterval("retryPolicy.initialInterval", r.InitialInterval, &to.InitialInterval); err != nil {
+		return err
+	}
+	if err := layInterval("retryPolicy.maximumInterval", r.MaximumInterval, &to.MaximumInterval); err != nil {
+		return err
+	}
+	if r.NonRetryableExitCodes.Set {
+		to.NonRetryable = nil
+		for _, code := range r.NonRetryableExitCodes.Value {
+			n, err := wholeNumber("retryPolicy.nonRetryableExitCodes", code)
+			if err != nil {
+				return err
+			}
+			to.NonRetryable = append(to.NonRetryable, n)
+		}
+	}
+	return nil
+}
+
+func layInterval(name string, m member[string], to *time.Duration) error {
+	if !m.Set {
+		return nil
+	}
+	*to = 0
+	if m.Null {
+		return nil
+	}
+	d, err := parseDuration(m.Value)
+	if err != nil {
+		return invalid("%s is a duration such as 10s, 5m or PT10S", name)
+	}
+	*to = d
+	return nil
+}
+
+// wholeNumber checks a number that is stored in 32 bits.
+func wholeNumber(name string, n int64) (int, error) {
+	if n < 0 || n > 1<<31-1 {
+		return 0, invalid("%s is a whole number from 0 to %d", name, 1<<31-1)
+	}
+	return int(n), nil
+}

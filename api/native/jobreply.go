@@ -1,0 +1,90 @@
+package native
+
+import (
+	"strconv"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// jobResponse is the vendor's JobResponse with the additions of native.md, 6.
+type jobResponse struct {
+	ID                 string     `json:"id"`
+	Href               string     `json:"href"`
+	Status             string     `json:"status" doc:"WAITING, SEQUENCED, QUEUED, INITIALIZING, RUNNING, FINISHED, ERROR, FAILED or CANCELLED"`
+	Reason             string     `json:"reason,omitempty"`
+	Message            string     `json:"message,omitempty" doc:"Why it failed"`
+	PackageName        string     `json:"packageName,omitempty"`
+	PackageVersion     int        `json:"packageVersion,omitempty"`
+	PackageSHA256      string     `json:"packageSha256,omitempty"`
+	EntryPoint         string     `json:"entryPoint,omitempty"`
+	Scheduled          string     `json:"scheduled,omitempty"`
+	Received           string     `json:"received,omitempty"`
+	Started            string     `json:"started,omitempty"`
+	Finished           string     `json:"finished,omitempty"`
+	Duration           string     `json:"duration,omitempty"`
+	ReturnCode         string     `json:"returnCode,omitempty"`
+	RunNumber          int64      `json:"runNumber"`
+	Attempt            int        `json:"attempt"`
+	RetryOf            string     `json:"retryOf,omitempty"`
+	RootJob            string     `json:"rootJob,omitempty"`
+	RetryNumber        int        `json:"retryNumber,omitempty"`
+	ResolvedByJob      string     `json:"resolvedByJob,omitempty"`
+	ResolvedAt         string     `json:"resolvedAt,omitempty"`
+	FinalDestinationID string     `json:"finalDestinationId,omitempty"`
+	FinalDestination   *reference `json:"finalDestination,omitempty"`
+	ServerID           string     `json:"serverId,omitempty" doc:"The worker that has or had it"`
+	JobConfig          *reference `json:"jobConfig,omitempty"`
+	JobLog             *reference `json:"jobLog,omitempty"`
+	SubmittedByUser    *reference `json:"submittedByUser,omitempty"`
+	StoppedByUser      *reference `json:"stoppedByUser,omitempty"`
+	Tags               []string   `json:"tags,omitempty"`
+	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable"`
+}
+
+// jobPage is a list of jobs: the envelope and the counts of all jobs the filter matches.
+type jobPage struct {
+	page[jobResponse]
+	Stats jobStatsResponse `json:"stats"`
+}
+
+// job shows a job as it is at the time of the call.
+func (c call) job(j job.Job) jobResponse {
+	id := string(j.ID)
+	r := jobResponse{
+		ID: id, Href: c.href("jobs/" + id), Status: statusWord(j, c.Time), Reason: string(j.Reason), Message: j.Message,
+		PackageName: j.Spec.PackageName, PackageVersion: j.Spec.PackageVersion, PackageSHA256: j.Spec.PackageSHA256,
+		EntryPoint: j.Spec.EntryPoint, Scheduled: c.date(j.ScheduledAt), Received: c.date(j.ReceivedAt), Started: c.date(j.StartedAt),
+		Finished: c.date(j.FinishedAt), Duration: between(j.StartedAt, j.FinishedAt), ReturnCode: returnCode(j.ReturnCode),
+		RunNumber: j.RunNumber, Attempt: max(1, j.Attempt), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
+		RetryNumber: j.RetryNumber, ResolvedByJob: string(j.ResolvedBy), ResolvedAt: c.date(j.ResolvedAt),
+		FinalDestinationID: shownID(j.Destination), FinalDestination: c.destination(j.Destination), ServerID: j.Worker,
+		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,
+	}
+	if j.ConfigID != 0 {
+		config := strconv.FormatInt(j.ConfigID, 10)
+		r.JobConfig = &reference{ID: config, Name: j.ConfigName, Href: c.href("jobconfigs/" + config)}
+	}
+	if j.Taken {
+		r.JobLog = &reference{Href: r.Href + "/log"}
+	}
+	if j.Unreachable && j.Status == job.Queued {
+		r.Warnings = []string{"engine_unreachable"}
+	}
+	return r
+}
+
+// between is how long something took, "" unless it has begun and ended.
+func between(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return ""
+	}
+	return isoDuration(to.Sub(from))
+}
+
+func returnCode(code *int) string {
+	if code == nil {
+		return ""
+	}
+	return strconv.Itoa(*code)
+}

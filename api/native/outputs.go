@@ -1,0 +1,121 @@
+package native
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"waybill/api"
+	"waybill/internal/job"
+)
+
+type (
+	outputListInput struct {
+		jobPath
+		listParams
+	}
+	outputInput struct {
+		jobPath
+		Key string `path:"key" doc:"Path of the file below LOCAL_JOB_OUT_DIR"`
+	}
+	outputListReply struct{ Body page[fileResponse] }
+)
+
+const outputsRoot = "/jobs/{id}/out/files"
+
+func (d *door) outputRoutes() {
+	tags := []string{"Jobs"}
+	operation(d, bearer, huma.Operation{
+		Method: "GET", Path: outputsRoot, Summary: "List the files a job left", Tags: tags,
+	}, d.listOutputs)
+	operation(d, bearer, binary(huma.Operation{
+		Method: "GET", Path: outputsRoot + "/{key}", Summary: "Download a file a job left", Tags: tags,
+		Metadata: map[string]any{api.Tail: "key", api.TailRoot: outputsRoot},
+	}, "application/octet-stream"), d.getOutput)
+}
+
+// listOutputs pages in memory: what one job may leave is bounded, and read whole anyway.
+func (d *door) listOutputs(ctx context.Context, in *outputListInput) (*outputListReply, error) {
+	c := d.call(ctx)
+	l, err := d.readList(c.Request, in.listParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
+	if err != nil {
+		return nil, err
+	}
+	if l.keyset {
+		return nil, invalid("This list has no cursors; it is short enough for offset")
+	}
+	all, err := d.server.Jobs.Outputs(ctx, c.Actor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pageOf(all, l.query)
+	if err != nil {
+		return nil, err
+	}
+	return &outputListReply{envelope(d, c.style, l, list, func(o job.Output) fileResponse { return c.output(in.ID, o) })}, nil
+}
+
+func pageOf(all []job.Output, q job.Query) (job.List[job.Output], error) {
+	var matching []job.Output
+	for _, o := range all {
+		ok, err := job.Match(q.Where, outputProperty(o))
+		if err != nil {
+			return job.List[job.Output]{}, err
+		}
+		if ok {
+			matching = append(matching, o)
+		}
+	}
+	sorts := append(slices.Clone(q.Sort), job.Sort{Property: "name", Desc: q.Sort[len(q.Sort)-1].Desc})
+	for _, s := range sorts { // an unknown property is told even when there is nothing to sort
+		if _, err := outputProperty(job.Output{})(s.Property); err != nil {
+			return job.List[job.Output]{}, err
+		}
+	}
+	slices.SortFunc(matching, func(a, b job.Output) int {
+		n, _ := job.Order(sorts, outputProperty(a), outputProperty(b)) // the properties were checked
+		return n
+	})
+	from := min(q.Offset, len(matching))
+	to := min(from+q.Size, len(matching))
+	return job.List[job.Output]{Items: matching[from:to], Total: len(matching), More: to < len(matching)}, nil
+}
+
+func outputProperty(o job.Output) func(string) (any, error) {
+	return func(name string) (any, error) {
+		switch name {
+		case "name":
+			return o.Name, nil
+		case "size":
+			return o.Size, nil
+		case "created":
+			return o.CreatedAt, nil
+		}
+		return nil, job.Errorf(job.Invalid, job.WordUnknownProperty, "Unknown property '%s'", cut(name))
+	}
+}
+
+func (s style) output(id string, o job.Output) fileResponse {
+	return fileResponse{
+		Name: o.Name, Href: s.href("jobs/" + id + "/out/files/" + escapeKey(o.Name)),
+		Metadata: fileMetaData{
+			Size: o.Size, LastModified: s.date(o.CreatedAt), ContentType: "application/octet-stream", EntityType: "JOB_OUTPUT",
+			EntityID: id, LinkType: "LOCAL", SHA256: o.SHA256,
+		},
+	}
+}
+
+func (d *door) getOutput(ctx context.Context, in *outputInput) (*streamReply, error) {
+	o, err := d.server.Jobs.Output(ctx, d.call(ctx).Actor, in.ID, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	return d.streamFile(o.Name, "", o.SHA256, api.Content{
+		Size: o.Size, Modified: o.CreatedAt,
+		Open: func(offset, length int64) (io.ReadCloser, error) {
+			return d.server.Jobs.OpenOutput(ctx, o, offset, length)
+		},
+	}), nil
+}

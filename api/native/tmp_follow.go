@@ -1,3 +1,0 @@
-package native
-
-func (d *door) followRoutes() {}
