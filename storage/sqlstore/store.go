@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -99,7 +100,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	var errs []error
-	for _, pool := range s.pools {
+	for _, pool := range slices.Backward(s.pools) { // SQLite's writer last: it leaves one file, without a log beside it
 		errs = append(errs, pool.Close())
 	}
 	return errors.Join(errs...)

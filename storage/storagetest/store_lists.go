@@ -223,11 +223,11 @@ var listCases = map[string]func(*testing.T, *tenant){
 		}
 	},
 	"jobs list newest first, filtered by what became of them": func(t *testing.T, n *tenant) {
-		n.ended(t, completed())                                                           // 1
-		n.ended(t, failed(), func(j *job.Job) { j.Tags = []string{"Nightly"} })           // 2
-		parent := n.ended(t, failed())                                                    // 3
-		n.begun(t, retryOf(parent.ID))                                                    // 4
-		n.submit(t, func(j *job.Job) { j.SubmittedBy = job.UserRef{ID: 9, Name: "Zoë"} }) // 5
+		n.ended(t, completed())                                                                 // 1
+		n.ended(t, failed(), func(j *job.Job) { j.Tags = []string{"Nightly"} })                 // 2
+		parent := n.ended(t, failed())                                                          // 3
+		n.begun(t, retryOf(parent.ID))                                                          // 4
+		n.submit(t, func(j *job.Job) { j.SubmittedBy = job.UserRef{ID: 900_001, Name: "Zoë"} }) // 5
 		for _, c := range []struct {
 			where job.Expr
 			want  []int64
@@ -252,7 +252,7 @@ var listCases = map[string]func(*testing.T, *tenant){
 			{compare("rootJob", job.NotNull), []int64{4}},
 			{compare("tags", job.Like, "night"), []int64{2}},
 			{compare("submittedByUser.name", job.Like, "ZOË"), []int64{5}},
-			{compare("submittedByUser.id", job.Eq, "9"), []int64{5}},
+			{compare("submittedByUser.id", job.Eq, "900001"), []int64{5}},
 			{compare("worker", job.Like, "WORKER"), []int64{4, 3, 2, 1}},
 			{compare("runNumber", job.Like, "3"), []int64{3}},
 			{compare("scheduled", job.Lte, at(2)), []int64{2, 1}},
