@@ -1,0 +1,9 @@
+// Package e2e tests the real program the way its users meet it: it builds waybill, starts it as a process on free ports,
+// and talks to it over REST, through signals, and with the temporal command. The scenarios folder holds the exchanges
+// that can be read as text (steps_test.go explains the format); what needs more than that is a Go test beside them.
+//
+// It imports the standard library only, and nothing of Waybill's own.
+//
+// WAYBILL_BIN names a program to test in place of one that is built here; WAYBILL_TEST_TEMPORAL_CLI names a temporal
+// command in place of the one on PATH.
+package e2e
