@@ -22,6 +22,12 @@ var ErrKill = errors.New("kill at once")
 // drainTime is how long the output may stay open once every process of the run is gone.
 const drainTime = 2 * time.Second
 
+// logTime is how long the rest of the output may take to be written once the program has ended. The log blocks while the
+// store behind it is away.
+const logTime = 30 * time.Second
+
+var errLogStuck = errors.New("the log could not be written in time")
+
 // Result is how a program ended.
 type Result struct {
 	ExitCode int           // 128+n when signal n ended it, as shells count
@@ -66,7 +72,14 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	result.Stopped, result.Duration = stopped, time.Since(began)
 	// All writers of the pipe are dead, so it ends by itself; a process in an uninterruptible sleep might still hold it.
 	_ = r.SetReadDeadline(time.Now().Add(drainTime))
-	return result, <-logged
+	late := time.NewTimer(logTime)
+	defer late.Stop()
+	select {
+	case err = <-logged:
+		return result, err
+	case <-late.C: // the log takes nothing; capture ends when its owner closes it
+		return result, errLogStuck
+	}
 }
 
 // await waits for the leader, ending it when ctx ends. It tells whether ctx ended first.

@@ -1,0 +1,129 @@
+package activities
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/internal/runner"
+	"waybill/workflows/contract"
+)
+
+// Run is how the worker writes to the job it executes; control.Run says what each write does.
+type Run interface {
+	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
+	Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error
+	Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error
+	Again(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome, startAfter time.Time) error
+	Finish(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
+}
+
+// Settlement ends jobs whose worker did not, and rolls retries up.
+type Settlement interface {
+	Settle(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
+	RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error
+}
+
+// Objects is the object store: packages are read from it, logs and outputs written to it.
+type Objects interface {
+	Put(ctx context.Context, key string, r io.Reader, size int64) (control.Object, error)
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+	List(ctx context.Context, prefix, after string, yield func(control.Object) bool) error
+}
+
+// Secrets opens sealed macro values.
+type Secrets interface {
+	Open(sealed string) (string, error)
+}
+
+// Bell wakes those who wait for a job in this process, after each write to its row or log.
+type Bell interface{ Ring(id job.ID) }
+
+// Gone is asked to look at a job whose workflow or activity the engine no longer knows: the reconciler.
+type Gone interface {
+	Check(ctx context.Context, account int64, id job.ID)
+}
+
+// Engine is the part of the Temporal client used beside the SDK's own reporting.
+type Engine interface {
+	SignalWorkflow(ctx context.Context, workflowID, runID, signal string, arg any) error
+	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
+}
+
+// Config is what the activities work with.
+type Config struct {
+	Run        Run
+	Settlement Settlement
+	Objects    Objects
+	Secrets    Secrets
+	Bell       Bell // may be nil
+	Gone       Gone // may be nil
+	Runner     *runner.Runner
+	Engine     Engine // nil: the worker's own client
+	Worker     string // identity, shown on the job
+
+	// Drain is how long a running program may go on once the worker has been told to stop; then it is stopped and the job
+	// runs again elsewhere. It must be shorter than the worker's WorkerStopTimeout by more than a job's grace, or the
+	// engine is not told and finds out by the missing heartbeats. 0: until that timeout.
+	Drain time.Duration
+	// Patience is how long a write to the database or an access to the object store is repeated while they are away,
+	// before the attempt is given up. 0: two minutes.
+	Patience time.Duration
+	// Beat is the pause between heartbeats: cancels arrive with their answers. 0: one second.
+	Beat time.Duration
+	// NoteStarted is how long a program runs before its workflow is told. 0: half a second.
+	NoteStarted time.Duration
+
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Activities are the activities, ready to be registered.
+type Activities struct{ cfg Config }
+
+// New makes the activities.
+func New(cfg Config) *Activities {
+	if cfg.Patience <= 0 {
+		cfg.Patience = 2 * time.Minute
+	}
+	if cfg.Beat <= 0 {
+		cfg.Beat = time.Second
+	}
+	if cfg.NoteStarted <= 0 {
+		cfg.NoteStarted = 500 * time.Millisecond
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	return &Activities{cfg: cfg}
+}
+
+// Registry is the part of a worker the activities need.
+type Registry interface {
+	RegisterActivityWithOptions(a any, o activity.RegisterOptions)
+}
+
+// Register makes the activities known under the names of the contract.
+func (a *Activities) Register(r Registry) {
+	r.RegisterActivityWithOptions(a.ExecutePackage, activity.RegisterOptions{Name: contract.ExecutePackage})
+	r.RegisterActivityWithOptions(a.SettleJob, activity.RegisterOptions{Name: contract.SettleJob})
+	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
+}
+
+func (a *Activities) ring(id job.ID) {
+	if a.cfg.Bell != nil {
+		a.cfg.Bell.Ring(id)
+	}
+}
+
+func resultOf(j job.Job) contract.JobResult {
+	return contract.JobResult{JobID: j.ID, Status: j.Status, Reason: j.Reason, ReturnCode: j.ReturnCode}
+}
