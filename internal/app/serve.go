@@ -12,6 +12,7 @@ import (
 	"github.com/rs/xid"
 
 	"waybill/api"
+	"waybill/api/native"
 	"waybill/internal/archive"
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -95,6 +96,9 @@ func (a *App) serve(listener net.Listener) error {
 		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",
 		Ready: a.checks(start), Metrics: a.metrics, Log: a.log, Draining: draining, Closing: closing,
 	})
+	if err == nil {
+		err = native.Register(handler)
+	}
 	if err != nil {
 		drain()
 		letGo()
