@@ -18,7 +18,6 @@ import (
 // body is a JSON request body of type T. As a field of an input it reads itself (huma's Resolver), after the caller is
 // known and the parameters are there.
 type body[T any] struct {
-	required
 	Value T
 }
 
@@ -28,8 +27,6 @@ type looseBody[T any] struct{ Value T }
 
 // optionalBody may be empty.
 type optionalBody[T any] struct{ Value T }
-
-type required struct{}
 
 // Resolve reads the body.
 func (b *body[T]) Resolve(hc huma.Context) []error { return readJSON(hc, &b.Value, false, true) }
@@ -84,10 +81,13 @@ func describeJSON[T any](op *huma.Operation, r huma.Registry, needed bool) {
 	}}
 }
 
-func documentBody(op *huma.Operation, input reflect.Type, r huma.Registry) {
+// documentBody adds the request body to a registered operation's part of the document.
+func documentBody(doc *huma.OpenAPI, method, path string, input reflect.Type) {
+	item := doc.Paths[path]
+	op := map[string]*huma.Operation{"POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete}[method]
 	for i := range input.NumField() {
 		if f, ok := reflect.New(input.Field(i).Type).Interface().(documented); ok {
-			f.describe(op, r)
+			f.describe(op, doc.Components.Schemas)
 		}
 	}
 }

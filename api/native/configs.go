@@ -12,31 +12,31 @@ import (
 )
 
 type (
-	configInput struct {
+	ConfigPath struct {
 		ID string `path:"id" doc:"Decimal id, or the 24 hex digits of objectId"`
 	}
 	configListInput struct {
-		listParams
+		ListParams
 		OnlyFavs    string `query:"onlyfavs" doc:"true: the caller's favourites only"`
 		Active      string `query:"active" doc:"true or false: only configs of which active is that"`
 		Permissions string `query:"permissions" doc:"true: add the caller's rights to each item"`
 	}
 	configCreateInput struct{ JSON body[jobConfigRequest] }
 	configWriteInput  struct {
-		configInput
+		ConfigPath
 		JSON looseBody[jobConfigRequest]
 	}
 	bulkOperation struct {
 		RecordIDs []string `json:"recordIds"`
 	}
 	bulkInput     struct{ JSON body[bulkOperation] }
-	dropdownInput struct{ listParams }
+	dropdownInput struct{ ListParams }
 
 	configReply struct {
 		Location string `header:"Location"`
 		Body     jobConfigResponse
 	}
-	configListReply struct{ Body page[jobConfigResponse] }
+	configListReply struct{ Body Page[jobConfigResponse] }
 	dropdownReply   struct{ Body dropDownListResponse }
 	okReply         struct{}
 )
@@ -74,7 +74,7 @@ func (d *door) listConfigs(ctx context.Context, in *configListInput) (*configLis
 	if err != nil {
 		return nil, err
 	}
-	l, list, err := d.findConfigs(ctx, c, in.listParams, also)
+	l, list, err := d.findConfigs(ctx, c, in.ListParams, also)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (d *door) listConfigs(ctx context.Context, in *configListInput) (*configLis
 	})}, nil
 }
 
-func (d *door) findConfigs(ctx context.Context, c call, p listParams, also job.Expr) (*listing, job.List[job.Config], error) {
+func (d *door) findConfigs(ctx context.Context, c call, p ListParams, also job.Expr) (*listing, job.List[job.Config], error) {
 	l, err := d.readList(c.Request, p, listSpec{
 		order: job.Sort{Property: "name"}, columns: []string{"id", "name", "description", "tags"}, also: also,
 	})
@@ -140,7 +140,7 @@ func (d *door) createConfig(ctx context.Context, in *configCreateInput) (*config
 	return &configReply{Location: shown.Href, Body: shown}, nil
 }
 
-func (d *door) getConfig(ctx context.Context, in *configInput) (*configReply, error) {
+func (d *door) getConfig(ctx context.Context, in *ConfigPath) (*configReply, error) {
 	c := d.call(ctx)
 	found, err := d.server.Configs.Get(ctx, c.Actor, in.ID)
 	return &configReply{Body: c.config(found)}, err
@@ -164,7 +164,7 @@ func (d *door) patchConfig(ctx context.Context, in *configWriteInput) (*configRe
 	return &configReply{Body: c.config(changed)}, err
 }
 
-func (d *door) deleteConfig(ctx context.Context, in *configInput) (*noReply, error) {
+func (d *door) deleteConfig(ctx context.Context, in *ConfigPath) (*noReply, error) {
 	return &noReply{}, d.server.Configs.Delete(ctx, d.call(ctx).Actor, []string{in.ID})
 }
 
@@ -195,7 +195,7 @@ type dropDownListResponse struct {
 
 func (d *door) dropdown(ctx context.Context, in *dropdownInput) (*dropdownReply, error) {
 	c := d.call(ctx)
-	l, list, err := d.findConfigs(ctx, c, in.listParams, nil)
+	l, list, err := d.findConfigs(ctx, c, in.ListParams, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -18,29 +18,29 @@ import (
 )
 
 type (
-	fileInput struct {
-		configInput
+	FilePath struct {
+		ConfigPath
 		Key string `path:"key" doc:"May hold slashes"`
 	}
 	fileGetInput struct {
-		fileInput
+		FilePath
 		Version string `query:"version" doc:"An older version; without it the newest"`
 	}
 	fileListInput struct {
-		configInput
-		listParams
+		ConfigPath
+		ListParams
 	}
 	versionListInput struct {
-		fileInput
-		listParams
+		FilePath
+		ListParams
 	}
 	fileAddInput struct {
-		configInput
+		ConfigPath
 		Key    string `query:"key" doc:"Of a raw body; defaults to the filename of Content-Disposition"`
 		Upload uploadBody
 	}
 	filePutInput struct {
-		fileInput
+		FilePath
 		Upload uploadBody
 	}
 
@@ -48,8 +48,8 @@ type (
 		Location string `header:"Location"`
 		Body     fileResponse
 	}
-	fileListReply    struct{ Body page[fileResponse] }
-	versionListReply struct{ Body page[versionResponse] }
+	fileListReply    struct{ Body Page[fileResponse] }
+	versionListReply struct{ Body Page[versionResponse] }
 	entryPointsReply struct{ Body entryPoints }
 	// streamReply writes its body itself.
 	streamReply struct{ Body func(huma.Context) }
@@ -122,7 +122,7 @@ func binary(op huma.Operation, kind string) huma.Operation {
 
 func (d *door) listFiles(ctx context.Context, in *fileListInput) (*fileListReply, error) {
 	c := d.call(ctx)
-	l, err := d.readList(c.Request, in.listParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
+	l, err := d.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (d *door) putFile(ctx context.Context, in *filePutInput) (*fileReply, error
 	return &fileReply{Body: c.file(f)}, err
 }
 
-func (d *door) deleteFile(ctx context.Context, in *fileInput) (*noReply, error) {
+func (d *door) deleteFile(ctx context.Context, in *FilePath) (*noReply, error) {
 	return &noReply{}, d.server.Files.Delete(ctx, d.call(ctx).Actor, in.ID, in.Key)
 }
 
@@ -228,7 +228,7 @@ func (d *door) streamFile(name, kind, sum string, content api.Content) *streamRe
 
 func (d *door) listVersions(ctx context.Context, in *versionListInput) (*versionListReply, error) {
 	c := d.call(ctx)
-	l, err := d.readList(c.Request, in.listParams, listSpec{order: job.Sort{Property: "version", Desc: true}, columns: []string{"version"}})
+	l, err := d.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "version", Desc: true}, columns: []string{"version"}})
 	if err != nil {
 		return nil, err
 	}
@@ -248,11 +248,11 @@ func (d *door) listVersions(ctx context.Context, in *versionListInput) (*version
 	})}, nil
 }
 
-func (d *door) fileEntryPoints(ctx context.Context, in *fileInput) (*entryPointsReply, error) {
+func (d *door) fileEntryPoints(ctx context.Context, in *FilePath) (*entryPointsReply, error) {
 	return d.entryPointsOf(ctx, in.ID, in.Key)
 }
 
-func (d *door) packageEntryPoints(ctx context.Context, in *configInput) (*entryPointsReply, error) {
+func (d *door) packageEntryPoints(ctx context.Context, in *ConfigPath) (*entryPointsReply, error) {
 	return d.entryPointsOf(ctx, in.ID, "")
 }
 

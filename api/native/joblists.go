@@ -34,7 +34,7 @@ func (d *door) listJobs(ctx context.Context, in *jobsInput) (*jobListReply, erro
 	if err != nil {
 		return nil, err
 	}
-	return d.jobPage(ctx, c, in.listParams, also)
+	return d.jobPage(ctx, c, in.ListParams, also)
 }
 
 func (d *door) listConfigJobs(ctx context.Context, in *configJobsInput) (*jobListReply, error) {
@@ -47,14 +47,14 @@ func (d *door) listConfigJobs(ctx context.Context, in *configJobsInput) (*jobLis
 	if err != nil {
 		return nil, err
 	}
-	return d.jobPage(ctx, c, in.listParams, both(is("jobConfig.id", config.ID), window))
+	return d.jobPage(ctx, c, in.ListParams, both(is("jobConfig.id", config.ID), window))
 }
 
 func is(property string, value any) job.Expr {
 	return job.Compare{Property: property, Op: job.Eq, Values: []any{value}}
 }
 
-func (d *door) jobPage(ctx context.Context, c call, p listParams, also job.Expr) (*jobListReply, error) {
+func (d *door) jobPage(ctx context.Context, c call, p ListParams, also job.Expr) (*jobListReply, error) {
 	l, err := d.readList(c.Request, p, c.jobSpec(also))
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (d *door) jobPage(ctx context.Context, c call, p listParams, also job.Expr)
 	if err != nil {
 		return nil, err
 	}
-	return &jobListReply{jobPage{page: envelope(d, c.style, l, list, c.job), Stats: statsShown(stats)}}, nil
+	return &jobListReply{jobPage{Page: envelope(d, c.style, l, list, c.job), Stats: statsShown(stats)}}, nil
 }
 
 // jobCondition is what the parameters of GET /jobs and GET /jobstats ask for besides the filter.
@@ -114,7 +114,7 @@ func (d *door) configID(ctx context.Context, c call, ref string) (job.Expr, erro
 
 // condition bounds "scheduled". The store takes a date in whole seconds for all of that second, so the ends are included as
 // they were shown.
-func (w jobWindow) condition() (job.Expr, error) {
+func (w JobWindow) condition() (job.Expr, error) {
 	var all job.Expr
 	for _, end := range []struct {
 		name, value string
@@ -163,7 +163,7 @@ func statsShown(s job.JobStats) jobStatsResponse {
 
 type (
 	statsInput struct {
-		jobWindow
+		JobWindow
 		JobTemplateID string `query:"jobtemplateid"`
 		JobConfigID   string `query:"jobconfigid"`
 		IntegID       string `query:"integid"`
@@ -178,7 +178,7 @@ type (
 func (d *door) jobStats(ctx context.Context, in *statsInput) (*statsReply, error) {
 	c := d.call(ctx)
 	also, err := d.jobCondition(ctx, c, &jobsInput{
-		jobWindow: in.jobWindow, JobTemplateID: in.JobTemplateID, JobConfigID: in.JobConfigID, IntegID: in.IntegID, UserID: in.UserID,
+		JobWindow: in.JobWindow, JobTemplateID: in.JobTemplateID, JobConfigID: in.JobConfigID, IntegID: in.IntegID, UserID: in.UserID,
 	})
 	if err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (d *door) jobStats(ctx context.Context, in *statsInput) (*statsReply, error
 	if out.Stopped, err = d.failedFor(ctx, c, where, job.ReasonStopped); err != nil {
 		return nil, err
 	}
-	out.Window = c.window(in.jobWindow, first)
+	out.Window = c.window(in.JobWindow, first)
 	return &statsReply{out}, nil
 }
 
@@ -221,7 +221,7 @@ func (d *door) failedFor(ctx context.Context, c call, where job.Expr, reason job
 }
 
 // window is the time the counts are of: as asked for, else from the first job until now.
-func (c call) window(w jobWindow, first time.Time) *statsWindow {
+func (c call) window(w JobWindow, first time.Time) *statsWindow {
 	from, to := first, c.Time
 	if at, _, err := parseDate(w.StartDate); err == nil {
 		from = at

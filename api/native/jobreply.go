@@ -44,7 +44,7 @@ type jobResponse struct {
 
 // jobPage is a list of jobs: the envelope and the counts of all jobs the filter matches.
 type jobPage struct {
-	page[jobResponse]
+	Page[jobResponse]
 	Stats jobStatsResponse `json:"stats"`
 }
 

@@ -13,17 +13,17 @@ import (
 )
 
 type (
-	jobInput struct{ jobPath }
-	jobPath  struct {
+	jobInput struct{ JobPath }
+	JobPath  struct {
 		ID string `path:"id" doc:"24 hex digits"`
 	}
 	jobWaitInput struct {
-		jobPath
+		JobPath
 		Wait string `query:"wait" doc:"How long to hold the reply until the job is final: 30s, PT30S or 30; 5 minutes at most"`
 	}
 	jobsInput struct {
-		listParams
-		jobWindow
+		ListParams
+		JobWindow
 		JobTemplateID string `query:"jobtemplateid"`
 		JobConfigID   string `query:"jobconfigid"`
 		IntegID       string `query:"integid"`
@@ -31,12 +31,12 @@ type (
 		State         string `query:"state" doc:"Comma list of waiting, queued, initializing, running, finished_all, finished_ok, finished_error, cancelled, aborted, unknown"`
 	}
 	configJobsInput struct {
-		configInput
-		listParams
-		jobWindow
+		ConfigPath
+		ListParams
+		JobWindow
 	}
-	// jobWindow bounds when a job was scheduled, ends included.
-	jobWindow struct {
+	// JobWindow bounds when a job was scheduled, ends included.
+	JobWindow struct {
 		StartDate string `query:"startdate"`
 		EndDate   string `query:"enddate"`
 	}

@@ -10,8 +10,8 @@ import (
 	"waybill/internal/job"
 )
 
-// listParams are the query parameters of every list (native.md, 1.4).
-type listParams struct {
+// ListParams are the query parameters of every list (native.md, 1.4).
+type ListParams struct {
 	Offset    string `query:"offset" doc:"Number of the page, counted from zero"`
 	Size      string `query:"size" doc:"Items of a page; 25 if not given, 1000 at most"`
 	SortBy    string `query:"sortby" doc:"Comma list of properties"`
@@ -60,7 +60,7 @@ type listLink struct {
 }
 
 // page is the envelope of every list.
-type page[T any] struct {
+type Page[T any] struct {
 	TotalRecords  *int           `json:"totalRecords,omitempty" doc:"Counted up to 10000"`
 	TotalPages    *int           `json:"totalPages,omitempty"`
 	Size          int            `json:"size"`
@@ -75,7 +75,7 @@ type page[T any] struct {
 }
 
 // readList reads the parameters of a list.
-func (d *door) readList(r *api.Request, p listParams, spec listSpec) (*listing, error) {
+func (d *door) readList(r *api.Request, p ListParams, spec listSpec) (*listing, error) {
 	l := &listing{warnings: []string{}, sent: r.HTTP.URL.Query()}
 	l.path = r.HTTP.URL.EscapedPath()
 	for _, base := range d.self.Bases {
@@ -140,7 +140,7 @@ func (l *listing) bind(r *api.Request) {
 // maxPage keeps page * size within an int.
 const maxPage = 1 << 40
 
-func (l *listing) readPage(p listParams) error {
+func (l *listing) readPage(p ListParams) error {
 	l.size = defaultSize
 	if p.Size != "" {
 		n, err := strconv.ParseInt(p.Size, 10, 64)
@@ -170,7 +170,7 @@ func (l *listing) readPage(p listParams) error {
 func allDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // readOrder reads sortby and direction, which match each other; without sortby a single direction turns the default order.
-func (l *listing) readOrder(p listParams, spec listSpec) error {
+func (l *listing) readOrder(p ListParams, spec listSpec) error {
 	directions := strings.Split(p.Direction, ",")
 	if p.SortBy == "" {
 		if len(directions) > 1 {
@@ -235,8 +235,8 @@ func (l *listing) setOrder(order []job.Sort) {
 }
 
 // envelope makes the reply of a list from a page of it.
-func envelope[T, R any](d *door, s style, l *listing, from job.List[T], show func(T) R) page[R] {
-	p := page[R]{
+func envelope[T, R any](d *door, s style, l *listing, from job.List[T], show func(T) R) Page[R] {
+	p := Page[R]{
 		Size: l.size, SortBy: l.sortBy, Direction: l.direction, Filter: l.echo, FilterRequest: l.echo, Warnings: l.warnings,
 		Items: make([]R, 0, len(from.Items)),
 	}

@@ -21,12 +21,12 @@ import (
 
 type (
 	logInput struct {
-		jobPath
+		JobPath
 		ZoneID string `query:"zoneid" doc:"Zone of the time stamps, such as Europe/Paris; UTC if not given"`
 		Follow string `query:"follow" doc:"true: go on until the job ends; waits while it is queued"`
 	}
 	eventsInput struct {
-		jobPath
+		JobPath
 		LastEventID string `header:"Last-Event-ID" doc:"Goes on behind this event, without loss or repeats"`
 	}
 )

@@ -85,7 +85,6 @@ func operation[I, O any](d *door, who access, op huma.Operation, handler func(co
 		Description: "Error",
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeFor[fault](), true, "")}},
 	}
-	documentBody(&op, reflect.TypeFor[I](), registry)
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
@@ -93,6 +92,8 @@ func operation[I, O any](d *door, who access, op huma.Operation, handler func(co
 		}
 		return out, nil
 	})
+	// Only now: an operation registered with a body would have huma read it.
+	documentBody(d.api.OpenAPI(), op.Method, op.Path, reflect.TypeFor[I]())
 }
 
 // operationID makes "get-jobconfigs-id" of GET /jobconfigs/{id}.

@@ -13,14 +13,14 @@ import (
 
 type (
 	outputListInput struct {
-		jobPath
-		listParams
+		JobPath
+		ListParams
 	}
 	outputInput struct {
-		jobPath
+		JobPath
 		Key string `path:"key" doc:"Path of the file below LOCAL_JOB_OUT_DIR"`
 	}
-	outputListReply struct{ Body page[fileResponse] }
+	outputListReply struct{ Body Page[fileResponse] }
 )
 
 const outputsRoot = "/jobs/{id}/out/files"
@@ -39,7 +39,7 @@ func (d *door) outputRoutes() {
 // listOutputs pages in memory: what one job may leave is bounded, and read whole anyway.
 func (d *door) listOutputs(ctx context.Context, in *outputListInput) (*outputListReply, error) {
 	c := d.call(ctx)
-	l, err := d.readList(c.Request, in.listParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
+	l, err := d.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
 	if err != nil {
 		return nil, err
 	}

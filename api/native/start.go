@@ -38,19 +38,19 @@ type retryRequest struct {
 }
 
 type (
-	startParams struct {
+	StartParams struct {
 		IdempotencyKey string `header:"Idempotency-Key" doc:"The same key within 24 hours gives the same job"`
 		Wait           string `query:"wait" doc:"How long to hold the reply until the job is final: 30s, PT30S or 30; 5 minutes at most"`
 	}
 	startInput struct {
-		configInput
-		startParams
+		ConfigPath
+		StartParams
 		Ordered string `query:"ordered" doc:"true is not supported yet"`
 		JSON    optionalBody[jobRequest]
 	}
 	retryInput struct {
-		jobPath
-		startParams
+		JobPath
+		StartParams
 		JSON optionalBody[retryRequest]
 	}
 	startReply struct {

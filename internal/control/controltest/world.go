@@ -1,0 +1,162 @@
+package controltest
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/xid"
+
+	"waybill/internal/archive"
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/internal/secret"
+	"waybill/internal/token"
+)
+
+// Store is the database ports the use cases need, and those by which a test plays the worker.
+type Store interface {
+	control.ConfigReader
+	control.ConfigWriter
+	control.FileStore
+	control.JobWriter
+	control.JobReader
+	control.Run
+	control.Settlement
+	control.Users
+	control.Tokens
+	control.Lockouts
+}
+
+// World is all use cases and what stands behind them.
+type World struct {
+	Store    Store
+	Objects  *Objects
+	Logs     *Logs
+	Engine   *Engine
+	Configs  *control.Configs
+	Files    *control.Files
+	Jobs     *control.Jobs
+	Sessions *control.Sessions
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Start is when every World begins: the time of the exchanges in the native API specification.
+var Start = time.Date(2026, 3, 17, 9, 40, 58, 0, time.UTC)
+
+// New puts a World together over an empty, migrated store, with account 1 and its admin "admin", "example-password".
+func New(t testing.TB, store Store) *World {
+	t.Helper()
+	keys, err := secret.NewKeys(make([]byte, secret.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.NewBox(keys, "macros")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
+	w.Configs = &control.Configs{Reader: store, Writer: store, Sealer: box, Now: w.Now, NewID: newID}
+	w.Files = &control.Files{
+		Configs: w.Configs, Store: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
+	}
+	w.Jobs = &control.Jobs{
+		Reader: store, Writer: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Logs: w.Logs,
+		Sealer: box, Bell: control.NewBell(), Limits: control.Limits{Grace: 10 * time.Second, HeartbeatTimeout: 15 * time.Second},
+		Now: w.Now, NewID: func() job.ID { return job.ID(newID()) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	w.Sessions = &control.Sessions{
+		Users: store, Tokens: store, Lockouts: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
+		Now: w.Now, NewFamily: newID,
+	}
+	w.Account(t, "default", "admin", "example-password")
+	return w
+}
+
+func newID() string {
+	id := xid.New()
+	return hex.EncodeToString(id[:])
+}
+
+// Now is the World's clock.
+func (w *World) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// Pass moves the clock.
+func (w *World) Pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+// Account makes an account with an admin.
+func (w *World) Account(t testing.TB, name, admin, password string) job.Actor {
+	t.Helper()
+	a, u, err := w.Store.CreateAccount(t.Context(), job.Account{Name: name, CreatedAt: w.Now()}, "queue-"+name, job.User{
+		Name: admin, PasswordHash: hash(password), Admin: true, Active: true, CreatedAt: w.Now(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job.Actor{AccountID: a.ID, User: u.Ref(), Admin: true}
+}
+
+// Take plays the worker that begins a job, and returns the fence to go on with.
+func (w *World) Take(t testing.TB, account int64, id job.ID) int64 {
+	t.Helper()
+	fence := job.Fence(w.Now(), 1)
+	if _, _, err := w.Store.Begin(t.Context(), account, id, fence, "worker-1", w.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Store.Started(t.Context(), account, id, fence, w.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.Jobs.Bell.Ring(id)
+	return fence
+}
+
+// Finish plays the worker that ends a job it took.
+func (w *World) Finish(t testing.TB, account int64, id job.ID, fence int64, o job.Outcome) {
+	t.Helper()
+	o.At = w.Now()
+	if _, err := w.Store.Finish(t.Context(), account, id, fence, o); err != nil {
+		t.Fatal(err)
+	}
+	w.Jobs.Bell.Ring(id)
+}
+
+// Exit is the outcome of a program that ended with the code.
+func Exit(code int) job.Outcome {
+	if code == 0 {
+		return job.Outcome{Status: job.Completed, ReturnCode: &code}
+	}
+	return job.Outcome{Status: job.Failed, Reason: job.ReasonError, ReturnCode: &code, Message: "The program failed"}
+}
+
+// archives reads packages for real, under limits that suit tests.
+type archives struct{}
+
+func (archives) Is(key string) bool { return archive.IsArchive(key) }
+
+func (archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key string) (job.Archive, error) {
+	return archive.Inspect(ctx, r, size, key, archive.DefaultLimits)
+}
+
+// Passwords compares passwords almost as they are: argon2id is slow on purpose.
+type Passwords struct{}
+
+func hash(password string) string { return "plain:" + password }
+
+// Matches is control.Passwords's.
+func (Passwords) Matches(_ context.Context, password, hashed string) (bool, error) {
+	return hashed == hash(password), nil
+}
