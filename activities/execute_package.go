@@ -285,10 +285,10 @@ func (x *execution) stopped(ctx context.Context, cause error, run *runner.Execut
 		if errors.Is(cause, errOverTime) {
 			o = job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: fmt.Sprintf("The job took longer than its timeout of %s", x.in.Timeout)}
 		}
-		if run != nil {
-			o = x.keepOutputs(ctx, run, o)
+		if run == nil {
+			return x.finish(ctx, o)
 		}
-		return x.finish(ctx, o)
+		return x.finishWithOutputs(ctx, run, o)
 	case errors.Is(cause, errInterrupted) && x.job.Spec.OnLoss == job.Fail:
 		return x.finish(ctx, job.Outcome{Status: job.Failed, Reason: job.ReasonWorkerLost, Message: "The worker was stopped while it ran the job"})
 	case errors.Is(cause, errInterrupted):
@@ -302,12 +302,12 @@ func (x *execution) stopped(ctx context.Context, cause error, run *runner.Execut
 func (x *execution) ended(ctx context.Context, run *runner.Execution, result runner.Result) (contract.JobResult, error) {
 	code := result.ExitCode
 	if code == 0 {
-		return x.finish(ctx, x.keepOutputs(ctx, run, job.Outcome{Status: job.Completed, ReturnCode: &code}))
+		return x.finishWithOutputs(ctx, run, job.Outcome{Status: job.Completed, ReturnCode: &code})
 	}
 	o := job.Outcome{Status: job.Failed, Reason: job.ReasonError, ReturnCode: &code, Message: result.Message()}
 	failures := x.job.Failures + 1
 	if !x.job.Spec.Retry.Again(failures, code) {
-		return x.finish(ctx, x.keepOutputs(ctx, run, o))
+		return x.finishWithOutputs(ctx, run, o)
 	}
 	x.endLog(ctx)
 	pause := x.job.Spec.Retry.Pause(failures)
@@ -326,10 +326,33 @@ func (x *execution) ended(ctx context.Context, run *runner.Execution, result run
 	return contract.JobResult{}, attemptFailed(o.Message, pause)
 }
 
-// keepOutputs stores the files the program left and enters them into the outcome. Files that break a limit fail a job
-// that would have completed; a job that failed anyway only has it in its log.
-func (x *execution) keepOutputs(ctx context.Context, run *runner.Execution, o job.Outcome) job.Outcome {
-	// A cancel does not reach this far: the program has ended already. Only an attempt nobody waits for is given up.
+// finishWithOutputs stores the files the program left, enters them into the outcome, and writes it. Files that break a
+// limit fail a job that would have completed; a job that failed anyway only has it in its log.
+func (x *execution) finishWithOutputs(ctx context.Context, run *runner.Execution, o job.Outcome) (contract.JobResult, error) {
+	outputs, err := x.storeOutputs(ctx, run)
+	if err == nil {
+		o.Outputs = outputs
+		return x.finish(ctx, o)
+	}
+	if cause := context.Cause(x.watch.ctx); errors.Is(cause, errGone) {
+		return x.stopped(ctx, cause, run)
+	}
+	message := "The output files could not be stored"
+	if job.CodeOf(err) == job.Invalid {
+		message = messageOf(err)
+	} else {
+		x.a.cfg.Log.ErrorContext(ctx, "outputs not stored", "job", x.in.JobID, "error", err)
+	}
+	_ = run.Notef("%s", message)
+	if o.Status == job.Completed {
+		o.Status, o.Reason, o.Message = job.Failed, job.ReasonError, message
+	}
+	return x.finish(ctx, o)
+}
+
+// storeOutputs goes on when the job is cancelled, for the program has ended already; only an attempt that nobody waits for
+// is given up.
+func (x *execution) storeOutputs(ctx context.Context, run *runner.Execution) (outputs []job.Output, err error) {
 	ctx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
 	defer context.AfterFunc(x.watch.ctx, func() {
@@ -337,33 +360,17 @@ func (x *execution) keepOutputs(ctx context.Context, run *runner.Execution, o jo
 			giveUp()
 		}
 	})()
-	var outputs []job.Output
-	err := x.a.repeat(ctx, func() (err error) {
+	err = x.a.repeat(ctx, func() (err error) {
 		outputs, err = run.Outputs(ctx, func(ctx context.Context, name string, r io.Reader, size int64) error {
 			_, err := x.a.cfg.Objects.Put(ctx, job.OutputKey(x.in.AccountID, x.in.JobID, x.fence, name), r, size)
 			return err
 		})
 		return err
 	})
-	if err == nil {
-		for i := range outputs {
-			outputs[i].Object = job.OutputKey(x.in.AccountID, x.in.JobID, x.fence, outputs[i].Name)
-		}
-		o.Outputs = outputs
-		return o
+	for i := range outputs {
+		outputs[i].Object = job.OutputKey(x.in.AccountID, x.in.JobID, x.fence, outputs[i].Name)
 	}
-	message := "The output files could not be stored"
-	var known *job.Error
-	if errors.As(err, &known) && known.Code == job.Invalid {
-		message = known.Message
-	} else {
-		x.a.cfg.Log.ErrorContext(ctx, "outputs not stored", "job", x.in.JobID, "error", err)
-	}
-	_ = run.Notef("%s", message)
-	if o.Status == job.Completed && ctx.Err() == nil {
-		o.Status, o.Reason, o.Message = job.Failed, job.ReasonError, message
-	}
-	return o
+	return outputs, err
 }
 
 // endLog stores the rest of the log; a job is not held up for ever by a log that can not be stored.

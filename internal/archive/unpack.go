@@ -8,18 +8,16 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 
 	"waybill/internal/job"
 )
 
 // Unpack writes the archive to the new folder dst, whose parent must exist, and returns what Inspect would. It makes all
-// checks of Inspect and writes through os.Root, so that even a gap in them could not lead outside dst. Afterwards the tree
-// is read-only: folders 0555, files 0444, or 0555 when the archive has them executable or they begin as a script or a
-// native executable does; owners, times, setuid bits and extended attributes of the archive are ignored. On failure
-// nothing is left. Remove takes the tree away again.
+// checks of Inspect and writes through os.Root, so that even a gap in them could not lead outside dst. Afterwards files have
+// mode 0444, or 0555 when the archive has them executable or they begin as a script or a native executable does; folders
+// have 0755, because a tree without write permission on its folders could not be removed by a plain rm -r. Owners, times,
+// setuid bits and extended attributes of the archive are ignored. On failure nothing is left.
 func Unpack(ctx context.Context, r io.ReaderAt, size int64, key, dst string, l Limits) (a job.Archive, err error) {
 	if err := os.Mkdir(dst, 0o700); err != nil {
 		return job.Archive{}, err
@@ -96,7 +94,7 @@ func (u *unpacker) mkdir(name string) error {
 	return nil
 }
 
-// finish makes the links and takes the write permission away, deepest folders first.
+// finish makes the links, and gives the folders their mode against the umask.
 func (u *unpacker) finish() error {
 	for _, m := range u.links {
 		var err error
@@ -109,20 +107,12 @@ func (u *unpacker) finish() error {
 			return err
 		}
 	}
-	dirs := make([]string, 0, len(u.made))
 	for name := range u.made {
-		dirs = append(dirs, name)
-	}
-	slices.SortFunc(dirs, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
-	for _, name := range dirs {
-		if name == "." {
-			continue
-		}
-		if err := u.root.Chmod(name, 0o555); err != nil {
+		if err := u.root.Chmod(name, 0o755); err != nil {
 			return err
 		}
 	}
-	return u.root.Chmod(".", 0o555)
+	return nil
 }
 
 // destination marks write errors as ours.
@@ -146,8 +136,7 @@ func copyAll(w io.Writer, r io.Reader) error {
 	return err
 }
 
-// Remove deletes a tree that holds folders without write permission, as Unpack leaves them and programs may. It follows
-// no links. A tree that is not there is no error.
+// Remove deletes a tree that may hold folders without write permission, as programs leave them. It follows no links. A tree that is not there is no error.
 func Remove(dir string) error {
 	if os.RemoveAll(dir) == nil {
 		return nil

@@ -115,7 +115,7 @@ func (e *cached) load(dir string) error {
 	return nil
 }
 
-// Lease is a package in use. The tree below Dir is read-only.
+// Lease is a package in use. The tree below Dir is shared: programs that could write to it get a copy.
 type Lease struct {
 	Dir   string
 	entry *cached
@@ -296,7 +296,7 @@ func placeFile(packed, tree, name string) (job.Archive, error) {
 	if err := os.Rename(packed, file); err != nil {
 		return job.Archive{}, err
 	}
-	if err := errors.Join(os.Chmod(file, 0o555), os.Chmod(tree, 0o555)); err != nil {
+	if err := os.Chmod(file, 0o555); err != nil {
 		return job.Archive{}, err
 	}
 	return job.Archive{EntryPoints: []string{name}, Main: name}, nil

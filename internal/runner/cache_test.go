@@ -113,7 +113,7 @@ func TestCacheOutlivesItsProcessButHalfMadePackagesDoNot(t *testing.T) {
 	first := newRunner(t, func(c *Config) { c.Work = work })
 	lease(t, first, "a.zip", data)
 	for _, half := range []string{".new-1", "0123-zip"} {
-		if err := os.MkdirAll(filepath.Join(first.cache.dir, half, "tree"), 0o555); err != nil {
+		if err := os.MkdirAll(filepath.Join(first.cache.dir, half, "tree"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
