@@ -147,6 +147,12 @@ func (a *App) connect(ctx context.Context) error {
 		return err
 	})
 	err = group.Wait()
+	a.onStop("object store", time.Second, func(context.Context) error {
+		if a.objects != nil {
+			a.objects.Close() // the gateway would wait for its connections
+		}
+		return nil
+	})
 	a.onStop("Temporal client", 5*time.Second, func(context.Context) error {
 		if a.temporal != nil {
 			a.temporal.Close()
