@@ -210,7 +210,8 @@ func (s step) content(folder string, v vars) (body []byte, label string, err err
 			return nil, "", err
 		}
 	}
-	return form.Bytes(), w.FormDataContentType(), w.Close()
+	err = w.Close()
+	return form.Bytes(), w.FormDataContentType(), err
 }
 
 // source is the content that "@file NAME", "@zip FOLDER" (its files, packed) or "@archive KIND" (see archives) names.
