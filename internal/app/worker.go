@@ -20,6 +20,9 @@ import (
 // TaskQueue is the queue of every account's default destination: the worker in this process serves it.
 const TaskQueue = "waybill"
 
+// stopSlack is the time a worker gets, after drain and grace, to tell the engine how its last jobs went.
+const stopSlack = 5 * time.Second
+
 // work is the worker of this process and what it runs packages with.
 type work struct {
 	worker worker.Worker
@@ -45,7 +48,7 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 	w := worker.New(a.temporal, TaskQueue, worker.Options{
 		Identity:                           identity,
 		MaxConcurrentActivityExecutionSize: a.concurrency(),
-		WorkerStopTimeout:                  a.settings.DrainTimeout,
+		WorkerStopTimeout:                  a.settings.DrainTimeout + a.settings.JobGrace + stopSlack,
 		// Cancels arrive with the answer to a heartbeat; the SDK would send one only every 12 seconds.
 		MaxHeartbeatThrottleInterval:     time.Second,
 		DefaultHeartbeatThrottleInterval: time.Second,
@@ -54,7 +57,7 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 	workflows.Register(w)
 	activities.New(activities.Config{
 		Run: observeRun(a.store, a.metrics), Settlement: a.store, Objects: a.objects, Secrets: box, Bell: a.bell, Gone: reconciler,
-		Runner: r, Worker: identity, Now: time.Now, Log: a.log,
+		Runner: r, Worker: identity, Drain: a.settings.DrainTimeout, Now: time.Now, Log: a.log,
 	}).Register(w)
 	return &work{worker: w, runner: r}, nil
 }
@@ -74,7 +77,7 @@ func (a *App) startWorker(w *work, drain func()) error {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
 	}
-	a.onStop("worker", a.settings.DrainTimeout+a.settings.JobGrace+10*time.Second, func(ctx context.Context) error {
+	a.onStop("worker", a.settings.DrainTimeout+a.settings.JobGrace+2*stopSlack, func(ctx context.Context) error {
 		drain()
 		done := make(chan struct{})
 		go func() {
