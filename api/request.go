@@ -65,3 +65,6 @@ func clientAddress(remote string) string {
 	}
 	return remote
 }
+
+// Fault is what Blame noted.
+func (r *Request) Fault() error { return r.fault }
