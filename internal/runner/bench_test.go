@@ -2,6 +2,7 @@ package runner
 
 import (
 	"io"
+	"sync/atomic"
 	"testing"
 
 	"waybill/internal/job"
@@ -27,4 +28,27 @@ func BenchmarkNoOp(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkNoOpParallel is the same with several at once, where processes of other runs come in between.
+func BenchmarkNoOpParallel(b *testing.B) {
+	r := newRunner(b, nil)
+	l := lease(b, r, "run.sh", []byte("exit 0\n"))
+	var number atomic.Int64
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			e, err := r.Prepare(Request{Job: job.Job{ID: jobID, Attempt: int(number.Add(1))}, Package: l, Log: io.Discard})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := e.Run(b.Context()); err != nil {
+				b.Error(err)
+			}
+			if err := e.Close(); err != nil {
+				b.Error(err)
+			}
+		}
+	})
 }
