@@ -69,7 +69,7 @@ type Config struct {
 
 	// Drain is how long a running program may go on once the worker has been told to stop; then it is stopped and the job
 	// runs again elsewhere. It must be shorter than the worker's WorkerStopTimeout by more than a job's grace, or the
-	// engine is not told and finds out by the missing heartbeats. 0: until that timeout.
+	// engine is not told and finds out by the missing heartbeats. 0: it is stopped at once.
 	Drain time.Duration
 	// Patience is how long a write to the database or an access to the object store is repeated while they are away,
 	// before the attempt is given up. 0: two minutes.

@@ -369,7 +369,8 @@ func TestWorkerStop(t *testing.T) {
 		drain  time.Duration
 	}{
 		{"after its drain time", job.Rerun, time.Millisecond},
-		{"when the worker ends", job.Rerun, 0},
+		{"at once", job.Rerun, 0},
+		{"when the worker ends before that", job.Rerun, time.Hour},
 		{"a job that must not run twice", job.Fail, time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -378,7 +379,7 @@ func TestWorkerStop(t *testing.T) {
 			b.store.job.Spec.OnLoss = c.onLoss
 			b.when("running", func() {
 				close(b.stop)
-				if c.drain == 0 {
+				if c.drain == time.Hour {
 					b.end(worker.ErrWorkerShutdown)
 				}
 			})

@@ -71,11 +71,9 @@ func (w *watch) look(sdk context.Context) {
 			activity.RecordHeartbeat(sdk, w.report())
 		case <-stopping:
 			stopping = nil
-			if w.drain > 0 {
-				timer := time.NewTimer(w.drain)
-				defer timer.Stop()
-				drained = timer.C
-			}
+			timer := time.NewTimer(w.drain)
+			defer timer.Stop()
+			drained = timer.C
 		case <-drained:
 			w.end(errInterrupted)
 			drained = nil
@@ -122,11 +120,9 @@ func (w *watch) onOurOwn(ticker *time.Ticker, stopping <-chan struct{}, drained 
 			return
 		case <-stopping:
 			stopping = nil
-			if w.drain > 0 {
-				timer := time.NewTimer(w.drain)
-				defer timer.Stop()
-				drained = timer.C
-			}
+			timer := time.NewTimer(w.drain)
+			defer timer.Stop()
+			drained = timer.C
 			continue
 		case <-drained:
 			w.end(errInterrupted)
