@@ -88,9 +88,10 @@ type JobWriter interface {
 type JobReader interface {
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
 	// Jobs lists, with stats when the query asks for them. Here as in every list of jobs (Family, Backlog) the Spec comes
-	// without Macros and Files, so that memory does not grow with what submitters send. Known properties: id status reason taken scheduled started
-	// finished startAfter packageName entryPoint returnCode runNumber attempt tags retryOf rootJob worker
-	// jobConfig.id jobConfig.name submittedByUser.id submittedByUser.name stoppedByUser.name destination.id.
+	// without Macros and Files, so that memory does not grow with what submitters send. Known properties: id status reason
+	// taken scheduled started finished startAfter packageName entryPoint returnCode runNumber attempt tags retryOf rootJob
+	// worker jobConfig.id jobConfig.name submittedByUser.id submittedByUser.name stoppedByUser.id stoppedByUser.name
+	// destination.id.
 	Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.JobStats, error)
 	// Family lists the chain of the job, oldest first.
 	Family(ctx context.Context, account int64, id job.ID) ([]job.Job, error)
