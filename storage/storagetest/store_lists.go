@@ -359,8 +359,8 @@ var listCases = map[string]func(*testing.T, *tenant){
 			q := job.Query{Scope: n.scope(), Sort: order, Where: compare("tags", job.Eq, "t"), Size: 2, Keyset: true}
 			for more := true; more; {
 				page, _, err := n.Jobs(t.Context(), q)
-				if err != nil || !page.NotCounted || page.More != (page.Next != nil) {
-					t.Fatalf("page of %v = %+v, %v", order, page, err)
+				if err != nil || !page.NotCounted || page.More != (page.Next != nil) || len(got) > len(want) {
+					t.Fatalf("page of %v = %+v, %v, after %v", order, page, err, got)
 				}
 				for _, j := range page.Items {
 					got = append(got, j.RunNumber)
@@ -378,8 +378,8 @@ var listCases = map[string]func(*testing.T, *tenant){
 		q := job.Query{Scope: n.scope(), Size: 3, Keyset: true}
 		for more := true; more; {
 			page, _, err := n.Jobs(t.Context(), q)
-			if err != nil {
-				t.Fatal(err)
+			if err != nil || len(got) > 20 {
+				t.Fatalf("after %v: %v", got, err)
 			}
 			for _, j := range page.Items {
 				got = append(got, j.RunNumber)
