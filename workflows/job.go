@@ -73,13 +73,17 @@ func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
 
 	news := workflow.NewNamedSelector(ctx, "attempt or signal")
 	news.AddFuture(attempt, func(f workflow.Future) { err = f.Get(ctx, &result) })
-	news.AddReceive(workflow.GetSignalChannel(ctx, contract.SignalStarted), func(c workflow.ReceiveChannel, _ bool) {
+	signals := workflow.GetSignalChannel(ctx, contract.SignalStarted)
+	news.AddReceive(signals, func(c workflow.ReceiveChannel, _ bool) {
 		var s contract.Started
 		c.Receive(ctx, &s)
 		j.programStarted(ctx, s)
 	})
 	for !attempt.IsReady() {
 		news.Select(ctx)
+	}
+	for signals.ReceiveAsync(nil) {
+		// Came with the attempt's end, or after it: of no use any more, but the SDK warns of signals that nobody took.
 	}
 	return result, err
 }

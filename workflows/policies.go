@@ -60,12 +60,13 @@ func longRun(ctx workflow.Context, in contract.JobInput) workflow.Context {
 	return workflow.WithActivityOptions(ctx, o)
 }
 
-// statusWrite is a short transaction that must happen, however long the database is away. It runs on the workflow's own
-// queue: the worker that decided it is there to do it. Callers hand it a disconnected context, so that a cancel does not
-// reach it.
+// statusWrite is a short transaction that must happen, however long the database is away. It runs on the status queue of
+// the workflow's own queue: the worker that decided it is there to do it, even when programs take all its places. Callers
+// hand it a disconnected context, so that a cancel does not reach it.
 func statusWrite(ctx workflow.Context, id string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
+		TaskQueue:           contract.StatusQueue(workflow.GetInfo(ctx).TaskQueueName),
 		StartToCloseTimeout: 30 * time.Second,
 		RetryPolicy:         again(),
 	})

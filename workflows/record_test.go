@@ -108,6 +108,8 @@ func (s *stage) play() {
 		MaxHeartbeatThrottleInterval: 100 * time.Millisecond, // a cancel reaches an activity with its next heartbeat
 	})
 	s.register(w)
+	status := worker.New(s.c, contract.StatusQueue(s.in.TaskQueue), worker.Options{Identity: "recorder", DisableWorkflowWorker: true})
+	s.register(status)
 	if s.late {
 		s.start()
 		s.people(s)
@@ -116,6 +118,10 @@ func (s *stage) play() {
 		s.Fatal(err)
 	}
 	defer w.Stop()
+	if err := status.Start(); err != nil {
+		s.Fatal(err)
+	}
+	defer status.Stop()
 	defer close(s.over)
 	if !s.late {
 		s.start()

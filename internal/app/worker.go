@@ -15,6 +15,7 @@ import (
 	"waybill/internal/runner"
 	"waybill/internal/secret"
 	"waybill/workflows"
+	"waybill/workflows/contract"
 )
 
 // TaskQueue is the queue of every account's default destination: the worker in this process serves it.
@@ -26,6 +27,7 @@ const stopSlack = 5 * time.Second
 // work is the worker of this process and what it runs packages with.
 type work struct {
 	worker worker.Worker
+	status worker.Worker // serves the status queue, which programs must not hold up
 	runner *runner.Runner
 }
 
@@ -55,11 +57,17 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 		OnFatalError:                     func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
 	})
 	workflows.Register(w)
-	activities.New(activities.Config{
+	status := worker.New(a.temporal, contract.StatusQueue(TaskQueue), worker.Options{
+		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack,
+		OnFatalError: func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
+	})
+	acts := activities.New(activities.Config{
 		Run: observeRun(a.store, a.metrics), Settlement: a.store, Objects: a.objects, Secrets: box, Bell: a.bell, Gone: reconciler,
 		Runner: r, Worker: identity, Drain: a.settings.DrainTimeout, Now: time.Now, Log: a.log,
-	}).Register(w)
-	return &work{worker: w, runner: r}, nil
+	})
+	acts.Register(w)
+	acts.Register(status)
+	return &work{worker: w, status: status, runner: r}, nil
 }
 
 // concurrency is how many jobs run at once. Programs mostly wait for others, so there may be more than cores.
@@ -73,6 +81,18 @@ func (a *App) concurrency() int {
 // startWorker begins to take jobs. At the end readiness goes down first, then the worker takes no more jobs and gives the
 // running ones their time.
 func (a *App) startWorker(w *work, drain func()) error {
+	if err := w.status.Start(); err != nil {
+		drain()
+		return fmt.Errorf("the worker can not start: %w", err)
+	}
+	a.onStop("status worker", 2*stopSlack, func(ctx context.Context) error {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.status.Stop()
+		}()
+		return waitFor(ctx, done)
+	})
 	if err := w.worker.Start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)

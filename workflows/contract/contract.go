@@ -60,6 +60,10 @@ func JobWorkflowID(id job.ID) string { return "job-" + string(id) }
 // RetryWorkflowID is the workflow id of the Retry that runs job id as its child.
 func RetryWorkflowID(id job.ID) string { return "retry-" + string(id) }
 
+// StatusQueue is the task queue of the short activities (SettleJob, RollUpRetry) of workflows on a queue. It is apart from
+// that one, so that a worker whose places are all taken by programs can still end a queued job and roll a retry up.
+func StatusQueue(queue string) string { return queue + "-status" }
+
 // JobInput is the argument of Job. Everything the workflow decides by is in it: a workflow reads no settings.
 type JobInput struct {
 	JobID     job.ID `json:"jobId"`
