@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -201,7 +202,7 @@ func (s step) content(folder string, v vars) (body []byte, label string, err err
 			err = w.WriteField(name, value)
 		} else if content, e := source(folder, value); e != nil {
 			err = e
-		} else if part, e := w.CreateFormFile(name, filepath.Base(value)); e != nil {
+		} else if part, e := w.CreateFormFile(name, path.Base(value[strings.Index(value, " ")+1:])); e != nil {
 			err = e
 		} else {
 			_, err = part.Write(content)
