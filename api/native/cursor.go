@@ -54,7 +54,7 @@ func (c cursors) open(list, cursor string) ([]string, error) {
 	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&p); err != nil {
 		return nil, bad
 	}
-	if c.now().Sub(time.Unix(p.Made, 0)) > cursorLife {
+	if c.now().Sub(time.Unix(p.Made, 0)) >= cursorLife {
 		return nil, job.Errorf(job.Invalid, job.WordInvalidCursor, "The cursor is older than 24 hours")
 	}
 	return p.After, nil

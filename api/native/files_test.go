@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -122,6 +123,9 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 	f.do("GET", files, nil).want(t, 200, `{"totalRecords":0}`)
 	if f.Objects.Len() != 0 {
 		t.Errorf("%d objects are left", f.Objects.Len())
+	}
+	if left, err := os.ReadDir(f.Files.Spool); err != nil || len(left) != 0 {
+		t.Errorf("%d uploads are left on disk, %v", len(left), err)
 	}
 }
 
