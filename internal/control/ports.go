@@ -136,6 +136,8 @@ type Backlog interface {
 	AnyJob(ctx context.Context, id job.ID) (job.Job, error)
 	// Unfinished lists jobs that are not final and were last written before the time, oldest id first, after the id.
 	Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error)
+	// Unreached lists unfinished jobs that are marked unreachable, oldest id first.
+	Unreached(ctx context.Context, limit int) ([]job.Job, error)
 	// NotRolledUp lists final retries whose roll-up has not been made and that ended before the time.
 	NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
 	// PurgeExpired deletes idempotency keys, token families and login counts that are over.

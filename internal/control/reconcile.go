@@ -55,6 +55,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 			reachable = false
 		default:
 			since = r.settleTerminated(ctx, since)
+			r.startUnreached(ctx)
 			if cursor != "" || now.After(nextSweep) {
 				cursor = r.step(ctx, now.Add(-settledFor), cursor)
 				nextSweep = now.Add(everySweep)
@@ -215,6 +216,20 @@ func (r *Reconciler) settleTerminated(ctx context.Context, since time.Time) time
 		}
 	}
 	return now.Add(-terminated) // visibility may lag, so look at the last minute again
+}
+
+// startUnreached starts jobs whose start the engine did not answer, as soon as it answers again.
+func (r *Reconciler) startUnreached(ctx context.Context) {
+	jobs, err := r.Backlog.Unreached(ctx, perTick)
+	if err != nil {
+		r.complain(ctx, "jobs to start not read", err)
+		return
+	}
+	for _, j := range jobs {
+		if r.mend(ctx, j) != nil {
+			return
+		}
+	}
 }
 
 func (r *Reconciler) rollUps(ctx context.Context, before time.Time) {

@@ -27,6 +27,11 @@ func (s *Store) Unfinished(ctx context.Context, before time.Time, after job.ID, 
 		" AND written_at < ? AND id > ? ORDER BY id LIMIT ?", micros(before), string(after), limit)
 }
 
+// Unreached is control.Backlog's.
+func (s *Store) Unreached(ctx context.Context, limit int) ([]job.Job, error) {
+	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE unreachable AND "+unfinished+" ORDER BY id LIMIT ?", limit)
+}
+
 // NotRolledUp is control.Backlog's, oldest ending first.
 func (s *Store) NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error) {
 	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE retry_of <> '' AND NOT rolled_up "+

@@ -39,6 +39,26 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		}
 		same(t, "unfinished", got, []job.ID{queued.ID, running.ID, stopping.ID})
 	},
+	"jobs the engine did not answer for are listed until it does or they end": func(t *testing.T, n *tenant) {
+		n.submit(t)
+		waiting, reached, gone := n.submit(t), n.submit(t), n.submit(t)
+		for _, j := range []job.Job{waiting, reached, gone} {
+			if err := n.MarkUnreachable(t.Context(), n.account.ID, j.ID, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.MarkUnreachable(t.Context(), n.account.ID, reached.ID, false); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Cancel(t.Context(), n.account.ID, gone.ID, n.admin.Ref(), at(120)); err != nil {
+			t.Fatal(err)
+		}
+		page, err := n.Unreached(t.Context(), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "unreached", ids(page), []job.ID{waiting.ID})
+	},
 	"a job written since is not in the backlog": func(t *testing.T, n *tenant) {
 		old := n.submit(t)  // written at 1 s
 		taken := n.begun(t) // written at 100 s

@@ -184,6 +184,7 @@ CREATE INDEX jobs_root ON jobs (root, retry_number) WHERE root <> '';
 CREATE INDEX jobs_retry_of ON jobs (retry_of) WHERE retry_of <> '';
 -- The reconciler's backlog, and lists of unfinished jobs.
 CREATE INDEX jobs_unfinished ON jobs (id) WHERE status IN ('queued', 'running', 'cancelling');
+CREATE INDEX jobs_unreachable ON jobs (id) WHERE unreachable AND status IN ('queued', 'running', 'cancelling');
 CREATE INDEX jobs_not_rolled_up ON jobs (finished_at)
     WHERE retry_of <> '' AND NOT rolled_up AND finished_at IS NOT NULL;
 
