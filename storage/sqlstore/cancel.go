@@ -13,7 +13,7 @@ import (
 func (s *Store) Cancel(
 	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time,
 ) (j job.Job, err error) {
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(at)
 		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = CASE WHEN `+endedAtOnce+` THEN ? ELSE ? END,
@@ -45,7 +45,7 @@ func (s *Store) Cancel(
 // MarkUnreachable is control.JobWriter's. Only a job that waits can be unreachable: one that a worker took since stays as
 // it is.
 func (s *Store) MarkUnreachable(ctx context.Context, account int64, id job.ID, down bool) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
+	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
 			UPDATE jobs SET unreachable = ?, change = change + 1, written_at = ?
 			WHERE id = ? AND account_id = ? AND unreachable <> ? AND (status = ? OR unreachable)`,

@@ -18,6 +18,9 @@ func (s *Store) Config(ctx context.Context, account, id int64) (job.Config, erro
 
 // ConfigByObjectID is control.ConfigReader's.
 func (s *Store) ConfigByObjectID(ctx context.Context, account int64, objectID string) (job.Config, error) {
+	if clean(objectID) != objectID {
+		return job.Config{}, noConfig(objectID)
+	}
 	return s.config(ctx, objectID, "object_id = ? AND account_id = ?", objectID, account)
 }
 

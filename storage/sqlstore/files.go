@@ -58,6 +58,9 @@ func (s *Store) holdEntity(tx *gorm.DB, f job.File) error {
 func (s *Store) File(
 	ctx context.Context, account int64, e job.EntityType, entity int64, key string, version int,
 ) (job.File, error) {
+	if clean(key) != key {
+		return job.File{}, noFile(key, entity)
+	}
 	of := ofKey(account, e, entity, key)
 	query := "SELECT " + fileColumns + " FROM file_versions v WHERE " + of.sql + " AND v.version = ?"
 	args := append(of.args, version)
@@ -113,6 +116,9 @@ func (s *Store) FileVersions(
 
 // DeleteFile is control.FileStore's.
 func (s *Store) DeleteFile(ctx context.Context, account int64, e job.EntityType, entity int64, key string) error {
+	if clean(key) != key {
+		return noFile(key, entity)
+	}
 	return s.transact(ctx, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
 			UPDATE file_keys SET deleted = true

@@ -114,6 +114,9 @@ func (s *Store) Attempts(ctx context.Context, account int64, id job.ID) ([]job.A
 func children[R, T any](
 	ctx context.Context, s *Store, account int64, id job.ID, table, order string, convert func(R) (T, error),
 ) ([]T, error) {
+	if !job.ValidID(string(id)) {
+		return nil, noJob(id)
+	}
 	db := s.read.WithContext(ctx)
 	_, found, err := one[string](db, "SELECT id FROM jobs WHERE id = ? AND account_id = ?", string(id), account)
 	if err != nil {

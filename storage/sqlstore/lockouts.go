@@ -2,15 +2,28 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"gorm.io/gorm"
 )
 
+// longSubject is from where on a subject is kept as its digest. Anybody may try to sign in under a name of any length.
+const longSubject = 256
+
+func subjectKey(subject string) string {
+	if len(subject) >= longSubject {
+		digest := sha256.Sum256([]byte(subject))
+		return "sha256:" + hex.EncodeToString(digest[:])
+	}
+	return clean(subject)
+}
+
 // LockedUntil is control.Lockouts'.
 func (s *Store) LockedUntil(ctx context.Context, subject string, now time.Time) (time.Time, error) {
 	row, _, err := one[loginFailuresRow](s.read.WithContext(ctx),
-		"SELECT "+columnsOf[loginFailuresRow]("")+" FROM login_failures WHERE subject = ?", clean(subject))
+		"SELECT "+columnsOf[loginFailuresRow]("")+" FROM login_failures WHERE subject = ?", subjectKey(subject))
 	if err != nil {
 		return time.Time{}, s.fault(ctx, err)
 	}
@@ -30,7 +43,7 @@ func (r loginFailuresRow) lockedAt(now int64) time.Time {
 func (s *Store) LoginFailed(
 	ctx context.Context, subject string, now time.Time, window time.Duration, limit int, lock time.Duration,
 ) (locked time.Time, err error) {
-	subject = clean(subject)
+	subject = subjectKey(subject)
 	at := micros(now)
 	err = s.transact(ctx, func(tx *gorm.DB) error {
 		// The row is there before it is locked, so that of two first failures at once both are counted.
@@ -67,7 +80,7 @@ func (s *Store) LoginFailed(
 // ClearLogins is control.Lockouts'.
 func (s *Store) ClearLogins(ctx context.Context, subject string) error {
 	return s.transact(ctx, func(tx *gorm.DB) error {
-		_, err := run(tx, "DELETE FROM login_failures WHERE subject = ?", clean(subject))
+		_, err := run(tx, "DELETE FROM login_failures WHERE subject = ?", subjectKey(subject))
 		return err
 	})
 }

@@ -12,8 +12,20 @@ import (
 // mainStep is the step of a program that reports none (native.md, 7).
 const mainStep = "main"
 
+// onJob is transact for the writes to one job. What has not the form of an id is absent; PostgreSQL would not even take
+// some of it as a text.
+func (s *Store) onJob(ctx context.Context, id job.ID, fn func(tx *gorm.DB) error) error {
+	if !job.ValidID(string(id)) {
+		return noJob(id)
+	}
+	return s.transact(ctx, fn)
+}
+
 // jobIn reads a job with its inputs inside a transaction.
 func (s *Store) jobIn(tx *gorm.DB, account int64, id job.ID) (job.Job, error) {
+	if !job.ValidID(string(id)) {
+		return job.Job{}, noJob(id)
+	}
 	row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?", string(id), account)
 	if err != nil {
 		return job.Job{}, err
@@ -51,7 +63,7 @@ func (s *Store) Begin(
 	ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time,
 ) (j job.Job, lost bool, err error) {
 	worker = clean(worker)
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
 		j, lost = job.Job{}, false
 		now := micros(at)
 		row, found, err := one[jobRow](tx, `
@@ -92,7 +104,7 @@ func (s *Store) Begin(
 
 // Started is control.Run's. A job that became Cancelling keeps that status and its reason.
 func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
+	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(at)
 		attempt, found, err := one[int](tx, `
 			UPDATE jobs SET reason = CASE WHEN status = ? THEN '' ELSE reason END, started_at = coalesce(started_at, ?),
@@ -119,7 +131,7 @@ func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int
 
 // Cancelling is control.Run's.
 func (s *Store) Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
+	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
 			UPDATE jobs SET status = ?, reason = ?, change = change + 1, written_at = ?
 			WHERE id = ? AND account_id = ? AND fence = ? AND `+stoppable,
@@ -139,7 +151,7 @@ func (s *Store) Cancelling(ctx context.Context, account int64, id job.ID, fence 
 func (s *Store) Again(
 	ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome, startAfter time.Time,
 ) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
+	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		attempt, found, err := one[int](tx, `
 			UPDATE jobs SET status = ?, reason = '', failures = failures + 1, return_code = ?, message = ?, start_after = ?,
 				change = change + 1, written_at = ?
@@ -164,7 +176,7 @@ func (s *Store) Finish(
 	if !o.Status.Final() {
 		return job.Job{}, job.Errorf(job.Invalid, job.WordInvalidField, "A job can not end as '%s'", o.Status)
 	}
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(o.At)
 		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = ?, reason = ?, return_code = ?, message = ?, finished_at = ?, change = change + 1,

@@ -16,7 +16,7 @@ func (s *Store) Settle(
 	if !o.Status.Final() {
 		return job.Job{}, job.Errorf(job.Invalid, job.WordInvalidField, "A job can not be settled as '%s'", o.Status)
 	}
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
 		row, found, err := one[jobRow](tx,
 			"SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?"+s.forUpdate(), string(id), account)
 		if err != nil {
@@ -86,7 +86,7 @@ func wished(row jobRow, o job.Outcome) job.Outcome {
 
 // RollUp is control.Settlement's.
 func (s *Store) RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
+	return s.onJob(ctx, child, func(tx *gorm.DB) error {
 		row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?"+s.forUpdate(),
 			string(child), account)
 		if err != nil {

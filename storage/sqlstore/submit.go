@@ -98,6 +98,9 @@ func claimKey(tx *gorm.DB, sub control.Submission) (job.ID, error) {
 // joinChain makes j a retry of its RetryOf: the parent must be final and, unless forced, have no unfinished retry. Retries
 // within one chain are numbered from 1, so the chain's first job is locked while one is added.
 func (s *Store) joinChain(tx *gorm.DB, j *job.Job, force bool) error {
+	if !job.ValidID(string(j.RetryOf)) {
+		return noJob(j.RetryOf)
+	}
 	parent, found, err := one[jobRow](tx,
 		"SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?", string(j.RetryOf), j.AccountID)
 	if err != nil {

@@ -13,6 +13,9 @@ const defaultDestination = "default"
 
 // UserByName is control.Users'.
 func (s *Store) UserByName(ctx context.Context, name string) (job.User, error) {
+	if clean(name) != name {
+		return job.User{}, noUser(name)
+	}
 	return s.user(ctx, name, "name_key = ?", fold(name))
 }
 
@@ -27,10 +30,12 @@ func (s *Store) user(ctx context.Context, id any, condition string, args ...any)
 		return job.User{}, s.fault(ctx, err)
 	}
 	if !found {
-		return job.User{}, job.Errorf(job.NotFound, job.WordNotFound, "User %v not found", id)
+		return job.User{}, noUser(id)
 	}
 	return row.user(), nil
 }
+
+func noUser(id any) error { return job.Errorf(job.NotFound, job.WordNotFound, "User %v not found", id) }
 
 // Account is control.Users'.
 func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {

@@ -78,8 +78,10 @@ var configCases = map[string]func(*testing.T, *tenant){
 		_, err := n.Config(t.Context(), n.account.ID, 999_999)
 		absent(t, err)
 		says(t, err, "Job config 999999 not found")
-		_, err = n.ConfigByObjectID(t.Context(), n.account.ID, "69b9207100000000000000a4")
-		absent(t, err)
+		for _, id := range []string{"69b9207100000000000000a4", "nul\x00", "\xff"} {
+			_, err = n.ConfigByObjectID(t.Context(), n.account.ID, id)
+			absent(t, err)
+		}
 	},
 	"another account's config is not found and not changed": func(t *testing.T, n *tenant) {
 		b := n.other(t)

@@ -56,13 +56,15 @@ var fileCases = map[string]func(*testing.T, *tenant){
 	},
 	"an absent file is not found": func(t *testing.T, n *tenant) {
 		n.upload(t, "a.djar")
-		for key, version := range map[string]int{"none.djar": 0, "a.djar": 2, "A.djar": 0} {
+		for key, version := range map[string]int{"none.djar": 0, "a.djar": 2, "A.djar": 0, "nul\x00": 0, "\xff": 1} {
 			_, err := n.file(t, key, version)
 			absent(t, err)
 		}
 		_, err := n.file(t, "none.djar", 0)
 		says(t, err, fmt.Sprintf("File 'none.djar' not found on job config %d", n.config.ID))
-		absent(t, n.DeleteFile(t.Context(), n.account.ID, job.EntityJobConfig, n.config.ID, "none.djar"))
+		for _, key := range []string{"none.djar", "nul\x00"} {
+			absent(t, n.DeleteFile(t.Context(), n.account.ID, job.EntityJobConfig, n.config.ID, key))
+		}
 		_, err = n.FileVersions(t.Context(), n.account.ID, job.EntityJobConfig, n.config.ID, "none.djar", job.Query{})
 		absent(t, err)
 	},

@@ -197,13 +197,15 @@ var submitCases = map[string]func(*testing.T, *tenant){
 	},
 	"a retry of an absent, foreign or unfinished job is refused": func(t *testing.T, n *tenant) {
 		j := n.newJob()
-		j.RetryOf = newID()
-		_, _, err := n.Submit(t.Context(), control.Submission{Job: j})
-		absent(t, err)
+		for _, id := range []job.ID{newID(), "nul\x00"} {
+			j.RetryOf = id
+			_, _, err := n.Submit(t.Context(), control.Submission{Job: j})
+			absent(t, err)
+		}
 		b := n.other(t)
 		j = b.newJob()
 		j.RetryOf = n.ended(t, failed()).ID
-		_, _, err = b.Submit(t.Context(), control.Submission{Job: j})
+		_, _, err := b.Submit(t.Context(), control.Submission{Job: j})
 		absent(t, err)
 		j = n.newJob()
 		j.RetryOf = n.begun(t).ID
@@ -280,7 +282,7 @@ var submitCases = map[string]func(*testing.T, *tenant){
 	},
 	"an absent or foreign job is not found": func(t *testing.T, n *tenant) {
 		j, b, ctx := n.submit(t), n.other(t), t.Context()
-		for _, id := range []job.ID{j.ID, newID(), "malformed"} {
+		for _, id := range []job.ID{j.ID, newID(), "malformed", "nul\x00", "\xff"} {
 			_, err := b.Job(ctx, b.account.ID, id)
 			absent(t, err)
 			says(t, err, "Job "+string(id)+" not found")

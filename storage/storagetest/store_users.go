@@ -38,8 +38,10 @@ var userCases = map[string]func(*testing.T, *tenant){
 			t.Fatal(err)
 		}
 		same(t, "user", user, n.admin)
-		_, err = n.UserByName(t.Context(), "nobody")
-		absent(t, err)
+		for _, name := range []string{"nobody", "", "nul\x00", "\xff", strings.Repeat("long", 10_000)} {
+			_, err = n.UserByName(t.Context(), name)
+			absent(t, err)
+		}
 	},
 	"taken names are refused and leave nothing": func(t *testing.T, n *tenant) {
 		ctx := t.Context()
@@ -202,6 +204,19 @@ var tokenCases = map[string]func(*testing.T, *tenant){
 		}
 		if until, err := n.LockedUntil(ctx, "unknown", at(0)); err != nil || !until.IsZero() {
 			t.Errorf("unknown subject locked until %v, %v", until, err)
+		}
+	},
+	"a subject of any length and bytes is counted": func(t *testing.T, n *tenant) {
+		for _, subject := range []string{strings.Repeat("long", 100_000) + n.account.Name, "nul\x00\xff" + n.account.Name} {
+			for i := range 2 {
+				until, err := n.LoginFailed(t.Context(), subject, at(0), time.Minute, 2, time.Minute)
+				if err != nil || until.IsZero() != (i == 0) {
+					t.Errorf("failure %d: locked until %v, %v", i+1, until, err)
+				}
+			}
+			if until, err := n.LockedUntil(t.Context(), subject+"x", at(0)); err != nil || !until.IsZero() {
+				t.Errorf("another subject is locked until %v, %v", until, err)
+			}
 		}
 	},
 	"ten failures at once are all counted": func(t *testing.T, n *tenant) {
