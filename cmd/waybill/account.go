@@ -13,6 +13,7 @@ import (
 
 func newAccount() *cobra.Command {
 	cmd := &cobra.Command{Use: "account", Short: "Manage accounts (tenants)"}
+	group(cmd)
 	create := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make an account with its first admin; the password is read from standard input",
@@ -33,6 +34,9 @@ func newAccount() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if admin == "" {
+				return usageError{fmt.Errorf("--admin is required: the name of the account's first admin")}
+			}
 			line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 			if err != nil && line == "" {
 				return usageError{fmt.Errorf("no password on standard input")}
@@ -46,10 +50,7 @@ func newAccount() *cobra.Command {
 		},
 	}
 	settings.AddFlags(create.Flags())
-	create.Flags().String("admin", "", "name of the account's first admin")
-	if err := create.MarkFlagRequired("admin"); err != nil { // only for a flag that does not exist
-		panic(err)
-	}
+	create.Flags().String("admin", "", "name of the account's first admin (required)")
 	cmd.AddCommand(create)
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 
 func newBench() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
+	group(cmd)
 	o := bench.Options{}
 	jobs := &cobra.Command{
 		Use:   "jobs",

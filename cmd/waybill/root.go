@@ -68,9 +68,21 @@ func newRoot() *cobra.Command {
 		Version:           app.Version(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	group(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newUp(), newQuickstart(), newBench(), newAccount(), newVersion())
 	return root
+}
+
+// group makes cmd one that only holds others: it shows its help, and refuses other words as a fault of the command line.
+func group(cmd *cobra.Command) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageError{fmt.Errorf("unknown command %q; %s --help lists them", args[0], cmd.CommandPath())}
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // noArguments refuses arguments as a fault of the command line.
