@@ -332,7 +332,7 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("%v ends with %d: %q %q", args, code, out, errs)
 		}
 	}
-	for _, args := range [][]string{{"upp"}, {"up", "now"}, {"account", "create"}, {"account", "create", "a"}} {
+	for _, args := range [][]string{{"upp"}, {"up", "now"}, {"account", "drop"}, {"bench", "all"}, {"account", "create"}, {"account", "create", "a"}} {
 		cmd := exec.Command(binary, args...)
 		cmd.Env = environment()
 		refused(t, strings.Join(args, " "), cmd, 2, "")
