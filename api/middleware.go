@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -24,7 +23,7 @@ func (s *Server) begin(c *gin.Context) {
 	}
 	r.door = s.doorOf(r.Path)
 	ctx := c.Request.Context()
-	c.Request = c.Request.WithContext(context.WithValue(ctx, requestKey{}, r))
+	c.Request = c.Request.WithContext(WithRequest(ctx, r))
 	if c.Request.Body != nil && c.Request.Body != http.NoBody {
 		c.Request.Body = &patient{c.Request.Body, http.NewResponseController(c.Writer)}
 	}
@@ -86,6 +85,7 @@ func (s *Server) recover(c *gin.Context) {
 			panic(http.ErrAbortHandler)
 		}
 		s.Fail(c, job.Errorf(job.Internal, job.WordInternal, "Internal error"))
+		r.Blame(nil) // it has been logged, with the stack
 		c.Abort()
 	}()
 	c.Next()

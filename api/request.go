@@ -30,6 +30,11 @@ type requestKey struct{}
 // RequestOf gives the Request of a call's context. It panics in a context that did not come from the server.
 func RequestOf(ctx context.Context) *Request { return ctx.Value(requestKey{}).(*Request) }
 
+// WithRequest puts a Request into a context, for tests and for what is served outside of the router.
+func WithRequest(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
 // Blame notes the cause of a reply that does not show it, so that it is logged with the request id.
 func (r *Request) Blame(err error) { r.fault = err }
 
