@@ -11,12 +11,15 @@ import (
 
 // AnyJob is control.Backlog's.
 func (s *Store) AnyJob(ctx context.Context, id job.ID) (job.Job, error) {
-	jobs, err := s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE id = ?", string(id))
-	if err == nil && len(jobs) == 0 {
-		err = job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", id)
+	if !job.ValidID(string(id)) {
+		return job.Job{}, noJob(id)
 	}
+	jobs, err := s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE id = ?", string(id))
 	if err != nil {
 		return job.Job{}, err
+	}
+	if len(jobs) == 0 {
+		return job.Job{}, noJob(id)
 	}
 	return jobs[0], nil
 }

@@ -59,6 +59,19 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		}
 		same(t, "unreached", ids(page), []job.ID{waiting.ID})
 	},
+	"a job of any account is found by its id alone": func(t *testing.T, n *tenant) {
+		for _, j := range []job.Job{n.submit(t), n.other(t).submit(t)} {
+			got, err := n.AnyJob(t.Context(), j.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "job", got, j)
+		}
+		for _, id := range []job.ID{newID(), "nul\x00"} {
+			_, err := n.AnyJob(t.Context(), id)
+			absent(t, err)
+		}
+	},
 	"a job written since is not in the backlog": func(t *testing.T, n *tenant) {
 		old := n.submit(t)  // written at 1 s
 		taken := n.begun(t) // written at 100 s
