@@ -97,6 +97,7 @@ func plainFault(*Request, error) Fault { return plain{string(WordRouteNotFound),
 // humaFaults makes huma's own errors - of a body that can not be read, of a resolver - take the shape of the door. It is a
 // global of huma's, so it is set once and looks the door up in the request.
 var humaFaults = sync.OnceFunc(func() {
+	huma.DefaultArrayNullable = false // lists that are empty are sent as such or left out
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
 		r := RequestOf(ctx.Context())
 		f := r.door.Fault(r, firstOf(status, msg, errs))

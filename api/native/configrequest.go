@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"waybill/internal/control"
 	"waybill/internal/job"
 )
@@ -28,27 +26,27 @@ type jobConfigRequest struct {
 	TaskType      member[string]               `json:"taskType"`
 
 	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
-	Blocking      member[bool]             `json:"blocking" doc:"true is not supported yet"`
-	JobTemplateID member[string]           `json:"jobTemplateId" doc:"Not supported yet"`
-	Macrosets     member[[]string]         `json:"macrosets" doc:"Not supported yet"`
-	Schedule      member[string]           `json:"schedule" doc:"Not supported yet"`
-	Concurrency   member[jsontext.Value]   `json:"concurrency" doc:"Not supported yet"`
-	Resources     member[jsontext.Value]   `json:"resources" doc:"Not supported yet"`
-	Callbacks     member[[]jsontext.Value] `json:"callbacks" doc:"Not supported yet"`
+	Blocking      member[bool]           `json:"blocking" doc:"true is not supported yet"`
+	JobTemplateID member[string]         `json:"jobTemplateId" doc:"Not supported yet"`
+	Macrosets     member[[]string]       `json:"macrosets" doc:"Not supported yet"`
+	Schedule      member[string]         `json:"schedule" doc:"Not supported yet"`
+	Concurrency   member[map[string]any] `json:"concurrency" doc:"Not supported yet"`
+	Resources     member[map[string]any] `json:"resources" doc:"Not supported yet"`
+	Callbacks     member[[]any]          `json:"callbacks" doc:"Not supported yet"`
 }
 
 // runtimeConfigRequest is the vendor's RuntimeConfig as a client sends it.
 type runtimeConfigRequest struct {
-	PackageName             member[string]           `json:"packageName" doc:"Key of a file of the job config"`
-	PackageVersion          member[int64]            `json:"packageVersion" doc:"Pins a version; without it a job takes the newest"`
-	EntryPoint              member[string]           `json:"entryPoint"`
-	LogLevel                member[string]           `json:"logLevel" doc:"SEVERE, WARNING, INFO or DEBUG"`
-	PackageArtifactOverride member[bool]             `json:"packageArtifactOverride"`
-	PackageEntityType       member[string]           `json:"packageEntityType"`
-	PackageEntityID         member[string]           `json:"packageEntityId"`
-	Macros                  member[[]macroRequest]   `json:"macros"`
-	InMessages              member[[]jsontext.Value] `json:"inMessages" doc:"Not supported yet"`
-	OutMessageNames         member[[]string]         `json:"outMessageNames" doc:"Not supported yet"`
+	PackageName             member[string]         `json:"packageName" doc:"Key of a file of the job config"`
+	PackageVersion          member[int64]          `json:"packageVersion" doc:"Pins a version; without it a job takes the newest"`
+	EntryPoint              member[string]         `json:"entryPoint"`
+	LogLevel                member[string]         `json:"logLevel" doc:"SEVERE, WARNING, INFO or DEBUG"`
+	PackageArtifactOverride member[bool]           `json:"packageArtifactOverride"`
+	PackageEntityType       member[string]         `json:"packageEntityType"`
+	PackageEntityID         member[string]         `json:"packageEntityId"`
+	Macros                  member[[]macroRequest] `json:"macros"`
+	InMessages              member[[]any]          `json:"inMessages" doc:"Not supported yet"`
+	OutMessageNames         member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
 }
 
 // macroRequest is the vendor's Macro as a client sends it.
@@ -140,8 +138,8 @@ func (r *jobConfigRequest) refuse() error {
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
 		{"schedule", r.Schedule.Value != ""},
-		{"concurrency", asksFor(r.Concurrency)},
-		{"resources", asksFor(r.Resources)},
+		{"concurrency", len(r.Concurrency.Value) > 0},
+		{"resources", len(r.Resources.Value) > 0},
 		{"callbacks", len(r.Callbacks.Value) > 0},
 		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},
 		{"runtimeConfig.outMessageNames", len(rt.OutMessageNames.Value) > 0},
@@ -154,18 +152,6 @@ func (r *jobConfigRequest) refuse() error {
 }
 
 func notYet(name string) error { return invalid("%s is not supported yet", name) }
-
-// asksFor tells whether a member holds more than null or an empty object.
-func asksFor(m member[jsontext.Value]) bool {
-	if !m.Set || m.Null {
-		return false
-	}
-	text := m.Value.Clone()
-	if err := text.Compact(); err != nil {
-		return true
-	}
-	return string(text) != "{}"
-}
 
 // lay lays the members that were sent over to; null clears them all.
 func (r runtimeConfigRequest) lay(m member[runtimeConfigRequest], to *job.RuntimeConfig) error {

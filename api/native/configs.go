@@ -17,9 +17,9 @@ type (
 	}
 	configListInput struct {
 		ListParams
-		OnlyFavs    string `query:"onlyfavs" doc:"true: the caller's favourites only"`
-		Active      string `query:"active" doc:"true or false: only configs of which active is that"`
-		Permissions string `query:"permissions" doc:"true: add the caller's rights to each item"`
+		OnlyFavs    flag `query:"onlyfavs" doc:"true: the caller's favourites only"`
+		Active      flag `query:"active" doc:"true or false: only configs of which active is that"`
+		Permissions flag `query:"permissions" doc:"true: add the caller's rights to each item"`
 	}
 	configCreateInput struct{ JSON body[jobConfigRequest] }
 	configWriteInput  struct {
@@ -116,7 +116,7 @@ func configCondition(in *configListInput) (job.Expr, error) {
 }
 
 // boolParam reads a query parameter that is false when it is not there.
-func boolParam(name, s string) (bool, error) {
+func boolParam(name string, s flag) (bool, error) {
 	switch s {
 	case "true":
 		return true, nil

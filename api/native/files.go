@@ -24,7 +24,7 @@ type (
 	}
 	fileGetInput struct {
 		FilePath
-		Version string `query:"version" doc:"An older version; without it the newest"`
+		Version whole `query:"version" doc:"An older version; without it the newest"`
 	}
 	fileListInput struct {
 		ConfigPath
@@ -186,7 +186,7 @@ func (d *door) getFile(ctx context.Context, in *fileGetInput) (*streamReply, err
 	c := d.call(ctx)
 	version := 0
 	if in.Version != "" {
-		n, err := strconv.ParseInt(in.Version, 10, 32)
+		n, err := strconv.ParseInt(string(in.Version), 10, 32)
 		if err != nil || n < 1 {
 			return nil, invalid("version is a whole number from 1")
 		}

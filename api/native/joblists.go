@@ -236,27 +236,24 @@ func (c call) window(w JobWindow, first time.Time) *statsWindow {
 	return out
 }
 
-// idsReply documents an array of job ids.
-type idsReply struct{ Body func(huma.Context) }
-
 // idPage is how many ids are read at once: the list is complete however long, and never in memory as a whole.
 const idPage = 1000
 
 // listIDs answers all jobs in one of the statuses, oldest first.
-func (d *door) listIDs(statuses ...job.Status) func(context.Context, *noInput) (*idsReply, error) {
+func (d *door) listIDs(statuses ...job.Status) func(context.Context, *noInput) (*streamReply, error) {
 	values := make([]any, len(statuses))
 	for i, s := range statuses {
 		values[i] = s
 	}
 	where := job.Compare{Property: "status", Op: job.In, Values: values}
-	return func(ctx context.Context, _ *noInput) (*idsReply, error) {
+	return func(ctx context.Context, _ *noInput) (*streamReply, error) {
 		c := d.call(ctx)
 		q := job.Query{Where: where, Size: idPage, Keyset: true, Sort: []job.Sort{{Property: "id"}}}
 		list, _, err := d.server.Jobs.List(ctx, c.Actor, q)
 		if err != nil {
 			return nil, err
 		}
-		return &idsReply{func(hc huma.Context) {
+		return &streamReply{func(hc huma.Context) {
 			w := api.Gin(hc).Writer
 			w.Header().Set("Content-Type", "application/json")
 			if err := d.writeIDs(ctx, c, w, q, list); err != nil {

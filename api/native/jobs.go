@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,21 +56,38 @@ func (d *door) jobRoutes() {
 		o.DefaultStatus = http.StatusAccepted
 		return o
 	}
-	operation(d, bearerOrBasic, accepted(op("POST", "/jobconfigs/{id}/jobs", "Run a job config")), d.startJob)
+	started := func(o huma.Operation) huma.Operation {
+		schema := d.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[jobResponse](), true, "")
+		o.Responses = jsonResponse("The job ended while the call waited", schema)
+		return accepted(o)
+	}
+	ids := func(path, summary string) huma.Operation {
+		o := op("GET", path, summary)
+		o.Responses = jsonResponse("OK", &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}})
+		return o
+	}
+	operation(d, bearerOrBasic, started(op("POST", "/jobconfigs/{id}/jobs", "Run a job config")), d.startJob)
 	operation(d, bearer, op("GET", "/jobconfigs/{id}/jobs", "List the jobs of a job config"), d.listConfigJobs)
 	operation(d, bearer, op("GET", "/jobs", "List jobs"), d.listJobs)
-	operation(d, bearer, op("GET", "/jobs/pending", "Ids of the jobs that wait"), d.listIDs(job.Queued))
-	operation(d, bearer, op("GET", "/jobs/running", "Ids of the jobs that run"), d.listIDs(job.Running, job.Cancelling))
-	operation(d, bearer, op("GET", "/jobs/unfinished", "Ids of the jobs that wait or run"), d.listIDs(job.Queued, job.Running, job.Cancelling))
+	operation(d, bearer, ids("/jobs/pending", "Ids of the jobs that wait"), d.listIDs(job.Queued))
+	operation(d, bearer, ids("/jobs/running", "Ids of the jobs that run"), d.listIDs(job.Running, job.Cancelling))
+	operation(d, bearer, ids("/jobs/unfinished", "Ids of the jobs that wait or run"), d.listIDs(job.Queued, job.Running, job.Cancelling))
 	operation(d, bearer, accepted(op("DELETE", "/jobs/stop", "Stop those of the jobs that are queued")), d.stopJobs)
 	operation(d, bearer, op("GET", "/jobs/{id}", "Get a job"), d.getJob)
 	operation(d, bearer, accepted(op("DELETE", "/jobs/{id}", "Stop a job")), d.stopJob)
-	operation(d, bearerOrBasic, accepted(op("POST", "/jobs/{id}/retry", "Make a new job from a finished one")), d.retryJob)
+	operation(d, bearerOrBasic, started(op("POST", "/jobs/{id}/retry", "Make a new job from a finished one")), d.retryJob)
 	operation(d, bearer, op("GET", "/jobs/{id}/family", "The chain of retries a job belongs to, oldest first"), d.family)
 	operation(d, bearer, op("GET", "/jobs/{id}/steps", "The steps of a job"), d.steps)
 	operation(d, bearer, binary(op("GET", "/jobs/{id}/package", "Download the package the job was accepted with"), "application/octet-stream"), d.jobPackage)
 	operation(d, bearer, op("GET", "/jobstats", "Count jobs by status"), d.jobStats)
 	d.outputRoutes()
+}
+
+// jsonResponse documents a reply with status 200.
+func jsonResponse(description string, schema *huma.Schema) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: description, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}},
+	}}
 }
 
 func (d *door) getJob(ctx context.Context, in *jobWaitInput) (*jobReply, error) {

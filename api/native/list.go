@@ -12,8 +12,8 @@ import (
 
 // ListParams are the query parameters of every list (native.md, 1.4).
 type ListParams struct {
-	Offset    string `query:"offset" doc:"Number of the page, counted from zero"`
-	Size      string `query:"size" doc:"Items of a page; 25 if not given, 1000 at most"`
+	Offset    whole  `query:"offset" doc:"Number of the page, counted from zero"`
+	Size      whole  `query:"size" doc:"Items of a page; 25 if not given, 1000 at most"`
 	SortBy    string `query:"sortby" doc:"Comma list of properties"`
 	Direction string `query:"direction" doc:"Comma list of asc and desc, one for each property of sortby"`
 	FilterBy  string `query:"filterby" doc:"Comma list of properties to filter by"`
@@ -143,8 +143,8 @@ const maxPage = 1 << 40
 func (l *listing) readPage(p ListParams) error {
 	l.size = defaultSize
 	if p.Size != "" {
-		n, err := strconv.ParseInt(p.Size, 10, 64)
-		if n < 1 || (err != nil && !allDigits(p.Size)) {
+		n, err := strconv.ParseInt(string(p.Size), 10, 64)
+		if n < 1 || (err != nil && !allDigits(string(p.Size))) {
 			return invalid("size must be a whole number from 1 to %d", maxSize)
 		}
 		if n > maxSize {
@@ -154,7 +154,7 @@ func (l *listing) readPage(p ListParams) error {
 		l.size = int(n)
 	}
 	if p.Offset != "" {
-		n, err := strconv.ParseInt(p.Offset, 10, 64)
+		n, err := strconv.ParseInt(string(p.Offset), 10, 64)
 		if err != nil || n < 0 || n > maxPage {
 			return invalid("offset must be the number of a page, counted from 0")
 		}

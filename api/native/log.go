@@ -23,7 +23,7 @@ type (
 	logInput struct {
 		JobPath
 		ZoneID string `query:"zoneid" doc:"Zone of the time stamps, such as Europe/Paris; UTC if not given"`
-		Follow string `query:"follow" doc:"true: go on until the job ends; waits while it is queued"`
+		Follow flag   `query:"follow" doc:"true: go on until the job ends; waits while it is queued"`
 	}
 	eventsInput struct {
 		JobPath

@@ -37,6 +37,9 @@ func Register(s *api.Server) error {
 	d.jobRoutes()
 	d.followRoutes()
 	d.unsupportedRoutes()
+	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
+		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
+	}
 	return nil
 }
 
@@ -129,6 +132,19 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer)
 	return err
 }
+
+// whole and flag are parameters that the document shows as a number and a truth value. They stay text until a handler reads
+// them, because huma would refuse them in its own words.
+type (
+	whole string
+	flag  string
+)
+
+// Schema documents the parameter.
+func (whole) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeInteger} }
+
+// Schema documents the parameter.
+func (flag) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeBoolean} }
 
 // invalid makes the error for a parameter or member that can not be used.
 func invalid(format string, args ...any) error {

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"waybill/internal/control"
 )
 
@@ -20,13 +18,13 @@ type jobRequest struct {
 
 // jobRuntimeRequest is the part of runtimeConfig that a start or a retry may set for its one job.
 type jobRuntimeRequest struct {
-	PackageName     member[string]           `json:"packageName"`
-	PackageVersion  member[int64]            `json:"packageVersion"`
-	EntryPoint      member[string]           `json:"entryPoint"`
-	LogLevel        member[string]           `json:"logLevel"`
-	Macros          member[[]macroRequest]   `json:"macros"`
-	InMessages      member[[]jsontext.Value] `json:"inMessages" doc:"Not supported yet"`
-	OutMessageNames member[[]string]         `json:"outMessageNames" doc:"Not supported yet"`
+	PackageName     member[string]         `json:"packageName"`
+	PackageVersion  member[int64]          `json:"packageVersion"`
+	EntryPoint      member[string]         `json:"entryPoint"`
+	LogLevel        member[string]         `json:"logLevel"`
+	Macros          member[[]macroRequest] `json:"macros"`
+	InMessages      member[[]any]          `json:"inMessages" doc:"Not supported yet"`
+	OutMessageNames member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
 }
 
 // retryRequest is the body of POST /jobs/{id}/retry (native.md, 7).
@@ -45,7 +43,7 @@ type (
 	startInput struct {
 		ConfigPath
 		StartParams
-		Ordered string `query:"ordered" doc:"true is not supported yet"`
+		Ordered flag `query:"ordered" doc:"true is not supported yet"`
 		JSON    optionalBody[jobRequest]
 	}
 	retryInput struct {
