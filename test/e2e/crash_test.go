@@ -40,6 +40,11 @@ sleep 1
 echo "$JOB_ID" > "$LOCAL_JOB_OUT_DIR/effect.txt"
 echo "effect of $JOB_ID in attempt $WAYBILL_ATTEMPT happened"`))
 
+	// One that would outlive the program it was started by: the next start has to end it.
+	orphans := first.admin(t).configure(t, "orphan", script(`[ "$WAYBILL_ATTEMPT" -gt 1 ] || sleep 600`))
+	orphan := first.admin(t).submit(t, orphans).text("id")
+	first.admin(t).reaches(t, orphan, "RUNNING", time.Minute)
+
 	accepted := &ledger{ids: map[string]string{}}
 	var submitters sync.WaitGroup
 	for caller := range callers {
@@ -59,7 +64,7 @@ echo "effect of $JOB_ID in attempt $WAYBILL_ATTEMPT happened"`))
 		c := p.admin(t)
 		eventually(t, 2*time.Minute, func() error {
 			running := watch.look(t, c)
-			if n := accepted.count(); n < crash.accepted || watch.ended() < crash.ended || running == 0 {
+			if n := accepted.count(); n < crash.accepted || watch.ended() < crash.ended || running < 5 {
 				return fmt.Errorf("%d jobs are accepted, %d run, %d have ended", n, running, watch.ended())
 			}
 			return nil
@@ -77,12 +82,13 @@ echo "effect of $JOB_ID in attempt $WAYBILL_ATTEMPT happened"`))
 	p := current.Load()
 	c := p.admin(t)
 	eventually(t, 3*time.Minute, func() error {
-		if running := watch.look(t, c); watch.ended() < jobs {
+		if running := watch.look(t, c); watch.ended() < jobs+1 {
 			return fmt.Errorf("%d jobs have ended, %d run: %s", watch.ended(), running, unfinished(t, c))
 		}
 		return nil
 	})
-	expect(t, "jobs that were made", c.get(t, "/api/jobs?size=1").text("totalRecords"), jobs)
+	expect(t, "jobs that were made", c.get(t, "/api/jobs?size=1").text("totalRecords"), jobs+1)
+	expect(t, "the orphan's status", c.get(t, "/api/jobs/"+orphan).text("status"), "FINISHED")
 	again := 0
 	for key, id := range accepted.ids {
 		j := c.get(t, "/api/jobs/"+id)
@@ -112,7 +118,7 @@ echo "effect of $JOB_ID in attempt $WAYBILL_ATTEMPT happened"`))
 		t.Error("no job was hit by the crashes, so this test has shown nothing")
 	}
 	watch.look(t, c) // nothing that had ended has changed
-	nothingLeft(t, p, accepted.all()...)
+	nothingLeft(t, p, append(accepted.all(), orphan)...)
 }
 
 // submitOnce starts a job under a key, which a caller may repeat until it has an answer.
