@@ -108,7 +108,7 @@ func (e *Engine) startTemporal(ctx context.Context, c Config, p ports, uiListene
 func (e *Engine) watch() {
 	select {
 	case err := <-e.temporal.run.failed:
-		e.failed <- fmt.Errorf("Temporal server failed: %w", err) //nolint:staticcheck // a name
+		e.failed <- fmt.Errorf("the Temporal server failed: %w", err)
 	case <-e.stopped:
 	}
 }
