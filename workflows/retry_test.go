@@ -68,6 +68,7 @@ func TestRetryStartsItsJobUnderItsOwnIDWithAllAttributes(t *testing.T) {
 	}
 	for name, value := range want {
 		var s string
+		//lint:ignore SA1019 the typed form needs the child's context after its end, which the test environment does not give
 		if err := converter.GetDefaultDataConverter().FromPayload(child.SearchAttributes.GetIndexedFields()[name], &s); err != nil || s != value {
 			t.Errorf("%s = %q (%v), want %q", name, s, err, value)
 		}
