@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,9 +76,23 @@ func TestOneWorker(t *testing.T) {
 		queuedFromTemporal(t, p, cli, c, config)
 	}
 
+	after := c.submit(t, c.configure(t, "next", script("echo next"))).text("id")
+	followed := make(chan string, 1)
+	go func() { // a log is waited for when the job is still queued
+		r, err := c.send(t.Context(), http.MethodGet, "/api/jobs/"+after+"/log?follow=true", nil)
+		if err != nil {
+			followed <- err.Error()
+			return
+		}
+		followed <- string(r.body)
+	}()
+	held := c.get(t, "/api/jobs/"+after+"?wait=1s") // comes back when the time is over
+	expect(t, "the status of the job behind the holder", held.text("status"), "QUEUED")
 	c.do(t, http.StatusAccepted, http.MethodDelete, "/api/jobs/"+holder, nil)
 	expect(t, "the status of the stopped holder", c.finish(t, holder, time.Minute).text("status"), "FAILED")
-	after := c.submit(t, c.configure(t, "next", script("echo next"))).text("id")
+	if text := <-followed; !strings.HasSuffix(text, " next\n") {
+		t.Errorf("what was followed from the queue on is %q", text)
+	}
 	expect(t, "the status of the job behind them", c.finish(t, after, time.Minute).text("status"), "FINISHED")
 	noProcess(t, append(bulk, holder, queued)...)
 }

@@ -116,7 +116,7 @@ func TestSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	free := freeAddress(t)
-	p := start(t, options{data: folder(t), args: []string{"--config", file, "--listen", free}, env: []string{"WAYBILL_DATES=rfc3339"}})
+	p := start(t, options{data: folder(t), args: []string{"--config", file, "--listen", free, "--max-file-size", "1000"}, env: []string{"WAYBILL_DATES=rfc3339"}})
 	expect(t, "the URL in run.json", p.run.URL, "https://waybill.example.com")
 	c, err := login(t.Context(), "http://"+free, "admin", adminPassword)
 	if err != nil {
@@ -128,6 +128,50 @@ func TestSettings(t *testing.T) {
 	}
 	if _, err := time.Parse(time.RFC3339, config.text("created")); err != nil {
 		t.Errorf("the date is %s", config.text("created"))
+	}
+	files := "/api/jobconfigs/" + config.text("id") + "/files"
+	r := c.do(t, http.StatusRequestEntityTooLarge, http.MethodPost, files+"?key=large.txt", make([]byte, 1001)).object(t)
+	expect(t, "the code of a file that is too large", r.text("code"), "too_large")
+	expect(t, "files kept of it", len(c.get(t, files).items()), 0)
+	c.do(t, http.StatusCreated, http.MethodPost, files+"?key=fits.txt", make([]byte, 1000))
+	r = c.do(t, http.StatusRequestEntityTooLarge, http.MethodPost, "/api/jobconfigs", object{"name": "b", "description": strings.Repeat("x", 1<<20)}).object(t)
+	expect(t, "the code of a body that is too large", r.text("code"), "too_large")
+}
+
+// TestLockout is the answer to guessing: the tenth failure locks user and address out, and logins are limited in all.
+func TestLockout(t *testing.T) {
+	t.Parallel()
+	p := start(t, options{data: folder(t)})
+	c := p.admin(t)
+	try := func(password string) *reply {
+		t.Helper()
+		body := []byte(fmt.Sprintf(`{"username":"admin","password":%q}`, password))
+		r, err := (&client{base: p.run.URL}).send(t.Context(), http.MethodPost, "/api/login", body, "Content-Type", "application/json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for range 9 {
+		expect(t, "the code of a wrong password", try("wrong").object(t).text("code"), "bad_credentials")
+	}
+	try("wrong")
+	r := try(adminPassword)
+	expect(t, "the status of the right password after ten wrong ones", r.status, http.StatusUnauthorized)
+	expect(t, "its code", r.object(t).text("code"), "locked_out")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to come back")
+	}
+	c.get(t, "/api/jobconfigs") // who is signed in stays so
+	for n := 0; r.status != http.StatusTooManyRequests; n++ {
+		if n > 25 {
+			t.Fatal("logins are not limited")
+		}
+		r = try("wrong")
+	}
+	expect(t, "the code of too many logins", r.object(t).text("code"), "rate_limited")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to come back")
 	}
 }
 
