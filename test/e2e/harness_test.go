@@ -272,6 +272,18 @@ func (p *program) ended() error {
 	return nil
 }
 
+// printed waits until the program has said how it can be reached, a moment after it is ready, and gives all it said.
+func (p *program) printed(t *testing.T) string {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		if out := p.stdout.String(); !strings.Contains(out, "Sandbox") || !strings.HasSuffix(out, "\n\n") {
+			return fmt.Errorf("the program has printed %q", out)
+		}
+		return nil
+	})
+	return p.stdout.String()
+}
+
 // kill ends the process with SIGKILL.
 func (p *program) kill(t *testing.T) {
 	t.Helper()

@@ -204,12 +204,13 @@ func TestFirstStart(t *testing.T) {
 		}
 		expect(t, "the mode of "+name, info.Mode().Perm(), mode)
 	}
-	if len(password) < 16 || strings.Count(p.stdout.String(), password) != 1 || strings.Contains(p.stderr.String(), password) {
-		t.Errorf("a password of %d bytes is printed %d times", len(password), strings.Count(p.stdout.String(), password))
+	out := p.printed(t)
+	if len(password) < 16 || strings.Count(out, password) != 1 || strings.Contains(p.stderr.String(), password) {
+		t.Errorf("a password of %d bytes is printed %d times", len(password), strings.Count(out, password))
 	}
 	for _, address := range []string{p.run.URL, p.run.TemporalUI, p.run.TemporalAddress} {
-		if address == "" || !strings.Contains(p.stdout.String(), address) {
-			t.Errorf("%q is not printed: %s", address, p.stdout)
+		if address == "" || !strings.Contains(out, address) {
+			t.Errorf("%q is not printed: %s", address, out)
 		}
 	}
 	if _, err := login(t.Context(), p.run.URL, p.run.AdminUser, password); err != nil {
@@ -219,7 +220,7 @@ func TestFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := start(t, options{data: data, random: true})
-	if out := again.stdout.String(); strings.Contains(out, password) || strings.Contains(strings.ToLower(out), "password") {
+	if out := again.printed(t); strings.Contains(out, password) || strings.Contains(strings.ToLower(out), "password") {
 		t.Errorf("the second start prints the password again: %s", out)
 	}
 	if _, err := login(t.Context(), again.run.URL, again.run.AdminUser, password); err != nil {
