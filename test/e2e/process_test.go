@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -226,60 +225,6 @@ func TestFirstStart(t *testing.T) {
 	if _, err := login(t.Context(), again.run.URL, again.run.AdminUser, password); err != nil {
 		t.Error(err)
 	}
-}
-
-// TestDrain stops the program while a job runs: it says that it is going, lets the job end, and loses nothing.
-func TestDrain(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	p := start(t, options{data: data, args: []string{"--workers", "1"}})
-	c := p.admin(t)
-	config := c.configure(t, "slow", script(`echo at work; sleep 3; echo "done" > "$LOCAL_JOB_OUT_DIR/done.txt"`))
-	job := c.submit(t, config).text("id")
-	c.reaches(t, job, "RUNNING", time.Minute)
-	queued := c.submit(t, config).text("id")
-	expect(t, "readiness before", status(t, p.run.URL+"/readyz"), 200)
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 10*time.Second, func() error {
-		if s := status(t, p.run.URL+"/readyz"); s != http.StatusServiceUnavailable {
-			return fmt.Errorf("readiness is %d while it drains", s)
-		}
-		return nil
-	})
-	expect(t, "health while it drains", status(t, p.run.URL+"/healthz"), 200)
-	expect(t, "the job while it drains", c.get(t, "/api/jobs/"+job).text("status"), "RUNNING")
-	if err := p.ended(); err != nil {
-		t.Fatal(err)
-	}
-	noProcess(t, job, queued)
-
-	c = start(t, options{data: data}).admin(t)
-	j := c.get(t, "/api/jobs/"+job)
-	expect(t, "the job after the restart", j.text("status"), "FINISHED")
-	expect(t, "its attempts", j.text("attempt"), 1)
-	expect(t, "its output", c.output(t, job, "done.txt"), "done\n")
-	expect(t, "the job that was queued", c.finish(t, queued, time.Minute).text("status"), "FINISHED")
-}
-
-// TestDrainIsOver stops the program with less time than the job needs: it is ended, and runs again after the next start.
-func TestDrainIsOver(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	p := start(t, options{data: data, args: []string{"--drain-timeout", "1s", "--job-grace", "1s"}})
-	c := p.admin(t)
-	job := c.submit(t, c.configure(t, "long", script(`[ "$WAYBILL_ATTEMPT" -gt 1 ] || sleep 600; echo "$WAYBILL_ATTEMPT" > "$LOCAL_JOB_OUT_DIR/n.txt"`))).text("id")
-	c.reaches(t, job, "RUNNING", time.Minute)
-	if err := p.stop(); err != nil {
-		t.Fatal(err)
-	}
-	noProcess(t, job)
-	c = start(t, options{data: data}).admin(t)
-	j := c.finish(t, job, 90*time.Second)
-	expect(t, "the status", j.text("status"), "FINISHED")
-	expect(t, "the attempts", j.text("attempt"), 2)
-	expect(t, "the output", c.output(t, job, "n.txt"), "2\n")
 }
 
 // TestPages are what is served beside the API.
