@@ -49,9 +49,9 @@ func ReadBody(r *http.Request, limit int64, use func([]byte) error) error {
 	return use(buf.Bytes())
 }
 
-// DecodeJSON reads a JSON object into v, a pointer to a struct. Names are case-sensitive, unknown ones are ignored, and a
-// name that occurs twice, text that is not UTF-8 or a nesting of more than 10 000 levels is malformed: readers disagree
-// about such texts, so none is guessed at.
+// DecodeJSON reads a JSON object into v, a pointer to a struct. Names are case-sensitive, unknown ones are ignored, and
+// a name that occurs twice, text that is not UTF-8 or a nesting of more than 10 000 levels is malformed: readers
+// disagree about such texts, so none is guessed at.
 func DecodeJSON(text []byte, v any) error {
 	err := json.Unmarshal(text, v)
 	var syntax *jsontext.SyntacticError

@@ -22,9 +22,9 @@ type Content struct {
 	Digest string
 }
 
-// ServeContent answers with content: 200, 206, 304, 412 or 416. Headers that describe it - Content-Type, ETag - are to be
-// set before. What can not be opened is answered with an error, as long as nothing is sent yet; after that the reply is
-// broken off, so that nobody takes a part for the whole.
+// ServeContent answers with content: 200, 206, 304, 412 or 416. Headers that describe it - Content-Type, ETag - are to
+// be set before. What can not be opened is answered with an error, as long as nothing is sent yet; after that the reply
+// is broken off, so that nobody takes a part for the whole.
 func (s *Server) ServeContent(c *gin.Context, content Content) {
 	reader := &contentReader{content: content}
 	defer reader.close()
@@ -36,7 +36,10 @@ func (s *Server) ServeContent(c *gin.Context, content Content) {
 	case w.refused == http.StatusRequestedRangeNotSatisfiable:
 		size := fmt.Sprintf("bytes */%d", content.Size)
 		r := RequestOf(c.Request.Context())
-		f := r.door.Fault(r, job.Errorf(job.Invalid, job.WordInvalidRange, "The range lies outside of the %d bytes there are", content.Size))
+		f := r.door.Fault(
+			r,
+			job.Errorf(job.Invalid, job.WordInvalidRange, "The range lies outside of the %d bytes there are", content.Size),
+		)
 		f.GetHeaders().Set("Content-Range", size)
 		WriteFault(c.Writer, f)
 	case w.refused == http.StatusPreconditionFailed:

@@ -35,7 +35,10 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (s *Server) documentRoutes() {
-	s.engine.GET("/openapi.json", s.document(func(d document) ([]byte, error) { return json.Marshal(d.api.OpenAPI()) }, "json"))
+	s.engine.GET(
+		"/openapi.json",
+		s.document(func(d document) ([]byte, error) { return json.Marshal(d.api.OpenAPI()) }, "json"),
+	)
 	s.engine.GET("/openapi.yaml", s.document(func(d document) ([]byte, error) { return d.api.OpenAPI().YAML() }, "yaml"))
 	s.engine.GET("/docs", func(c *gin.Context) { docsFile(c, "docs.html", docsPage) })
 	s.engine.GET("/docs/:file", func(c *gin.Context) {
@@ -52,7 +55,8 @@ func (s *Server) documentRoutes() {
 	})
 }
 
-// docsAssets are the files of Swagger UI that the page uses; the others in the package (source maps, variants) are not served.
+// docsAssets are the files of Swagger UI that the page uses; the others in the package (source maps, variants) are not
+// served.
 var docsAssets = map[string]bool{"swagger-ui.css": true, "swagger-ui-bundle.js": true, "favicon-32x32.png": true}
 
 func docsFile(c *gin.Context, name string, text []byte) {

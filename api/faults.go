@@ -38,7 +38,8 @@ type Door struct {
 
 // hasBase tells whether path lies under base.
 func hasBase(path, base string) bool {
-	return strings.HasPrefix(path, base) && (len(path) == len(base) || path[len(base)] == '/' || strings.HasSuffix(base, "/"))
+	return strings.HasPrefix(path, base) &&
+		(len(path) == len(base) || path[len(base)] == '/' || strings.HasSuffix(base, "/"))
 }
 
 // doorOf finds the door that owns the path: that of the longest base, else the first one registered.
@@ -94,8 +95,8 @@ func (plain) GetHeaders() http.Header { return nil }
 
 func plainFault(*Request, error) Fault { return plain{string(WordRouteNotFound), "Not found"} }
 
-// humaFaults makes huma's own errors - of a body that can not be read, of a resolver - take the shape of the door. It is a
-// global of huma's, so it is set once and looks the door up in the request.
+// humaFaults makes huma's own errors - of a body that can not be read, of a resolver - take the shape of the door. It
+// is a global of huma's, so it is set once and looks the door up in the request.
 var humaFaults = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false // lists that are empty are sent as such or left out
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {

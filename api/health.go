@@ -24,7 +24,8 @@ type health struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
-// ready tells whether calls should be sent here. Which dependency is down is told, why is not: the cause may name hosts.
+// ready tells whether calls should be sent here. Which dependency is down is told, why is not: the cause may name
+// hosts.
 func (s *Server) ready(c *gin.Context) {
 	h := health{Status: "up", Checks: map[string]string{}}
 	if s.Ready != nil {

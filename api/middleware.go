@@ -67,8 +67,8 @@ func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
 	}
 }
 
-// recover turns a panic into a 500 of the door's shape. A reply that has begun can only be broken off, so that the client
-// does not take half of it for the whole.
+// recover turns a panic into a 500 of the door's shape. A reply that has begun can only be broken off, so that the
+// client does not take half of it for the whole.
 func (s *Server) recover(c *gin.Context) {
 	defer func() {
 		p := recover()
@@ -79,8 +79,16 @@ func (s *Server) recover(c *gin.Context) {
 			panic(p)
 		}
 		r := RequestOf(c.Request.Context())
-		s.Log.LogAttrs(c.Request.Context(), slog.LevelError, "panic", slog.String("request", r.ID), slog.String("method", r.Method),
-			slog.String("path", r.Path), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		s.Log.LogAttrs(
+			c.Request.Context(),
+			slog.LevelError,
+			"panic",
+			slog.String("request", r.ID),
+			slog.String("method", r.Method),
+			slog.String("path", r.Path),
+			slog.Any("panic", p),
+			slog.String("stack", string(debug.Stack())),
+		)
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}

@@ -62,8 +62,8 @@ func requestID(h http.Header) string {
 	return id
 }
 
-// clientAddress is the address at the other end of the connection. X-Forwarded-For is not believed: anybody can send it,
-// and lockouts and rate limits hang on the address.
+// clientAddress is the address at the other end of the connection. X-Forwarded-For is not believed: anybody can send
+// it, and lockouts and rate limits hang on the address.
 func clientAddress(remote string) string {
 	if a, err := netip.ParseAddrPort(remote); err == nil {
 		return a.Addr().Unmap().WithZone("").String()

@@ -10,8 +10,8 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// Tail is the key of a huma.Operation's Metadata that names the path parameter which may hold slashes, such as the key of
-// a file. Literal text may stand before and behind it in the path.
+// Tail is the key of a huma.Operation's Metadata that names the path parameter which may hold slashes, such as the key
+// of a file. Literal text may stand before and behind it in the path.
 const Tail = "waybill.tail"
 
 // router is huma's adapter: humagin's contexts, with the same operations under several base paths, with parameters that
@@ -77,7 +77,8 @@ func (t *tail) dispatch(c *gin.Context) {
 	var best *tailOp
 	for i := range t.ops {
 		op := &t.ops[i]
-		fits := strings.HasPrefix(rest, op.prefix) && strings.HasSuffix(rest, op.suffix) && len(rest) >= len(op.prefix)+len(op.suffix)
+		fits := strings.HasPrefix(rest, op.prefix) && strings.HasSuffix(rest, op.suffix) &&
+			len(rest) >= len(op.prefix)+len(op.suffix)
 		if fits && (best == nil || len(op.prefix)+len(op.suffix) > len(best.prefix)+len(best.suffix)) {
 			best = op
 		}

@@ -21,8 +21,8 @@ type body[T any] struct {
 	Value T
 }
 
-// looseBody is a body that is read as JSON whatever its label says, when it looks like JSON: the vendor's tutorial labels
-// one multipart/form-data (native.md, 1.3).
+// looseBody is a body that is read as JSON whatever its label says, when it looks like JSON: the vendor's tutorial
+// labels one multipart/form-data (native.md, 1.3).
 type looseBody[T any] struct{ Value T }
 
 // optionalBody may be empty.

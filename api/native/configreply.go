@@ -9,8 +9,8 @@ import (
 	"waybill/internal/job"
 )
 
-// jobConfigResponse is the vendor's JobConfigResponse with the additions of native.md, 4. Members that a request takes are
-// given back under the request's name too, so that what was read can be sent back.
+// jobConfigResponse is the vendor's JobConfigResponse with the additions of native.md, 4. Members that a request takes
+// are given back under the request's name too, so that what was read can be sent back.
 type jobConfigResponse struct {
 	ID             string                 `json:"id"`
 	ObjectID       string                 `json:"objectId"`
@@ -77,7 +77,9 @@ func (s style) config(c job.Config) jobConfigResponse {
 	id := strconv.FormatInt(c.ID, 10)
 	return jobConfigResponse{
 		ID: id, ObjectID: c.ObjectID, Name: c.Name, Description: c.Description, Href: s.href("jobconfigs/" + id), Active: c.Active,
-		Timeout: int64((c.Timeout + time.Minute - 1) / time.Minute), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
+		Timeout: int64(
+			(c.Timeout + time.Minute - 1) / time.Minute,
+		), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
 		OnWorkerLoss: string(c.OnLoss), Tags: c.Tags, TaskType: c.Labels.TaskType,
 		DestinationID: shownID(c.Destination), Destination: s.destination(c.Destination),
 		AgentID: c.Labels.AgentID, Agent: label(c.Labels.AgentID), IntegrationID: c.Labels.IntegrationID,

@@ -59,8 +59,18 @@ func (d *door) configRoutes() {
 	operation(d, bearer, deactivate, d.setActive(false))
 	operation(d, bearer, op("DELETE", "/jobconfigs/delete", "Delete all of the job configs, or none"), d.deleteConfigs)
 	operation(d, bearer, op("GET", "/jobconfigs/{id}", "Get a job config"), d.getConfig)
-	operation(d, bearer, op("PUT", "/jobconfigs/{id}", "Replace a job config; what is left out falls back to its default"), d.putConfig)
-	operation(d, bearer, op("PATCH", "/jobconfigs/{id}", "Change the members that are sent; null clears one"), d.patchConfig)
+	operation(
+		d,
+		bearer,
+		op("PUT", "/jobconfigs/{id}", "Replace a job config; what is left out falls back to its default"),
+		d.putConfig,
+	)
+	operation(
+		d,
+		bearer,
+		op("PATCH", "/jobconfigs/{id}", "Change the members that are sent; null clears one"),
+		d.patchConfig,
+	)
 	operation(d, bearer, op("DELETE", "/jobconfigs/{id}", "Delete a job config; its jobs stay readable"), d.deleteConfig)
 }
 
@@ -87,7 +97,12 @@ func (d *door) listConfigs(ctx context.Context, in *configListInput) (*configLis
 	})}, nil
 }
 
-func (d *door) findConfigs(ctx context.Context, c call, p ListParams, also job.Expr) (*listing, job.List[job.Config], error) {
+func (d *door) findConfigs(
+	ctx context.Context,
+	c call,
+	p ListParams,
+	also job.Expr,
+) (*listing, job.List[job.Config], error) {
 	l, err := d.readList(c.Request, p, listSpec{
 		order: job.Sort{Property: "name"}, columns: []string{"id", "name", "description", "tags"}, also: also,
 	})

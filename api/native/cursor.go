@@ -15,8 +15,8 @@ import (
 // cursorLife is how long a cursor may be used (native.md, 1.4).
 const cursorLife = 24 * time.Hour
 
-// cursors makes and reads list cursors. A cursor is a place in a list, with a keyed hash: clients can not make one up, so
-// what it holds needs no second check, and one made for another filter, order or caller does not fit.
+// cursors makes and reads list cursors. A cursor is a place in a list, with a keyed hash: clients can not make one up,
+// so what it holds needs no second check, and one made for another filter, order or caller does not fit.
 type cursors struct {
 	key []byte
 	now control.Clock

@@ -4,8 +4,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// document is the head of the OpenAPI document. Paths are given without a base and "servers" names both, because both are
-// the same API: a document with every path twice would be twice as long and say no more.
+// document is the head of the OpenAPI document. Paths are given without a base and "servers" names both, because both
+// are the same API: a document with every path twice would be twice as long and say no more.
 func (d *door) document() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	c := huma.Config{

@@ -39,8 +39,8 @@ type (
 	}
 )
 
-// mark is how far a listener has come. Every event's id holds the whole of it, so that any server can go on from any event:
-// nothing is kept for a listener who is away.
+// mark is how far a listener has come. Every event's id holds the whole of it, so that any server can go on from any
+// event: nothing is kept for a listener who is away.
 type mark struct {
 	offset int64  // bytes of the log that were sent
 	status string // last status and reason sent
@@ -114,7 +114,8 @@ type follower struct {
 	last   time.Time // something was sent
 }
 
-// see sends what is new. The present status comes first; a later one that is final comes after the last line of the log.
+// see sends what is new. The present status comes first; a later one that is final comes after the last line of the
+// log.
 func (f *follower) see(ctx context.Context, j job.Job) (more bool, err error) {
 	final := j.Status.Final()
 	first := !f.told

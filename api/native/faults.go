@@ -96,8 +96,8 @@ var byWord = map[job.Word]shown{
 // wordInvalidTimeZone: a zone that is not in the time zone database.
 const wordInvalidTimeZone job.Word = "invalid_time_zone"
 
-// show finds how an error is shown. A word is only believed within its own class: a store that says not_found inside of an
-// internal error is a defect, not a 404.
+// show finds how an error is shown. A word is only believed within its own class: a store that says not_found inside of
+// an internal error is a defect, not a 404.
 func show(e *job.Error) shown {
 	s, ok := byWord[e.Word]
 	if !ok || e.Code == job.Internal {
@@ -109,7 +109,8 @@ func show(e *job.Error) shown {
 	return s
 }
 
-// faultOf renders any error. What is not a *job.Error is a defect of ours: it is logged with the request id and not shown.
+// faultOf renders any error. What is not a *job.Error is a defect of ours: it is logged with the request id and not
+// shown.
 func faultOf(r *api.Request, s style, err error) api.Fault {
 	var e *job.Error
 	if !errors.As(err, &e) {

@@ -107,9 +107,24 @@ func (d *door) fileRoutes() {
 	operation(d, bearer, binary(op("GET", filesRoot+"/{key}", "Download a file"), "application/octet-stream"), d.getFile)
 	operation(d, bearer, op("PUT", filesRoot+"/{key}", "Upload a new version of a file"), d.putFile)
 	operation(d, bearer, op("DELETE", filesRoot+"/{key}", "Delete a file; jobs that ran it keep it"), d.deleteFile)
-	operation(d, bearer, op("GET", filesRoot+"/{key}/versions", "List the versions of a file, newest first"), d.listVersions)
-	operation(d, bearer, op("GET", filesRoot+"/entrypoints/{key}", "List the entry points of a package"), d.fileEntryPoints)
-	operation(d, bearer, op("GET", "/jobconfigs/{id}/package/entrypoints", "List the entry points of the config's package"), d.packageEntryPoints)
+	operation(
+		d,
+		bearer,
+		op("GET", filesRoot+"/{key}/versions", "List the versions of a file, newest first"),
+		d.listVersions,
+	)
+	operation(
+		d,
+		bearer,
+		op("GET", filesRoot+"/entrypoints/{key}", "List the entry points of a package"),
+		d.fileEntryPoints,
+	)
+	operation(
+		d,
+		bearer,
+		op("GET", "/jobconfigs/{id}/package/entrypoints", "List the entry points of the config's package"),
+		d.packageEntryPoints,
+	)
 }
 
 // binary documents an operation whose reply is bytes.
@@ -228,7 +243,11 @@ func (d *door) streamFile(name, kind, sum string, content api.Content) *streamRe
 
 func (d *door) listVersions(ctx context.Context, in *versionListInput) (*versionListReply, error) {
 	c := d.call(ctx)
-	l, err := d.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "version", Desc: true}, columns: []string{"version"}})
+	l, err := d.readList(
+		c.Request,
+		in.ListParams,
+		listSpec{order: job.Sort{Property: "version", Desc: true}, columns: []string{"version"}},
+	)
 	if err != nil {
 		return nil, err
 	}

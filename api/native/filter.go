@@ -44,7 +44,11 @@ func compareText(property string, op job.Op, values []string) (job.Expr, error) 
 }
 
 // parseFilter reads the three filter parameters. columns are searched when there is a filter alone.
-func parseFilter(filterby, operators, filter string, columns []string, compare compareFunc) (job.Expr, *filterRequest, error) {
+func parseFilter(
+	filterby, operators, filter string,
+	columns []string,
+	compare compareFunc,
+) (job.Expr, *filterRequest, error) {
 	if filterby == "" && operators == "" {
 		if filter == "" {
 			return nil, nil, nil
@@ -182,7 +186,8 @@ func (p *filterParser) readOne() (*filterNode, error) {
 	return leaf, nil
 }
 
-// deal gives each comparison its values. "null" and "!null" take none; their place in the list may be left empty, or out.
+// deal gives each comparison its values. "null" and "!null" take none; their place in the list may be left empty, or
+// out.
 func (p *filterParser) deal(filter string) error {
 	var takers []*filterNode
 	for _, leaf := range p.leaves {
@@ -260,7 +265,8 @@ func (n *filterNode) echo() operationRequest {
 	return o
 }
 
-// splitList cuts s at every separator that no backslash stands before. It leaves the backslashes: unescape takes them out.
+// splitList cuts s at every separator that no backslash stands before. It leaves the backslashes: unescape takes them
+// out.
 func splitList(s string, separator byte) []string {
 	var parts []string
 	start := 0

@@ -217,7 +217,7 @@ func TestLogs(t *testing.T) {
 	f.do("GET", log+"?follow=maybe", nil).fault(t, 400, "invalid_field", "")
 }
 
-// slowReader gives its text in pieces of every size, so that stamps are cut anywhere.
+// The log grows byte by byte, so that stamps are cut anywhere.
 func TestStampsAreFoundHoweverTheLogIsCut(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -112,8 +112,8 @@ func (d *door) configID(ctx context.Context, c call, ref string) (job.Expr, erro
 	}
 }
 
-// condition bounds "scheduled". The store takes a date in whole seconds for all of that second, so the ends are included as
-// they were shown.
+// condition bounds "scheduled". The store takes a date in whole seconds for all of that second, so the ends are
+// included as they were shown.
 func (w JobWindow) condition() (job.Expr, error) {
 	var all job.Expr
 	for _, end := range []struct {

@@ -71,14 +71,24 @@ func (d *door) jobRoutes() {
 	operation(d, bearer, op("GET", "/jobs", "List jobs"), d.listJobs)
 	operation(d, bearer, ids("/jobs/pending", "Ids of the jobs that wait"), d.listIDs(job.Queued))
 	operation(d, bearer, ids("/jobs/running", "Ids of the jobs that run"), d.listIDs(job.Running, job.Cancelling))
-	operation(d, bearer, ids("/jobs/unfinished", "Ids of the jobs that wait or run"), d.listIDs(job.Queued, job.Running, job.Cancelling))
+	operation(
+		d,
+		bearer,
+		ids("/jobs/unfinished", "Ids of the jobs that wait or run"),
+		d.listIDs(job.Queued, job.Running, job.Cancelling),
+	)
 	operation(d, bearer, accepted(op("DELETE", "/jobs/stop", "Stop those of the jobs that are queued")), d.stopJobs)
 	operation(d, bearer, op("GET", "/jobs/{id}", "Get a job"), d.getJob)
 	operation(d, bearer, accepted(op("DELETE", "/jobs/{id}", "Stop a job")), d.stopJob)
 	operation(d, bearerOrBasic, started(op("POST", "/jobs/{id}/retry", "Make a new job from a finished one")), d.retryJob)
 	operation(d, bearer, op("GET", "/jobs/{id}/family", "The chain of retries a job belongs to, oldest first"), d.family)
 	operation(d, bearer, op("GET", "/jobs/{id}/steps", "The steps of a job"), d.steps)
-	operation(d, bearer, binary(op("GET", "/jobs/{id}/package", "Download the package the job was accepted with"), "application/octet-stream"), d.jobPackage)
+	operation(
+		d,
+		bearer,
+		binary(op("GET", "/jobs/{id}/package", "Download the package the job was accepted with"), "application/octet-stream"),
+		d.jobPackage,
+	)
 	operation(d, bearer, op("GET", "/jobstats", "Count jobs by status"), d.jobStats)
 	d.outputRoutes()
 }

@@ -169,7 +169,8 @@ func (l *listing) readPage(p ListParams) error {
 
 func allDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// readOrder reads sortby and direction, which match each other; without sortby a single direction turns the default order.
+// readOrder reads sortby and direction, which match each other; without sortby a single direction turns the default
+// order.
 func (l *listing) readOrder(p ListParams, spec listSpec) error {
 	directions := strings.Split(p.Direction, ",")
 	if p.SortBy == "" {

@@ -27,9 +27,13 @@ func Register(s *api.Server) error {
 		return errors.New("native: no server")
 	}
 	d := &door{server: s, cursors: newCursors(s.CursorKey, s.Now)}
-	d.self = api.Door{Name: "native", Bases: []string{"/api", "/v2/api"}, Fault: func(r *api.Request, err error) api.Fault {
-		return faultOf(r, d.quietStyle(r), err)
-	}}
+	d.self = api.Door{
+		Name:  "native",
+		Bases: []string{"/api", "/v2/api"},
+		Fault: func(r *api.Request, err error) api.Fault {
+			return faultOf(r, d.quietStyle(r), err)
+		},
+	}
 	d.api = s.AddDoor(d.self, d.document())
 	d.sessionRoutes()
 	d.configRoutes()
@@ -86,7 +90,9 @@ func operation[I, O any](d *door, who access, op huma.Operation, handler func(co
 	registry := d.api.OpenAPI().Components.Schemas
 	op.Responses["default"] = &huma.Response{
 		Description: "Error",
-		Content:     map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeFor[fault](), true, "")}},
+		Content: map[string]*huma.MediaType{
+			"application/json": {Schema: registry.Schema(reflect.TypeFor[fault](), true, "")},
+		},
 	}
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
@@ -133,8 +139,8 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	return err
 }
 
-// whole and flag are parameters that the document shows as a number and a truth value. They stay text until a handler reads
-// them, because huma would refuse them in its own words.
+// whole and flag are parameters that the document shows as a number and a truth value. They stay text until a handler
+// reads them, because huma would refuse them in its own words.
 type (
 	whole string
 	flag  string

@@ -54,7 +54,9 @@ func (d *door) listOutputs(ctx context.Context, in *outputListInput) (*outputLis
 	if err != nil {
 		return nil, err
 	}
-	return &outputListReply{envelope(d, c.style, l, list, func(o job.Output) fileResponse { return c.output(in.ID, o) })}, nil
+	return &outputListReply{
+		envelope(d, c.style, l, list, func(o job.Output) fileResponse { return c.output(in.ID, o) }),
+	}, nil
 }
 
 func pageOf(all []job.Output, q job.Query) (job.List[job.Output], error) {

@@ -99,7 +99,9 @@ func (d *door) logout(ctx context.Context, _ *noInput) (*noReply, error) {
 
 func (d *door) product(context.Context, *noInput) (*productReply, error) {
 	p := d.server.Product
-	return &productReply{Body: installedProductInfo{Name: p.Name, Copyright: p.Copyright, Version: p.Version, BuildDate: p.BuildDate}}, nil
+	return &productReply{
+		Body: installedProductInfo{Name: p.Name, Copyright: p.Copyright, Version: p.Version, BuildDate: p.BuildDate},
+	}, nil
 }
 
 // missing makes the error for a member or parameter that must be there.

@@ -1,7 +1,6 @@
 package native_test
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -61,9 +60,8 @@ func TestLockoutTellsWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	wrong := `{"username":"admin","password":"wrong"}`
-	for i := range 9 {
-		f.do("POST", "/api/login", wrong, noToken).fault(t, 401, "bad_credentials", fmt.Sprint("Bad credentials"))
-		_ = i
+	for range 9 {
+		f.do("POST", "/api/login", wrong, noToken).fault(t, 401, "bad_credentials", "Bad credentials")
 	}
 	f.do("POST", "/api/login", wrong, noToken).fault(t, 401, "locked_out", "")
 	r := f.do("POST", "/api/login", `{"username":"ADMIN","password":"example-password"}`, noToken)

@@ -94,8 +94,8 @@ func (in *startInput) submit(c call) (control.SubmitRequest, time.Duration, erro
 	return r, wait, err
 }
 
-// overrides turns the members that were sent into overrides; null is as if a member was not sent, since a job can not have
-// less than its config.
+// overrides turns the members that were sent into overrides; null is as if a member was not sent, since a job can not
+// have less than its config.
 func (r jobRuntimeRequest) overrides() (control.Overrides, error) {
 	var o control.Overrides
 	if len(r.InMessages.Value) > 0 {

@@ -8,8 +8,8 @@ import (
 	"waybill/internal/job"
 )
 
-// vendorStatus is one row of the map of native.md, 6.1. The rows do not overlap and cover every job, so the table can be
-// read both ways: from a job to its word, and from a word to the jobs it means.
+// vendorStatus is one row of the map of native.md, 6.1. The rows do not overlap and cover every job, so the table can
+// be read both ways: from a job to its word, and from a word to the jobs it means.
 type vendorStatus struct {
 	word    string // as jobs show it
 	state   string // the ?state= word besides finished_all

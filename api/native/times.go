@@ -83,7 +83,10 @@ func parseDate(s string) (at time.Time, width time.Duration, err error) {
 func dateParam(name, s string) (time.Time, time.Duration, error) {
 	at, width, err := parseDate(s)
 	if err != nil {
-		return at, 0, invalid("%s must be a date like 'Apr 12, 2019 12:40:51 PM' or '2019-04-12T12:40:51Z', or a number", name)
+		return at, 0, invalid(
+			"%s must be a date like 'Apr 12, 2019 12:40:51 PM' or '2019-04-12T12:40:51Z', or a number",
+			name,
+		)
 	}
 	return at, width, nil
 }

@@ -9,11 +9,16 @@ import (
 	"waybill/internal/job"
 )
 
-// notBuilt lists the routes of native.md, 3 that exist but are not built yet: methods, then paths. They answer a caller who
-// is signed in with 404 not_supported, which is not the same as a route nobody knows. Parameters are all called :id because
-// gin wants one name for one place.
+// notBuilt lists the routes of native.md, 3 that exist but are not built yet: methods, then paths. They answer a caller
+// who is signed in with 404 not_supported, which is not the same as a route nobody knows. Parameters are all called :id
+// because gin wants one name for one place.
 var notBuilt = map[string][]string{
-	"POST DELETE": {"/jobconfigs/favorites", "/jobconfigs/:id/favorites", "/jobtemplates/favorites", "/jobtemplates/:id/favorites"},
+	"POST DELETE": {
+		"/jobconfigs/favorites",
+		"/jobconfigs/:id/favorites",
+		"/jobtemplates/favorites",
+		"/jobtemplates/:id/favorites",
+	},
 	"POST": {
 		"/jobconfigs/:id/clone", "/jobconfigs/:id/export", "/jobconfigs/import", "/jobconfigs/package", "/jobconfigs/:id/filelinks",
 		"/jobconfigs/:id/macrodef", "/jobconfigs/:id/subscription", "/jobconfigs/:id/listener", "/jobconfigs/:id/listener/file",
@@ -22,7 +27,11 @@ var notBuilt = map[string][]string{
 		"/jobtemplates/:id/filelinks", "/jobtemplates/:id/macrodef", "/jobtemplates/:id/jobconfigs/package",
 		"/account/:id/macrodef", "/users/:id/macrodef", "/users/:id/password", "/users/:id/preferences", "/aggregators",
 	},
-	"DELETE": {"/jobconfigs/:id/filelinks/:link", "/jobtemplates/:id/filelinks/:link", "/jobconfig-aliases/:id/allowed-ips/:ip"},
+	"DELETE": {
+		"/jobconfigs/:id/filelinks/:link",
+		"/jobtemplates/:id/filelinks/:link",
+		"/jobconfig-aliases/:id/allowed-ips/:ip",
+	},
 	"GET": {
 		"/jobconfigs/:id/macrosets", "/jobs/:id/out", "/jobs/:id/out/:message", "/jobs/:id/out/:message/text", "/jobs/:id/errors",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",

@@ -36,7 +36,12 @@ func (uploadBody) describe(op *huma.Operation, _ huma.Registry) {
 }
 
 // rawTypes are the labels of a body that is the file itself (native.md, 5).
-var rawTypes = map[string]bool{"": true, "application/octet-stream": true, "application/zip": true, "application/java-archive": true}
+var rawTypes = map[string]bool{
+	"":                         true,
+	"application/octet-stream": true,
+	"application/zip":          true,
+	"application/java-archive": true,
+}
 
 // formOverhead is what a form may add to its file: boundaries, headers, the key.
 const formOverhead = 1 << 20 // bytes
@@ -192,8 +197,8 @@ func (f *form) finish() (string, error) {
 	return key, nil
 }
 
-// checkDigest compares the announced digest. By RFC 9530 it is that of the whole form; that of the file alone is what many
-// clients mean, so either will do.
+// checkDigest compares the announced digest. By RFC 9530 it is that of the whole form; that of the file alone is what
+// many clients mean, so either will do.
 func (f *form) checkDigest() error {
 	if f.digest == nil {
 		return nil

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Match tells whether e holds for a thing in memory: what the stores do in SQL, for lists that are short and complete. value
-// gives a property as string, bool, int64, time.Time or []string, nil when it is absent, and WordUnknownProperty for one
-// there is not. "ne", "!in" and "!like" are the plain opposites of "eq", "in" and "like"; every other comparison with an
-// absent value is false.
+// Match tells whether e holds for a thing in memory: what the stores do in SQL, for lists that are short and complete.
+// value gives a property as string, bool, int64, time.Time or []string, nil when it is absent, and WordUnknownProperty
+// for one there is not. "ne", "!in" and "!like" are the plain opposites of "eq", "in" and "like"; every other
+// comparison with an absent value is false.
 func Match(e Expr, value func(property string) (any, error)) (bool, error) {
 	switch e := e.(type) {
 	case nil:
@@ -94,8 +94,8 @@ func (c Compare) holds(have, want any) (bool, error) {
 	return false, Errorf(Invalid, WordInvalidField, "Unknown operator '%s'", c.Op)
 }
 
-// compare tells on which side of want have lies. They are one number but for dates: one that is written in whole seconds
-// means all of that second, so it has a first and a last moment.
+// compare tells on which side of want have lies. They are one number but for dates: one that is written in whole
+// seconds means all of that second, so it has a first and a last moment.
 func (c Compare) compare(have, want any) (low, high int, err error) {
 	bad := Errorf(Invalid, WordInvalidField, "%s can not be compared with '%s'", c.Property, Text(want))
 	switch have := have.(type) {
