@@ -71,7 +71,31 @@ func visitTar(h *tar.Header, body io.Reader, g *guard, visit visitor) error {
 	if err := g.place(m); err != nil {
 		return err
 	}
+	if m.kind == kindFile {
+		body = &holes{g: g, r: body}
+	}
 	return brokenIf(h.Name, visit(m, body))
+}
+
+// holes counts what a sparse member has beyond the bytes that lie in the archive: a header of 512 bytes can stand for
+// exabytes of zeros, which the packed stream never shows.
+type holes struct {
+	g *guard
+	r io.Reader
+}
+
+func (h *holes) Read(p []byte) (int, error) {
+	if err := h.g.ctx.Err(); err != nil {
+		return 0, err
+	}
+	before := h.g.unpacked
+	n, err := h.r.Read(p)
+	if beyond := int64(n) - (h.g.unpacked - before); beyond > 0 {
+		if limit := h.g.grow(beyond); limit != nil {
+			return n, limit
+		}
+	}
+	return n, err
 }
 
 func tarMember(h *tar.Header) (member, error) {
