@@ -185,6 +185,7 @@ type engine struct {
 	cancels    []job.ID
 	states     map[job.ID]control.EngineState
 	terminated []job.ID
+	refused    job.ID // whose start the engine refuses for good
 }
 
 var errDown = job.Errorf(job.Unavailable, job.WordDependencyDown, "The engine is down")
@@ -201,6 +202,9 @@ func (e *engine) StartJob(_ context.Context, in contract.JobInput) error {
 	defer e.mu.Unlock()
 	if e.down {
 		return errDown
+	}
+	if in.JobID == e.refused {
+		return job.Errorf(job.Internal, job.WordInternal, "could not start the job")
 	}
 	e.starts = append(e.starts, in)
 	e.states[in.JobID] = control.EngineOpen

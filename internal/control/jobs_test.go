@@ -318,6 +318,25 @@ func TestJobsOfALostEngineAreStartedAgain(t *testing.T) {
 	}
 }
 
+// One job that can not be mended must not keep the reconciler from the others, for ever.
+func TestJobsBehindOneThatCanNotBeMendedAreMended(t *testing.T) {
+	w := newWorld(t)
+	c := w.runnable(w.admin, "orders")
+	poison, good := w.submit(c), w.submit(c)
+	clear(w.engine.states)
+	w.engine.starts, w.engine.refused = nil, poison.ID
+	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+		t.Errorf("the sweep ends with %v", err)
+	}
+	if len(w.engine.starts) != 1 || w.engine.starts[0].JobID != good.ID {
+		t.Errorf("started %v, want %s", w.engine.starts, good.ID)
+	}
+	w.engine.down = true
+	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); job.CodeOf(err) != job.Unavailable {
+		t.Errorf("with the engine down the sweep ends with %v", err)
+	}
+}
+
 func TestRunLoopsUntilItsContextEnds(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")

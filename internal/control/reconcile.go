@@ -116,19 +116,33 @@ func (r *Reconciler) step(ctx context.Context, before time.Time, after job.ID) j
 // Check looks at one job now: the activity calls it when its workflow is gone.
 func (r *Reconciler) Check(ctx context.Context, account int64, id job.ID) {
 	j, err := r.Backlog.AnyJob(ctx, id)
-	if err != nil || j.AccountID != account || j.Status.Final() {
-		return
-	}
-	if err := r.mend(ctx, j); err != nil {
-		r.complain(ctx, "job not reconciled", err)
+	if err == nil && j.AccountID == account && !j.Status.Final() {
+		_ = r.mend(ctx, j) // an outage: the sweep after it looks again
 	}
 }
 
-// mend compares one unfinished job with the engine. Errors mean that the engine or the database is down.
+// mend compares one unfinished job with the engine and does what is to be done. An error means that the engine or the
+// database is down. What is wrong with this job alone is told in the log and is none: it must not keep the reconciler
+// from the jobs behind it.
 func (r *Reconciler) mend(ctx context.Context, j job.Job) error {
+	err := r.compare(ctx, j)
+	if err != nil {
+		r.complain(ctx, "job not reconciled", err, "job", j.ID)
+	}
+	return outage(err)
+}
+
+// outage is err when it may be over later, whatever the job, and nil for what concerns one job only.
+func outage(err error) error {
+	if code := job.CodeOf(err); code == job.Unavailable || code == job.Canceled {
+		return err
+	}
+	return nil
+}
+
+func (r *Reconciler) compare(ctx context.Context, j job.Job) error {
 	state, err := r.Starter.JobState(ctx, j.ID, j.RetryOf != "")
 	if err != nil {
-		r.complain(ctx, "job not found in the engine", err)
 		return err
 	}
 	switch state {
@@ -167,11 +181,9 @@ func TerminatedOutcome(j job.Job) job.Outcome {
 func (r *Reconciler) dispatch(ctx context.Context, j job.Job) error {
 	d, err := r.Users.Destination(ctx, j.AccountID, j.Destination)
 	if err != nil {
-		r.complain(ctx, "destination not found", err)
 		return err
 	}
 	if err := r.Starter.StartJob(ctx, InputOf(j, d.TaskQueue, r.Limits)); err != nil {
-		r.complain(ctx, "job not started", err)
 		return err
 	}
 	r.Log.InfoContext(ctx, "started a job that was stored but not running", "job", j.ID, "status", j.Status)
@@ -186,7 +198,6 @@ func (r *Reconciler) settle(ctx context.Context, j job.Job, o job.Outcome) error
 	o.At = now
 	settled, err := r.Settlement.Settle(ctx, j.AccountID, j.ID, job.SettleFence(now), o)
 	if err != nil {
-		r.complain(ctx, "job not settled", err)
 		return err
 	}
 	r.Bell.Ring(j.ID)
@@ -210,8 +221,10 @@ func (r *Reconciler) settleTerminated(ctx context.Context, since time.Time) time
 		}
 		if err == nil {
 			err = r.mend(ctx, j)
+		} else {
+			r.complain(ctx, "terminated job not read", err, "job", id)
 		}
-		if err != nil {
+		if outage(err) != nil {
 			return since
 		}
 	}
@@ -240,15 +253,17 @@ func (r *Reconciler) rollUps(ctx context.Context, before time.Time) {
 	}
 	for _, j := range jobs {
 		if err := r.Settlement.RollUp(ctx, j.AccountID, j.ID, r.Now().UTC().Truncate(time.Microsecond)); err != nil {
-			r.complain(ctx, "roll-up not made", err)
-			return
+			r.complain(ctx, "roll-up not made", err, "job", j.ID)
+			if outage(err) != nil {
+				return
+			}
 		}
 	}
 }
 
 // complain logs what the next pass will try again; not while shutting down.
-func (r *Reconciler) complain(ctx context.Context, what string, err error) {
+func (r *Reconciler) complain(ctx context.Context, what string, err error, about ...any) {
 	if ctx.Err() == nil {
-		r.Log.WarnContext(ctx, "reconciler: "+what, "error", err)
+		r.Log.WarnContext(ctx, "reconciler: "+what, append(about, "error", err)...)
 	}
 }
