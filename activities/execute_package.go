@@ -119,7 +119,10 @@ func (x *execution) begin(ctx context.Context) (lost bool, err error) {
 	err = x.a.persist(ctx, func(ctx context.Context, try int) (err error) {
 		x.job, lost, err = x.a.cfg.Run.Begin(ctx, x.in.AccountID, x.in.JobID, x.fence, x.a.cfg.Worker, x.a.cfg.Now())
 		if try > 1 && isStale(err) && x.job.Fence == x.fence && x.job.Status == job.Running {
-			return nil // an earlier try had succeeded
+			// An earlier try had succeeded and its answer was lost, and with it the word of a lost worker. Of attempts that
+			// ended, those of failed programs are counted; one more than that has begun besides this one if it was lost.
+			lost = x.job.Attempt > x.job.Failures+1
+			return nil
 		}
 		return err
 	})

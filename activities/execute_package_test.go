@@ -323,6 +323,30 @@ func TestLostWorker(t *testing.T) {
 	}
 }
 
+// A job that must not run twice does not, even when the answer that tells of the lost worker is lost too.
+func TestLostWorkerWhoseLossIsToldTwice(t *testing.T) {
+	b := newBench(t, "echo ran")
+	b.store.job.Status, b.store.open, b.store.job.Attempt, b.store.job.Spec.OnLoss = job.Running, true, 1, job.Fail
+	b.store.failLate["Begin"] = 1
+	if _, err := b.execute(); err != nil {
+		t.Fatal(err)
+	}
+	b.check(job.Failed, job.ReasonWorkerLost, "Begin Finish")
+	if strings.Contains(b.log(), "ran") {
+		t.Error("the program ran again")
+	}
+}
+
+func TestSecondAttemptAfterAFailureIsNotTakenForLost(t *testing.T) {
+	b := newBench(t, "exit 0")
+	b.store.job.Attempt, b.store.job.Failures, b.store.job.Spec.OnLoss = 1, 1, job.Fail
+	b.store.failLate["Begin"] = 1
+	if _, err := b.execute(); err != nil {
+		t.Fatal(err)
+	}
+	b.check(job.Completed, job.ReasonNone, "Begin Started Finish")
+}
+
 const untilTerm = "trap 'echo bye; exit 0' TERM; echo running; while :; do sleep 0.02; done"
 
 func TestCancel(t *testing.T) {
