@@ -77,7 +77,7 @@ func (a *App) serve(listener net.Listener) error {
 	jobs := &control.Jobs{
 		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start,
 		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: limits, Now: time.Now,
-		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log,
+		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
 	}
 	files := &control.Files{
 		Configs: configs, Store: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},

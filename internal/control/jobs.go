@@ -26,6 +26,8 @@ type Jobs struct {
 	Now     Clock
 	NewID   func() job.ID
 	Log     *slog.Logger
+	// DigestKey is what the digests of repeatable requests are made with: a secret of the installation.
+	DigestKey []byte
 }
 
 // Limits are the settings that a job's workflow is given.

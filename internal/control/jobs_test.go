@@ -111,6 +111,37 @@ func TestOneIdempotencyKeyMakesOneJob(t *testing.T) {
 	}
 }
 
+// The digest of a request is stored, and the values of its secure macros are part of the request.
+func TestIdempotencyDigestsTellNothingWithoutTheKey(t *testing.T) {
+	w := newWorld(t)
+	c := w.runnable(w.admin, "orders")
+	var digests []string
+	w.jobs.Writer = spy{w.store, func(s control.Submission) { digests = append(digests, s.Idempotency.Digest) }}
+	for _, key := range []string{"one", "other"} {
+		w.jobs.DigestKey = []byte(key)
+		_, err := w.jobs.Submit(t.Context(), w.admin, control.SubmitRequest{Config: c.ObjectID, IdempotencyKey: key, Overrides: control.Overrides{
+			Macros: []job.Macro{{Key: "PIN", Value: "1234", Secure: true}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(digests) != 2 || digests[0] == digests[1] {
+		t.Errorf("digests %v do not depend on the installation's key", digests)
+	}
+}
+
+// spy is a JobWriter that shows what is submitted.
+type spy struct {
+	control.JobWriter
+	see func(control.Submission)
+}
+
+func (s spy) Submit(ctx context.Context, sub control.Submission) (job.Job, bool, error) {
+	s.see(sub)
+	return s.JobWriter.Submit(ctx, sub)
+}
+
 func TestSubmitIsAcceptedWhileTheEngineIsDownAndStartedLater(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -170,9 +171,11 @@ func (s *Jobs) idempotency(a job.Actor, route, key string, body any) (Idempotenc
 	if err != nil {
 		return Idempotency{}, job.Wrap(err, job.Internal, job.WordInternal, "The request can not be compared")
 	}
-	sum := sha256.Sum256(text)
+	// Keyed, because secure macros are in the text: from a plain digest in the table short ones could be guessed.
+	sum := hmac.New(sha256.New, s.DigestKey)
+	sum.Write(text)
 	return Idempotency{
-		Key: key, Caller: a.User.ID, Route: route, Digest: hex.EncodeToString(sum[:]), ExpiresAt: s.Now().UTC().Add(idempotencyLife),
+		Key: key, Caller: a.User.ID, Route: route, Digest: hex.EncodeToString(sum.Sum(nil)), ExpiresAt: s.Now().UTC().Add(idempotencyLife),
 	}, nil
 }
 
