@@ -19,8 +19,8 @@ type Config struct {
 	UIListen string
 	// Logger takes the engine's warnings and errors. Default slog.Default().
 	Logger *slog.Logger
-	// ServerDefaults starts the Temporal server with its own default settings instead of ours. For `waybill bench`, which
-	// compares the two.
+	// ServerDefaults starts the Temporal server with its own default settings and tables instead of ours. For
+	// `waybill bench`, which compares the two on a folder of its own.
 	ServerDefaults bool
 }
 

@@ -82,7 +82,7 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 // startTemporal brings up the server and the UI in front of it.
 func (e *Engine) startTemporal(ctx context.Context, c Config, p ports, uiListener net.Listener) error {
 	for try := 1; ; try++ {
-		db, rebuilt, err := prepare(ctx, c.engineDir())
+		db, rebuilt, err := prepare(ctx, c.engineDir(), c.ServerDefaults)
 		if err != nil {
 			return err
 		}

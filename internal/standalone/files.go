@@ -66,7 +66,7 @@ func sqlConfig(dir string) *config.SQL {
 }
 
 // prepare leaves a usable database in dir. rebuilt tells that there was one that could not be used.
-func prepare(ctx context.Context, dir string) (db *config.SQL, rebuilt bool, err error) {
+func prepare(ctx context.Context, dir string, serverDefaults bool) (db *config.SQL, rebuilt bool, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, false, fmt.Errorf("make the engine folder: %w", err)
 	}
@@ -90,7 +90,7 @@ func prepare(ctx context.Context, dir string) (db *config.SQL, rebuilt bool, err
 		return nil, false, err
 	}
 	db = sqlConfig(dir)
-	return db, rebuilt, create(ctx, dir, db)
+	return db, rebuilt, create(ctx, dir, db, serverDefaults)
 }
 
 // usable tells whether dir holds a sound database of this server version. An error means that this could not be found out.
@@ -148,7 +148,7 @@ func condemn(ctx context.Context, dir string) bool {
 }
 
 // create makes the tables, the namespace and, last, VERSION: without it the next start begins anew.
-func create(ctx context.Context, dir string, db *config.SQL) error {
+func create(ctx context.Context, dir string, db *config.SQL, serverDefaults bool) error {
 	if err := schema.SetupSchema(db); err != nil {
 		return fmt.Errorf("make the engine's tables: %w", err)
 	}
@@ -171,6 +171,11 @@ func create(ctx context.Context, dir string, db *config.SQL) error {
 		return err
 	}
 	defer own.Close()
+	if !serverDefaults {
+		if err := dropIndexes(ctx, own, ns.Detail.GetConfig().GetCustomSearchAttributeAliases()); err != nil {
+			return fmt.Errorf("drop indexes nobody uses: %w", err)
+		}
+	}
 	digest, err := schemaDigest(ctx, own)
 	if err != nil {
 		return fmt.Errorf("read the engine's tables: %w", err)
@@ -180,6 +185,40 @@ func create(ctx context.Context, dir string, db *config.SQL) error {
 		return err
 	}
 	return writeFile(filepath.Join(dir, versionName), append(raw, '\n'))
+}
+
+// dropIndexes leaves the visibility table the few indexes that Waybill's and people's usual queries need. The server makes
+// 58, one per possible search attribute, and every workflow pays for all of them. Queries on the others still work; they
+// read in the order of closing time. aliases maps a table column to the search attribute kept in it.
+func dropIndexes(ctx context.Context, db *sql.DB, aliases map[string]string) error {
+	keep := map[string]bool{"default_idx": true, "by_workflow_id": true, "by_status": true}
+	for column, name := range aliases {
+		switch name {
+		case contract.AttrJob, contract.AttrJobConfig, contract.AttrRootJob:
+			keep["by_keyword_"+strings.TrimPrefix(column, "Keyword")] = true
+		}
+	}
+	rows, err := db.QueryContext(ctx, `SELECT name FROM sqlite_schema
+		WHERE type = 'index' AND tbl_name = 'executions_visibility' AND sql IS NOT NULL`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var drop []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		if !keep[name] {
+			drop = append(drop, `DROP INDEX "`+name+`"`)
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "BEGIN; "+strings.Join(append(drop, "COMMIT"), "; "))
+	return err
 }
 
 // putAside moves all files of the engine into old-<time>/, which replaces an earlier one. It tells whether there was a

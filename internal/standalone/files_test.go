@@ -11,7 +11,7 @@ import (
 // prepared makes a database and closes what this process holds open of it as far as the server lets it.
 func prepared(t *testing.T, dir string) bool {
 	t.Helper()
-	_, rebuilt, err := prepare(t.Context(), dir)
+	_, rebuilt, err := prepare(t.Context(), dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +152,26 @@ func TestDamageIsFoundWithoutABudget(t *testing.T) {
 	}
 	if !prepared(t, dir) {
 		t.Error("the condemned database was not rebuilt")
+	}
+}
+
+func TestIndexesKept(t *testing.T) {
+	for defaults, want := range map[bool]int{false: 6, true: 58} {
+		dir := t.TempDir()
+		if _, _, err := prepare(t.Context(), dir, defaults); err != nil {
+			t.Fatal(err)
+		}
+		db, err := open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var n int
+		err = db.QueryRowContext(t.Context(), `SELECT count(*) FROM sqlite_schema
+			WHERE type = 'index' AND tbl_name = 'executions_visibility' AND sql IS NOT NULL`).Scan(&n)
+		if err != nil || n != want {
+			t.Errorf("server defaults %v: %d indexes, %v, want %d", defaults, n, err, want)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func RunObjects(t *testing.T, open func(t *testing.T) control.Objects) {
 		{"concurrent puts all arrive", concurrentPuts},
 		{"concurrent puts to one key leave one of them", concurrentOverwrite},
 		{"1,200 keys are listed in key order", listing},
+		{"folders are listed in key order", siblings},
 		{"stopping a listing early leaves nothing running", listStopped},
 		{"an absent prefix lists nothing", listNothing},
 		{"absent keys are not found", missing},
