@@ -174,7 +174,10 @@ func (w *watcher) look(t *testing.T, c *client) (running int) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, j := range c.get(t, "/api/jobs?size=1000").items() {
-		id, now := j.text("id"), strings.Join([]string{j.text("status"), j.text("reason"), j.text("returnCode"), j.text("finished"), j.text("attempt")}, " ")
+		id, now := j.text("id"), j.text("status")
+		for _, part := range []string{"reason", "returnCode", "finished", "attempt"} {
+			now += " " + j.text(part)
+		}
 		seen[id] = true
 		before, was := w.final[id]
 		switch {

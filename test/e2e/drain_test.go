@@ -53,7 +53,10 @@ func TestDrainIsOver(t *testing.T) {
 	data := folder(t)
 	p := start(t, options{data: data, args: []string{"--drain-timeout", "1s", "--job-grace", "1s"}})
 	c := p.admin(t)
-	job := c.submit(t, c.configure(t, "long", script(`echo at work; [ "$WAYBILL_ATTEMPT" -gt 1 ] || sleep 600; echo "$WAYBILL_ATTEMPT" > "$LOCAL_JOB_OUT_DIR/n.txt"`))).text("id")
+	job := c.submit(t, c.configure(t, "long", script(`
+echo at work
+[ "$WAYBILL_ATTEMPT" -gt 1 ] || sleep 600
+echo "$WAYBILL_ATTEMPT" > "$LOCAL_JOB_OUT_DIR/n.txt"`))).text("id")
 	c.reaches(t, job, "RUNNING", time.Minute)
 	// Calls that are held must not hold the program; what they get is not the point here.
 	var held sync.WaitGroup

@@ -61,11 +61,9 @@ func runAll(m *testing.M) int {
 	}
 	code := m.Run()
 	if p := shared.started; p != nil {
+		defer os.RemoveAll(p.data)
 		if err := p.stop(); err != nil {
 			return broken(fmt.Errorf("the shared program: %w", err))
-		}
-		if err := os.RemoveAll(p.data); err != nil {
-			return broken(err)
 		}
 	}
 	return code

@@ -113,8 +113,8 @@ func (c cli) lists(t *testing.T, query string, want ...string) {
 	})
 }
 
-// fromCLIWithin is how soon REST must show what the temporal command did. Cancels are seen within 3 seconds by the issue
-// this was built for; a test machine that runs everything at once gets more.
+// fromCLIWithin is how soon REST must show what the temporal command did. Three seconds are meant for a cancel, and half
+// of one is usual; a machine that runs all tests at once gets more.
 const fromCLIWithin = 15 * time.Second
 
 func TestTemporalCommand(t *testing.T) {
