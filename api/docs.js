@@ -6,6 +6,6 @@ window.addEventListener("load", function () {
     deepLinking: true,
     validatorUrl: null,
     persistAuthorization: false,
-    docExpansion: "none",
+    docExpansion: "list",
   });
 });
