@@ -16,7 +16,7 @@ import (
 // workflowHistory reads a history through the API of the Temporal Web UI, with its payloads as they are and decoded.
 func workflowHistory(t *testing.T, p *program, workflow string) string {
 	t.Helper()
-	address := p.run.TemporalUI + "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows/" + workflow + "/history?maximumPageSize=1000"
+	address := p.run.TemporalUI + "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows/" + workflow + "/history?maximumPageSize=200"
 	status, _, body := plainGet(t, address)
 	if status != http.StatusOK {
 		t.Fatalf("GET %s answers %d: %s", address, status, body)
