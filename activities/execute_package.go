@@ -32,7 +32,7 @@ func isWorkerShutdown(err error) bool {
 // what "at least once" means, and configs that can not bear it say onWorkerLoss fail.
 func (a *Activities) ExecutePackage(ctx context.Context, in contract.ExecuteInput) (contract.JobResult, error) {
 	x := &execution{a: a, in: in, info: activity.GetInfo(ctx)}
-	x.fence = job.Fence(in.RunStarted, x.info.Attempt)
+	x.fence = fenceOf(in, x.info)
 	x.watch = a.newWatch(ctx, x.progress)
 	defer x.watch.close()
 	result, err := x.do(ctx)
@@ -40,6 +40,17 @@ func (a *Activities) ExecutePackage(ctx context.Context, in contract.ExecuteInpu
 		a.cfg.Gone.Check(context.WithoutCancel(ctx), in.AccountID, in.JobID)
 	}
 	return result, err
+}
+
+// fenceOf makes the fencing token of an attempt. A run that `temporal workflow reset` made may go on with an activity that
+// the run before it scheduled: RunStarted is then that one's, and attempts count from 1 again. The attempt's own start, by
+// the engine's clock, is later than all that began in the run before.
+func fenceOf(in contract.ExecuteInput, info activity.Info) int64 {
+	since := in.RunStarted
+	if in.RunID != "" && in.RunID != info.WorkflowExecution.RunID && info.StartedTime.After(since) {
+		since = info.StartedTime
+	}
+	return job.Fence(since, info.Attempt)
 }
 
 // execution is one call of ExecutePackage.

@@ -539,6 +539,21 @@ func TestLongProgramTellsItsWorkflow(t *testing.T) {
 	}
 }
 
+// A reset run may take over the activity of the run before it, input and all: its attempts then begin at 1 again.
+func TestResetRunTakesTheJobOver(t *testing.T) {
+	b := newBench(t, "echo ran")
+	b.store.job.Fence, b.store.job.Status, b.store.job.Attempt, b.store.open = job.Fence(runStarted, 3), job.Running, 3, true
+	b.in.RunID = "the-run-before"
+	if _, err := b.execute(); err != nil {
+		t.Fatal(err)
+	}
+	b.check(job.Completed, job.ReasonNone, "Begin Started Finish")
+	// A slow attempt of the run before is fenced off, and so is a late one.
+	if b.store.job.Fence <= job.SettleFence(runStarted) {
+		t.Errorf("fence %d", b.store.job.Fence)
+	}
+}
+
 func TestSecondAttemptGoesOnWithTheLog(t *testing.T) {
 	b := newBench(t, "echo attempt $WAYBILL_ATTEMPT")
 	if _, err := b.execute(); err != nil {

@@ -31,7 +31,8 @@ func Job(ctx workflow.Context, in contract.JobInput) (contract.JobResult, error)
 type jobRun struct {
 	in contract.JobInput
 	// started makes the fencing tokens. It is the time of the first workflow task and not the start of the workflow, so
-	// that a run made by `temporal workflow reset` holds larger tokens than the one it replaces.
+	// that a run that `temporal workflow reset` made from that task on holds larger tokens than the one it replaces. One
+	// made from a later task has this time in its history and goes on with the activity; see ExecuteInput.RunID.
 	started time.Time
 	status  contract.JobStatus
 }
@@ -67,7 +68,7 @@ func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
 	var result contract.JobResult
 	var err error
 	attempt := workflow.ExecuteActivity(longRun(ctx, j.in), contract.ExecutePackage, contract.ExecuteInput{
-		JobID: j.in.JobID, AccountID: j.in.AccountID, RunStarted: j.started,
+		JobID: j.in.JobID, AccountID: j.in.AccountID, RunStarted: j.started, RunID: workflow.GetInfo(ctx).WorkflowExecution.RunID,
 		Timeout: j.in.Timeout, Grace: j.in.Grace,
 	})
 

@@ -45,7 +45,7 @@ func TestJobClosesAsTheProgramEnded(t *testing.T) {
 			equal(t, "activities", f.trail, []string{contract.ExecutePackage})
 			equal(t, "statuses shown", f.shown, []job.Status{c.result.Status})
 			equal(t, "input of ExecutePackage", f.executes, []contract.ExecuteInput{{
-				JobID: testID, AccountID: 7, RunStarted: start, Timeout: time.Minute, Grace: 10 * time.Second,
+				JobID: testID, AccountID: 7, RunStarted: start, RunID: "default-test-run-id", Timeout: time.Minute, Grace: 10 * time.Second,
 			}})
 		})
 	}

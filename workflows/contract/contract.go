@@ -117,9 +117,12 @@ type ExecuteInput struct {
 	JobID     job.ID `json:"jobId"`
 	AccountID int64  `json:"accountId"`
 	// RunStarted is the start of the workflow run; with Temporal's attempt number it makes the fencing token.
-	RunStarted time.Time     `json:"runStarted"`
-	Timeout    time.Duration `json:"timeout,omitempty"`
-	Grace      time.Duration `json:"grace"`
+	RunStarted time.Time `json:"runStarted"`
+	// RunID is the workflow run RunStarted belongs to. A run made by a reset may take this whole input over from the run it
+	// replaces; the activity tells by it.
+	RunID   string        `json:"runId,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"`
+	Grace   time.Duration `json:"grace"`
 }
 
 // Progress is the heartbeat of ExecutePackage.

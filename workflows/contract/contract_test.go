@@ -45,6 +45,7 @@ var goldens = map[string]any{
 	"Started":           Started{Worker: "w1", Attempt: 2},
 	"RetryInput":        RetryInput{Job: input},
 	"ExecuteInput":      ExecuteInput{JobID: id, AccountID: 7, RunStarted: started, Timeout: time.Minute, Grace: 10 * time.Second},
+	"ExecuteInput.run":  ExecuteInput{JobID: id, AccountID: 7, RunStarted: started, RunID: "run", Grace: 10 * time.Second},
 	"Progress":          Progress{Fence: 1 << 60, LogBytes: 4096},
 	"SettleInput":       SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Failed, Reason: job.ReasonWorkerLost, Message: "lost"},
 	"SettleInput.least": SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Cancelled},
