@@ -25,7 +25,10 @@ func newQuickstart() *cobra.Command {
 		Short: "Start Waybill and run the sample package through the REST API, step by step",
 		Args:  noArguments,
 		RunE: withSettings(func(cmd *cobra.Command, s settings.Settings) error {
-			code := 0
+			code := exitOK
+			if exit {
+				code = exitFailed // also when a signal comes before the job has ended
+			}
 			err := serve(cmd, s, func(ctx context.Context, a *app.App) error {
 				t := tutorial{out: cmd.OutOrStdout(), api: client.New(a.Info().URL, 2)}
 				job, err := t.run(ctx, a, s)
