@@ -95,8 +95,9 @@ func contentDigest(h http.Header) ([]byte, error) {
 		if !strings.EqualFold(name, "sha-256") {
 			continue
 		}
-		text, ok := strings.CutPrefix(strings.TrimSpace(value), ":")
-		if text, ok = strings.CutSuffix(text, ":"); !ok {
+		text, begins := strings.CutPrefix(strings.TrimSpace(value), ":")
+		text, ends := strings.CutSuffix(text, ":")
+		if !begins || !ends {
 			return nil, invalid("Content-Digest is written sha-256=:<base64>:")
 		}
 		sum, err := base64.StdEncoding.DecodeString(text)

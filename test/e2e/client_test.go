@@ -221,11 +221,6 @@ func script(text string) setup {
 	return setup{key: "main.sh", content: []byte("#!/bin/sh\n" + text + "\n"), entry: "main.sh"}
 }
 
-func (s setup) with(config object) setup {
-	s.config = config
-	return s
-}
-
 // configure makes a job config, uploads its package, and binds the two. It returns the config's id.
 func (c *client) configure(t *testing.T, name string, s setup) string {
 	t.Helper()
