@@ -87,7 +87,7 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 		"no key":                   {files, "x", []with{raw}, 400, "missing_field"},
 		"wrong digest":             {files + "?key=a", "x", []with{raw, header("Content-Digest", wrong)}, 400, "digest_mismatch"},
 		"digest that is none":      {files + "?key=a", "x", []with{raw, header("Content-Digest", "sha-256=:x:")}, 400, "invalid_field"},
-		"digest with one colon":    {files + "?key=a", "x", []with{raw, header("Content-Digest", strings.Replace(digest, "=:", "=", 1))}, 400, "invalid_field"},
+		"digest with one colon":    {files + "?key=a", "x", []with{raw, header("Content-Digest", strings.Replace(wrong, "=:", "=", 1))}, 400, "invalid_field"},
 		"digest without colons":    {files + "?key=a", "x", []with{raw, header("Content-Digest", "sha-256=x")}, 400, "invalid_field"},
 		"wrong digest of a form":   {files, body, []with{label, header("Content-Digest", wrong)}, 400, "digest_mismatch"},
 		"too large, announced":     {files + "?key=a", strings.Repeat("x", 1001), []with{raw}, 413, "too_large"},
