@@ -30,6 +30,10 @@ func tuned() dynamicconfig.StaticClient {
 	c[dynamicconfig.VisibilityProcessorMaxPollRPS.Key()] = 10
 	c[dynamicconfig.VisibilityTaskBatchSize.Key()] = 1000
 
+	// The server drops a notification for a long poll that has not read the one before, which fast workflows provoke: one
+	// wait for a result in a few hundred then lasted the full 20 s. So polls come back sooner and look again.
+	c[dynamicconfig.HistoryLongPollExpirationInterval.Key()] = time.Second
+
 	// One node: a second partition of a task queue only adds forwarding.
 	c[dynamicconfig.MatchingNumTaskqueueReadPartitions.Key()] = 1
 	c[dynamicconfig.MatchingNumTaskqueueWritePartitions.Key()] = 1

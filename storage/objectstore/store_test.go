@@ -70,7 +70,7 @@ func startGateway(tb testing.TB, metadataFiles bool) objectstore.Config {
 	c := g.Credentials()
 	return objectstore.Config{
 		Endpoint: c.Endpoint, AccessKey: c.AccessKey, SecretKey: c.SecretKey, Region: c.Region,
-		Bucket: "waybill-test", CreateBucket: true,
+		Bucket: "test-bucket", CreateBucket: true,
 	}
 }
 
