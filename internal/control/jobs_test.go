@@ -102,6 +102,15 @@ func TestOneIdempotencyKeyMakesOneJob(t *testing.T) {
 	if len(w.engine.starts) != 1 {
 		t.Errorf("%d starts", len(w.engine.starts))
 	}
+	if err := w.configs.SetActive(t.Context(), w.admin, []string{c.ObjectID}, false); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := w.jobs.Submit(t.Context(), w.admin, req); err != nil || !s.Replayed || s.Job.ID != ids[0] {
+		t.Errorf("a repeat after the config was switched off: %+v, %v", s, err)
+	}
+	if err := w.configs.SetActive(t.Context(), w.admin, []string{c.ObjectID}, true); err != nil {
+		t.Fatal(err)
+	}
 	req.Tags = []string{"nightly"}
 	_, err := w.jobs.Submit(t.Context(), w.admin, req)
 	want(t, err, job.Conflict, job.WordIdempotency)

@@ -72,6 +72,9 @@ type Idempotency struct {
 
 // JobWriter moves jobs on behalf of users.
 type JobWriter interface {
+	// Replay gives the job that an earlier Submit with the same key and digest made, if its time is not over at now.
+	// Another digest is Conflict, WordIdempotency; found is false for a key that is free.
+	Replay(ctx context.Context, account int64, i Idempotency, now time.Time) (j job.Job, found bool, err error)
 	// Submit stores the job as Queued in one transaction with its run number, its idempotency key, and, for a retry
 	// (RetryOf set), the check that the parent is final (Conflict, WordJobNotFinished) and has no unfinished retry
 	// (Conflict, WordRetryActive), Root and RetryNumber being set by the store. replayed tells that an earlier call with
@@ -163,7 +166,8 @@ type Starter interface {
 	CancelJob(ctx context.Context, id job.ID) error
 	// JobState looks the job's workflow up. For a retry that is the Job child or, before it started, the Retry around it.
 	JobState(ctx context.Context, id job.ID, retry bool) (EngineState, error)
-	// Terminated lists the ids of jobs whose workflow was terminated or timed out since the time.
+	// Terminated lists the ids of jobs whose workflow was terminated or timed out since the time. A job in it may live on in
+	// a newer run: JobState tells.
 	Terminated(ctx context.Context, since time.Time) ([]job.ID, error)
 	// Ping tells whether the engine answers.
 	Ping(ctx context.Context) error

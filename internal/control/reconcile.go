@@ -26,7 +26,7 @@ type Reconciler struct {
 // Pace of the reconciler.
 const (
 	tick        = time.Second
-	terminated  = time.Minute      // how far back the engine's list of terminated workflows is read
+	terminated  = 10 * time.Second // how far back the engine's list of terminated workflows is read: it lags a little
 	settledFor  = 10 * time.Second // jobs written more recently are left to those who are at work on them
 	perTick     = 100              // jobs looked up in the engine at every tick
 	everySweep  = 30 * time.Second // pause between two passes over the unfinished jobs
@@ -228,7 +228,7 @@ func (r *Reconciler) settleTerminated(ctx context.Context, since time.Time) time
 			return since
 		}
 	}
-	return now.Add(-terminated) // visibility may lag, so look at the last minute again
+	return now.Add(-terminated) // visibility may lag, so look at the last seconds again
 }
 
 // startUnreached starts jobs whose start the engine did not answer, as soon as it answers again.

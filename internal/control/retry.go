@@ -32,6 +32,10 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitte
 	if err != nil {
 		return Submitted{}, err
 	}
+	key, first, err := s.repeated(ctx, a, "retry/"+string(parent.ID), r.IdempotencyKey, r)
+	if err != nil || first.Replayed {
+		return first, err
+	}
 	if err := checkScope(parent, &r); err != nil {
 		return Submitted{}, err
 	}
@@ -43,10 +47,6 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitte
 		if err := s.bind(ctx, parent.AccountID, parent.ConfigID, &spec); err != nil {
 			return Submitted{}, err
 		}
-	}
-	key, err := s.idempotency(a, "retry/"+string(parent.ID), r.IdempotencyKey, r)
-	if err != nil {
-		return Submitted{}, err
 	}
 	return s.accept(ctx, a, Submission{
 		Job: job.Job{

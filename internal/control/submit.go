@@ -49,6 +49,10 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	if err != nil {
 		return Submitted{}, err
 	}
+	key, first, err := s.repeated(ctx, a, "submit/"+c.ObjectID, r.IdempotencyKey, r.body())
+	if err != nil || first.Replayed {
+		return first, err
+	}
 	if !c.Active {
 		return Submitted{}, job.Errorf(job.Conflict, job.WordInactiveConfig, "Job config %s is not active", short(r.Config))
 	}
@@ -73,11 +77,18 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	j := job.Job{
 		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags,
 	}
-	key, err := s.idempotency(a, "submit/"+c.ObjectID, r.IdempotencyKey, r.body())
-	if err != nil {
-		return Submitted{}, err
-	}
 	return s.accept(ctx, a, Submission{Job: j, Idempotency: key})
+}
+
+// repeated makes the idempotency key of a call, and finds the job that an earlier call with it made. That comes before the
+// other checks: a repeat gives the same job even when the config could not be started any more.
+func (s *Jobs) repeated(ctx context.Context, a job.Actor, route, key string, body any) (Idempotency, Submitted, error) {
+	i, err := s.idempotency(a, route, key, body)
+	if err != nil || i.Key == "" {
+		return i, Submitted{}, err
+	}
+	j, found, err := s.Writer.Replay(ctx, a.AccountID, i, s.Now().UTC())
+	return i, Submitted{Job: j, Replayed: found}, err
 }
 
 // body is what must be equal for two calls to count as one.

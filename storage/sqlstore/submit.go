@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
@@ -83,16 +84,34 @@ func claimKey(tx *gorm.DB, sub control.Submission) (job.ID, error) {
 	if err != nil || claimed > 0 {
 		return "", err
 	}
-	earlier, _, err := one[idempotencyRow](tx, `
+	earlier, _, err := earlierJob(tx, j.AccountID, i, 0)
+	return earlier, err
+}
+
+// earlierJob is the job that a key stands for, if the key's time is not over at now.
+func earlierJob(tx *gorm.DB, account int64, i control.Idempotency, now int64) (job.ID, bool, error) {
+	earlier, found, err := one[idempotencyRow](tx, `
 		SELECT digest, job_id FROM idempotency_keys
-		WHERE account_id = ? AND caller = ? AND route = ? AND idem_key = ?`, j.AccountID, i.Caller, i.Route, i.Key)
-	if err != nil {
-		return "", err
+		WHERE account_id = ? AND caller = ? AND route = ? AND idem_key = ? AND expires_at > ?`,
+		account, i.Caller, i.Route, i.Key, now)
+	if err != nil || !found {
+		return "", false, err
 	}
 	if earlier.Digest != i.Digest {
-		return "", job.Errorf(job.Conflict, job.WordIdempotency, "Idempotency-Key was used with a different request")
+		return "", false, job.Errorf(job.Conflict, job.WordIdempotency, "Idempotency-Key was used with a different request")
 	}
-	return job.ID(earlier.JobID), nil
+	return job.ID(earlier.JobID), true, nil
+}
+
+// Replay is control.JobWriter's.
+func (s *Store) Replay(ctx context.Context, account int64, i control.Idempotency, now time.Time) (job.Job, bool, error) {
+	tx := s.read.WithContext(ctx)
+	id, found, err := earlierJob(tx, account, i, micros(now))
+	if err != nil || !found {
+		return job.Job{}, false, s.fault(ctx, err)
+	}
+	j, err := s.jobIn(tx, account, id)
+	return j, err == nil, s.fault(ctx, err)
 }
 
 // joinChain makes j a retry of its RetryOf: the parent must be final and, unless forced, have no unfinished retry. Retries

@@ -131,6 +131,33 @@ var submitCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("other account: replayed %v, %v, want a job of its own", replayed, err)
 		}
 	},
+	"a replay finds the first job of its key, account and time only": func(t *testing.T, n *tenant) {
+		sub := n.keyed("key", "digest")
+		replay := func(account int64, i control.Idempotency, now time.Time) (job.ID, bool, error) {
+			j, found, err := n.Replay(t.Context(), account, i, now)
+			return j.ID, found, err
+		}
+		if _, found, err := replay(n.account.ID, sub.Idempotency, at(1)); err != nil || found {
+			t.Errorf("before the first call: found %v, %v", found, err)
+		}
+		first, _, err := n.Submit(t.Context(), sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, found, err := replay(n.account.ID, sub.Idempotency, at(1)); err != nil || !found || id != first.ID {
+			t.Errorf("replay = %s, found %v, %v, want %s", id, found, err, first.ID)
+		}
+		if _, found, err := replay(n.other(t).account.ID, sub.Idempotency, at(1)); err != nil || found {
+			t.Errorf("other account: found %v, %v", found, err)
+		}
+		if _, found, err := replay(n.account.ID, sub.Idempotency, sub.Idempotency.ExpiresAt); err != nil || found {
+			t.Errorf("after its time: found %v, %v", found, err)
+		}
+		other := sub.Idempotency
+		other.Digest = "other"
+		_, _, err = replay(n.account.ID, other, at(1))
+		refused(t, err, job.Conflict, job.WordIdempotency)
+	},
 	"a key whose time is over is free": func(t *testing.T, n *tenant) {
 		first, _, err := n.Submit(t.Context(), n.keyed("key", "digest"))
 		if err != nil {

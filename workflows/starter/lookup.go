@@ -59,30 +59,21 @@ func stateOf(s enumspb.WorkflowExecutionStatus) control.EngineState {
 
 // Terminated lists the ids of jobs whose Job, or the Retry around it, was terminated or timed out after since, each
 // once. The list comes from Temporal's visibility store, which may lag a second behind, so callers ask with an
-// overlap. Runs that an operator reset are terminated too; they are left out, for the job lives on in a newer run.
+// overlap. A run that an operator reset is terminated, too, while the job lives on in a newer run: callers look each job
+// up with JobState before they believe it dead.
 func (s *Starter) Terminated(ctx context.Context, since time.Time) ([]job.ID, error) {
 	query := fmt.Sprintf("WorkflowType IN ('%s', '%s') AND ExecutionStatus IN ('Terminated', 'TimedOut') AND CloseTime > '%s'",
 		contract.JobWorkflow, contract.RetryWorkflow, since.UTC().Format(time.RFC3339Nano))
 	var found []job.ID
-	seen := map[string]bool{}
+	seen := map[job.ID]bool{}
 	for token := []byte(nil); ; {
 		page, err := s.list(ctx, query, token)
 		if err != nil {
 			return nil, err
 		}
 		for _, w := range page.GetExecutions() {
-			workflowID := w.GetExecution().GetWorkflowId()
-			id, ok := jobOf(w)
-			if !ok || seen[workflowID] || seen[string(id)] {
-				continue
-			}
-			seen[workflowID] = true
-			state, err := s.state(ctx, workflowID)
-			if err != nil {
-				return nil, err
-			}
-			if state == control.EngineTerminated {
-				seen[string(id)] = true
+			if id, ok := jobOf(w); ok && !seen[id] {
+				seen[id] = true
 				found = append(found, id)
 			}
 		}

@@ -44,8 +44,7 @@ func Open(path string) (*Folder, error) {
 		return nil, fmt.Errorf("the data folder %s is in use%s; stop that process or choose another --data", path, f.holder())
 	}
 	// What an unclean end left behind.
-	err = errors.Join(os.RemoveAll(f.At("spool")), os.Remove(f.At("run.json")))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := errors.Join(os.RemoveAll(f.At("spool")), f.RemoveRun()); err != nil {
 		return nil, errors.Join(fmt.Errorf("the data folder %s can not be written: %w", path, cause(err)), f.Close())
 	}
 	if err := os.MkdirAll(f.At("spool"), 0o700); err != nil {
