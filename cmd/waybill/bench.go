@@ -25,6 +25,7 @@ func newBench() *cobra.Command {
 			if o.N < 1 || o.Serial < 1 || o.Concurrency < 1 {
 				return usageError{errors.New("--n, --serial and --concurrency are 1 or more")}
 			}
+			relaxGC()
 			out := cmd.OutOrStdout()
 			if s.LogLevel == "info" {
 				s.LogLevel = "warn" // lines of the log between those of the table help nobody

@@ -32,6 +32,7 @@ var errDone = errors.New("done")
 // serve starts the app, says where it is, does the work, and keeps serving until a signal comes, the engine fails, or the
 // work answers with an error. Everything is stopped before it returns.
 func serve(cmd *cobra.Command, s settings.Settings, work func(context.Context, *app.App) error) error {
+	relaxGC()
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	log := newLogger(cmd.ErrOrStderr(), s)
 	a, err := app.Start(ctx, s, log)

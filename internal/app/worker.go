@@ -75,7 +75,7 @@ func (a *App) concurrency() int {
 	if a.settings.Workers > 0 {
 		return a.settings.Workers
 	}
-	return 8 * runtime.GOMAXPROCS(0)
+	return 16 * runtime.GOMAXPROCS(0)
 }
 
 // startWorker begins to take jobs. At the end readiness goes down first, then the worker takes no more jobs and gives the

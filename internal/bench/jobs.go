@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	temporal "go.temporal.io/sdk/client"
+
 	"waybill/internal/app"
 	"waybill/internal/app/settings"
 	"waybill/internal/client"
@@ -69,11 +71,16 @@ func (o Options) tuned(ctx context.Context, folder string, r *Report) (err error
 	if err != nil {
 		return err
 	}
-	r.Jobs, err = o.both(ctx, "Waybill job", func(ctx context.Context) error { return runJob(ctx, api, config) })
+	engine, err := o.dial(ctx, a.Info().TemporalAddress)
 	if err != nil {
 		return err
 	}
-	r.BareTuned, err = o.bare(ctx, "bare workflow, same server", a.Info().TemporalAddress)
+	defer engine.Close()
+	r.Jobs, err = o.both(ctx, "Waybill job", engine, func(ctx context.Context) error { return runJob(ctx, api, config) })
+	if err != nil {
+		return err
+	}
+	r.BareTuned, err = o.bare(ctx, "bare workflow, same server", engine)
 	return err
 }
 
@@ -85,18 +92,24 @@ func (o Options) defaults(ctx context.Context, folder string, r *Report) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Stop(context.WithoutCancel(ctx))) }()
-	r.BareDefaults, err = o.bare(ctx, "bare workflow, server defaults", engine.TemporalAddress())
+	c, err := o.dial(ctx, engine.TemporalAddress())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	r.BareDefaults, err = o.bare(ctx, "bare workflow, server defaults", c)
 	return err
 }
 
 // both measures a unit one at a time and then many at once, after a few that warm up.
-func (o Options) both(ctx context.Context, name string, unit func(context.Context) error) ([]Figures, error) {
-	if _, err := measure(ctx, name+", warm-up", 2*o.Concurrency, o.Concurrency, unit); err != nil {
+func (o Options) both(ctx context.Context, name string, engine temporal.Client, unit func(context.Context) error) ([]Figures, error) {
+	settled := func(ctx context.Context) error { return allClosed(ctx, engine) }
+	if _, err := measure(ctx, name+", warm-up", 2*o.Concurrency, o.Concurrency, unit, settled); err != nil {
 		return nil, err
 	}
 	var all []Figures
 	for _, phase := range []struct{ n, concurrency int }{{o.Serial, 1}, {o.N, o.Concurrency}} {
-		f, err := measure(ctx, name, phase.n, phase.concurrency, unit)
+		f, err := measure(ctx, name, phase.n, phase.concurrency, unit, settled)
 		if err != nil {
 			return nil, err
 		}

@@ -58,7 +58,7 @@ var settings = []setting{
 	{name: "log-level", value: "info", help: "debug, info, warn or error"},
 	{name: "log-format", value: "text", help: "text or json"},
 	{name: "sandbox", value: "auto", help: "isolation of jobs: auto (as far as the machine can), strict (or refuse), off"},
-	{name: "workers", value: "0", help: "jobs that run at once (default: eight for each core)"},
+	{name: "workers", value: "0", help: "jobs that run at once (default: 16 for each core)"},
 	{name: "job-grace", value: "10s", help: "time between the wish that a job end and its kill"},
 	{name: "worker-loss", value: "15s", help: "silence after which a worker is taken for lost"},
 	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
