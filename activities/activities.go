@@ -14,21 +14,6 @@ import (
 	"waybill/workflows/contract"
 )
 
-// Run is how the worker writes to the job it executes; control.Run says what each write does.
-type Run interface {
-	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
-	Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error
-	Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error
-	Again(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome, startAfter time.Time) error
-	Finish(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
-}
-
-// Settlement ends jobs whose worker did not, and rolls retries up.
-type Settlement interface {
-	Settle(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
-	RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error
-}
-
 // Objects is the object store: packages are read from it, logs and outputs written to it.
 type Objects interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64) (control.Object, error)
@@ -57,8 +42,8 @@ type Engine interface {
 
 // Config is what the activities work with.
 type Config struct {
-	Run        Run
-	Settlement Settlement
+	Run        control.Run
+	Settlement control.Settlement
 	Objects    Objects
 	Secrets    Secrets
 	Bell       Bell // may be nil
