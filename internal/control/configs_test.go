@@ -187,7 +187,7 @@ func (zips) Inspect(_ context.Context, r io.ReaderAt, _ int64, _ string) (job.Ar
 func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 	w := newWorld(t)
 	store, spool := &objects{held: map[string][]byte{}}, t.TempDir()
-	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: spool, MaxSize: 1000, Now: w.clock}
+	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: spool, MaxSize: 1000, Now: w.Now}
 	c := w.runnable(w.admin, "c")
 	digest := sha256.Sum256([]byte("PK.."))
 	gone, cancel := context.WithCancel(t.Context())
@@ -232,11 +232,11 @@ func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 	w := newWorld(t)
 	store := &objects{held: map[string][]byte{}}
-	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: t.TempDir(), MaxSize: 1000, Now: w.clock}
+	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: t.TempDir(), MaxSize: 1000, Now: w.Now}
 	c := w.runnable(w.admin, "c")
 	digest := sha256.Sum256([]byte("PK1"))
 	for i, text := range []string{"PK1", "PK2", "PK1"} {
-		w.pass(time.Second)
+		w.Pass(time.Second)
 		u := control.Upload{Key: "a.zip", Body: strings.NewReader(text), MustExist: i > 0}
 		if text == "PK1" {
 			u.SHA256 = digest[:]

@@ -3,8 +3,6 @@ package control_test
 import (
 	"context"
 	"encoding/hex"
-	"io"
-	"log/slog"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -13,15 +11,20 @@ import (
 	"github.com/rs/xid"
 
 	"waybill/internal/control"
+	"waybill/internal/control/controltest"
 	"waybill/internal/job"
-	"waybill/internal/secret"
-	"waybill/internal/token"
 	"waybill/storage/sqlstore"
 	"waybill/workflows/contract"
 )
 
-// world is the use cases over a real SQLite database and a hand-made engine.
+func newID() string {
+	id := xid.New()
+	return hex.EncodeToString(id[:])
+}
+
+// world is controltest's, over a real SQLite database, with an engine whose states a test can set.
 type world struct {
+	*controltest.World
 	t        *testing.T
 	store    *sqlstore.Store
 	engine   *engine
@@ -30,18 +33,14 @@ type world struct {
 	sessions *control.Sessions
 	mender   *control.Reconciler
 	admin    job.Actor
-	mu       sync.Mutex
-	now      time.Time
-}
-
-func newID() string {
-	id := xid.New()
-	return hex.EncodeToString(id[:])
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), sqlstore.Config{Driver: sqlstore.SQLite, Path: filepath.Join(t.TempDir(), "test.db")})
+	now := func() time.Time { return controltest.Start } // until there is a world to ask
+	store, err := sqlstore.Open(t.Context(), sqlstore.Config{
+		Driver: sqlstore.SQLite, Path: filepath.Join(t.TempDir(), "test.db"), Now: func() time.Time { return now() },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,53 +52,29 @@ func newWorld(t *testing.T) *world {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	keys, err := secret.NewKeys(make([]byte, secret.KeySize))
-	if err != nil {
-		t.Fatal(err)
+	base := controltest.New(t, store)
+	now = base.Now
+	w := &world{
+		World: base, t: t, store: store, engine: &engine{states: map[job.ID]control.EngineState{}},
+		configs: base.Configs, jobs: base.Jobs, sessions: base.Sessions,
 	}
-	box, err := secret.NewBox(keys, "macros")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, store: store, engine: &engine{states: map[job.ID]control.EngineState{}}, now: time.Now().UTC().Truncate(time.Second)}
-	bell, log := control.NewBell(), slog.New(slog.NewTextHandler(io.Discard, nil))
-	limits := control.Limits{Grace: 10 * time.Second, HeartbeatTimeout: 15 * time.Second}
-	w.configs = &control.Configs{Reader: store, Writer: store, Sealer: box, Now: w.clock, NewID: newID}
-	w.jobs = &control.Jobs{
-		Reader: store, Writer: store, Configs: w.configs, Files: store, Users: store, Starter: w.engine, Sealer: box, Bell: bell,
-		Limits: limits, Now: w.clock, NewID: func() job.ID { return job.ID(newID()) }, Log: log,
-	}
-	w.sessions = &control.Sessions{
-		Users: store, Tokens: store, Lockouts: store, Passwords: plain{}, Signer: token.NewSigner(make([]byte, 32), w.clock),
-		Now: w.clock, NewFamily: newID,
-	}
+	w.jobs.Starter = w.engine
 	w.mender = &control.Reconciler{
-		Backlog: store, Settlement: store, Writer: store, Users: store, Starter: w.engine, Bell: bell, Limits: limits, Now: w.clock, Log: log,
+		Backlog: store, Settlement: store, Writer: store, Users: store, Starter: w.engine, Bell: w.jobs.Bell, Limits: w.jobs.Limits,
+		Now: base.Now, Log: w.jobs.Log,
 	}
-	w.admin = w.account("default", "admin")
+	u, err := store.UserByName(t.Context(), "admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.admin = job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: true}
 	return w
 }
 
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.now
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now = w.now.Add(d)
-}
-
-func (w *world) account(name, admin string) job.Actor {
+// another makes a second account with an admin of that name.
+func (w *world) another(admin string) job.Actor {
 	w.t.Helper()
-	accounts := control.Accounts{Users: w.store, Hasher: plain{}, Now: w.clock}
-	a, u, err := accounts.Create(w.t.Context(), name, admin, "password-of-"+admin, "queue")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return job.Actor{AccountID: a.ID, User: u.Ref(), Admin: true}
+	return w.Account(w.t, "account-of-"+admin, admin, "password-of-"+admin)
 }
 
 // runnable makes a job config with a package in one version.
@@ -117,7 +92,7 @@ func (w *world) upload(c job.Config, size int64) {
 	w.t.Helper()
 	_, err := w.store.AddFile(w.t.Context(), job.File{
 		AccountID: c.AccountID, EntityType: job.EntityJobConfig, EntityID: c.ID, Key: "p.sh", Size: size,
-		SHA256: hex.EncodeToString(make([]byte, 32)), CreatedAt: w.clock(), CreatedBy: c.Owner,
+		SHA256: hex.EncodeToString(make([]byte, 32)), CreatedAt: w.Now(), CreatedBy: c.Owner,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -145,11 +120,11 @@ func (w *world) job(id job.ID) job.Job {
 // finish plays the worker: it takes the job and ends it.
 func (w *world) finish(j job.Job, o job.Outcome) {
 	w.t.Helper()
-	ctx, fence := w.t.Context(), job.Fence(w.clock(), 1)
-	if _, _, err := w.store.Begin(ctx, j.AccountID, j.ID, fence, "worker", w.clock()); err != nil {
+	ctx, fence := w.t.Context(), job.Fence(w.Now(), 1)
+	if _, _, err := w.store.Begin(ctx, j.AccountID, j.ID, fence, "worker", w.Now()); err != nil {
 		w.t.Fatal(err)
 	}
-	o.At = w.clock()
+	o.At = w.Now()
 	if _, err := w.store.Finish(ctx, j.AccountID, j.ID, fence, o); err != nil {
 		w.t.Fatal(err)
 	}
@@ -167,14 +142,6 @@ func want(t *testing.T, err error, code job.Code, word job.Word) {
 	if job.CodeOf(err) != code || job.WordOf(err) != word {
 		t.Errorf("err = %v (%s %s), want %s %s", err, job.CodeOf(err), job.WordOf(err), code, word)
 	}
-}
-
-// plain compares passwords as they are: argon2id is slow on purpose.
-type plain struct{}
-
-func (plain) Hash(_ context.Context, p string) (string, error) { return "plain:" + p, nil }
-func (plain) Matches(_ context.Context, p, hash string) (bool, error) {
-	return hash == "plain:"+p, nil
 }
 
 // engine is a Starter that remembers.

@@ -43,7 +43,7 @@ func TestRefusedStartsLeaveNoJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := w.account("other", "bob")
+	other := w.another("bob")
 	version := 0
 	for name, x := range map[string]struct {
 		actor job.Actor
@@ -114,7 +114,7 @@ func TestOneIdempotencyKeyMakesOneJob(t *testing.T) {
 	req.Tags = []string{"nightly"}
 	_, err := w.jobs.Submit(t.Context(), w.admin, req)
 	want(t, err, job.Conflict, job.WordIdempotency)
-	w.pass(25 * time.Hour)
+	w.Pass(25 * time.Hour)
 	if s, err := w.jobs.Submit(t.Context(), w.admin, req); err != nil || s.Replayed {
 		t.Errorf("after its day the key still counts: %+v, %v", s, err)
 	}
@@ -159,16 +159,16 @@ func TestSubmitIsAcceptedWhileTheEngineIsDownAndStartedLater(t *testing.T) {
 	if !j.Unreachable || !w.job(j.ID).Unreachable {
 		t.Errorf("the job does not say that the engine is away: %+v", j)
 	}
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Second)); err == nil {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Second)); err == nil {
 		t.Error("a sweep with the engine down reports no error")
 	}
 	w.engine.down = false
 	for range 2 { // the second sweep finds it running
-		if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+		if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(w.engine.starts) != 1 || w.engine.starts[0].JobID != j.ID || w.engine.starts[0].TaskQueue != "queue" {
+	if len(w.engine.starts) != 1 || w.engine.starts[0].JobID != j.ID || w.engine.starts[0].TaskQueue != "queue-default" {
 		t.Errorf("starts %+v", w.engine.starts)
 	}
 	if w.job(j.ID).Unreachable {
@@ -180,7 +180,7 @@ func TestCancelEndsQueuedJobsAtOnceAndAsksRunningOnes(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")
 	queued, running := w.submit(c), w.submit(c)
-	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.clock(), 1), "worker", w.clock()); err != nil {
+	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.Now(), 1), "worker", w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if j, err := w.jobs.Cancel(t.Context(), w.admin, string(queued.ID)); err != nil || j.Status != job.Cancelled || j.StoppedBy != w.admin.User {
@@ -196,7 +196,7 @@ func TestCancelEndsQueuedJobsAtOnceAndAsksRunningOnes(t *testing.T) {
 	_, err := w.jobs.Cancel(t.Context(), w.admin, string(queued.ID))
 	want(t, err, job.Conflict, job.WordJobFinished)
 	w.engine.cancels = nil
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.engine.cancels) != 1 || w.engine.cancels[0] != running.ID {
@@ -208,7 +208,7 @@ func TestBulkStopSkipsWhatIsNotQueued(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")
 	queued, running, done := w.submit(c), w.submit(c), w.submit(c)
-	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.clock(), 1), "worker", w.clock()); err != nil {
+	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.Now(), 1), "worker", w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.finish(done, failed())
@@ -265,7 +265,7 @@ func TestRetryRunsTheSameSnapshotAndCompletesItsParents(t *testing.T) {
 		t.Errorf("got %+v", third)
 	}
 	w.finish(third, job.Outcome{Status: job.Completed})
-	if err := w.store.RollUp(t.Context(), third.AccountID, third.ID, w.clock()); err != nil {
+	if err := w.store.RollUp(t.Context(), third.AccountID, third.ID, w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []job.ID{first.ID, second.ID} {
@@ -310,7 +310,7 @@ func TestTerminatedWorkflowsAreSettled(t *testing.T) {
 	c := w.runnable(w.admin, "orders")
 	queued, running, cancelling, healthy := w.submit(c), w.submit(c), w.submit(c), w.submit(c)
 	for _, j := range []job.Job{running, cancelling} {
-		if _, _, err := w.store.Begin(t.Context(), j.AccountID, j.ID, job.Fence(w.clock(), 1), "worker", w.clock()); err != nil {
+		if _, _, err := w.store.Begin(t.Context(), j.AccountID, j.ID, job.Fence(w.Now(), 1), "worker", w.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -320,7 +320,7 @@ func TestTerminatedWorkflowsAreSettled(t *testing.T) {
 	for _, j := range []job.Job{queued, running, cancelling} {
 		w.engine.states[j.ID] = control.EngineTerminated
 	}
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range []struct {
@@ -341,7 +341,7 @@ func TestJobsOfALostEngineAreStartedAgain(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")
 	queued, running := w.submit(c), w.submit(c)
-	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.clock(), 1), "worker", w.clock()); err != nil {
+	if _, _, err := w.store.Begin(t.Context(), running.AccountID, running.ID, job.Fence(w.Now(), 1), "worker", w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	clear(w.engine.states)
@@ -350,7 +350,7 @@ func TestJobsOfALostEngineAreStartedAgain(t *testing.T) {
 	if len(w.engine.starts) != 0 {
 		t.Error("Check looks at another account's job")
 	}
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.engine.starts) != 2 {
@@ -365,14 +365,14 @@ func TestJobsBehindOneThatCanNotBeMendedAreMended(t *testing.T) {
 	poison, good := w.submit(c), w.submit(c)
 	clear(w.engine.states)
 	w.engine.starts, w.engine.refused = nil, poison.ID
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); err != nil {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); err != nil {
 		t.Errorf("the sweep ends with %v", err)
 	}
 	if len(w.engine.starts) != 1 || w.engine.starts[0].JobID != good.ID {
 		t.Errorf("started %v, want %s", w.engine.starts, good.ID)
 	}
 	w.engine.down = true
-	if err := w.mender.Sweep(t.Context(), w.clock().Add(time.Hour)); job.CodeOf(err) != job.Unavailable {
+	if err := w.mender.Sweep(t.Context(), w.Now().Add(time.Hour)); job.CodeOf(err) != job.Unavailable {
 		t.Errorf("with the engine down the sweep ends with %v", err)
 	}
 }
@@ -387,7 +387,7 @@ func TestRunLoopsUntilItsContextEnds(t *testing.T) {
 	w.engine.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	w.pass(time.Second) // the sweep looks at what was written before now
+	w.Pass(time.Second) // the sweep looks at what was written before now
 	go func() {
 		defer close(done)
 		w.mender.Run(ctx)

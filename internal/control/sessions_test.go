@@ -8,7 +8,7 @@ import (
 	"waybill/internal/job"
 )
 
-const password = "password-of-admin"
+const password = "example-password"
 
 func TestLoginGivesTokensThatNameTheirUser(t *testing.T) {
 	w := newWorld(t)
@@ -23,7 +23,7 @@ func TestLoginGivesTokensThatNameTheirUser(t *testing.T) {
 	if a, err := w.sessions.Basic(t.Context(), "admin", password, "10.0.0.1"); err != nil || a.User != w.admin.User {
 		t.Errorf("basic: %+v, %v", a, err)
 	}
-	w.pass(11 * time.Hour)
+	w.Pass(11 * time.Hour)
 	_, err = w.sessions.Authenticate(t.Context(), g.Access)
 	want(t, err, job.Unauthenticated, job.WordTokenExpired)
 	_, err = w.sessions.Authenticate(t.Context(), "")
@@ -84,7 +84,7 @@ func TestRefreshTokensEndAndNonsenseIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.pass(31 * 24 * time.Hour)
+	w.Pass(31 * 24 * time.Hour)
 	for _, text := range []string{g.Refresh, "", "x", "unknown.token", strings.Repeat("x", 5000)} {
 		_, err = w.sessions.Refresh(t.Context(), text)
 		want(t, err, job.Unauthenticated, job.WordRefreshInvalid)
@@ -111,7 +111,7 @@ func TestTenFailuresLockUserAndAddress(t *testing.T) {
 					t.Errorf("another address is locked out, too: %v", err)
 				}
 			}
-			w.pass(16 * time.Minute)
+			w.Pass(16 * time.Minute)
 			_, err = w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
 			want(t, err, job.Unauthenticated, job.WordBadCredentials)
 		})
@@ -133,7 +133,7 @@ func TestSuccessClearsTheCount(t *testing.T) {
 
 func TestAccountsAndUsersAreMadeOnce(t *testing.T) {
 	w := newWorld(t)
-	beta := w.account("beta", "bob")
+	beta := w.another("bob")
 	if beta.AccountID == w.admin.AccountID || beta.User.ID == w.admin.User.ID {
 		t.Errorf("beta is %+v", beta)
 	}
