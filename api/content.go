@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,6 +32,9 @@ func (s *Server) ServeContent(c *gin.Context, content Content) {
 	stream := NewStream(c.Writer)
 	defer stream.Done()
 	w := &contentWriter{ResponseWriter: c.Writer, stream: stream, reader: reader, digest: content.Digest}
+	if value := c.Request.Header.Get("Range"); value != "" {
+		c.Request.Header.Set("Range", soundRange(value, content.Size))
+	}
 	http.ServeContent(w, c.Request, "", content.Modified, reader)
 	switch {
 	case w.refused == http.StatusRequestedRangeNotSatisfiable:
@@ -50,6 +54,26 @@ func (s *Server) ServeContent(c *gin.Context, content Content) {
 		RequestOf(c.Request.Context()).Blame(reader.err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// soundRange makes a Range what http.ServeContent takes as RFC 9110 means it: an unknown unit asks for nothing (14.2), and
+// the last 0 bytes lie outside of every content (14.1.2), where ServeContent would send a Content-Range that ends before
+// it starts.
+func soundRange(value string, size int64) string {
+	unit, specs, found := strings.Cut(value, "=")
+	if !found {
+		return value
+	}
+	if !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
+		return ""
+	}
+	parts := strings.Split(specs, ",")
+	for i, spec := range parts {
+		if last, ok := strings.CutPrefix(strings.TrimSpace(spec), "-"); ok && last != "" && strings.Trim(last, "0") == "" {
+			parts[i] = fmt.Sprintf("%d-", size)
+		}
+	}
+	return "bytes=" + strings.Join(parts, ",")
 }
 
 // contentReader opens the content where it is first read after a seek.
