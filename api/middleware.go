@@ -3,6 +3,7 @@ package api
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -64,6 +65,15 @@ func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
 		s.AccessLog.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("request", r.ID), slog.String("method", r.Method),
 			slog.String("path", r.Path), slog.Int("status", status), slog.Int("bytes", max(c.Writer.Size(), 0)),
 			slog.Duration("took", took), slog.String("address", r.Address), slog.String("user", r.Actor.User.Name))
+	}
+}
+
+// query refuses a query that is not well-formed. net/url drops the parts it can not read, and a list without the filter
+// that was asked for would show, or a bulk call touch, more than was meant.
+func (s *Server) query(c *gin.Context) {
+	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+		s.Fail(c, job.Errorf(job.Invalid, job.WordInvalidField, "The query is not well-formed: %s", err))
+		c.Abort()
 	}
 }
 

@@ -42,7 +42,7 @@ func New(c Config) (*Server, error) {
 	e.RedirectTrailingSlash, e.RedirectFixedPath, e.HandleMethodNotAllowed = false, false, true
 	e.UseEscapedPath, e.UnescapePathValues = true, false // see router: parameters are unescaped once, as path
 	e.ContextWithFallback = false
-	e.Use(s.begin, s.recover)
+	e.Use(s.begin, s.recover, s.query)
 	e.NoRoute(s.noRoute)
 	e.NoMethod(func(c *gin.Context) {
 		s.Fail(c, job.Errorf(job.Invalid, WordMethodNotAllowed, "The route does not take %s", method(c.Request.Method)))

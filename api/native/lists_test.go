@@ -263,3 +263,12 @@ func TestStepsOfAJob(t *testing.T) {
 	f.Finish(t, 1, id, fence, controltest.Exit(4))
 	f.do("GET", "/api/jobs/"+string(id)+"/steps", nil).want(t, 200, `{"items":[{"status":"ERROR","returnCode":"4","duration":"PT1.5S"}]}`)
 }
+
+func TestQueriesThatAreNotWellFormedAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, query := range []string{"filterby=name&operators=eq&filter=a;b", "filter=%zz", "size=1&%"} {
+		f.do("GET", "/api/jobconfigs?"+query, nil).fault(t, 400, "invalid_field", "")
+	}
+	f.do("GET", "/api/jobconfigs?filter=a%3Bb", nil).want(t, 200, "")
+}
