@@ -65,21 +65,25 @@ func (r *Runner) giveFolder(dir string) error {
 	return nil
 }
 
-// untouched tells whether a job folder is as it was made.
+// untouched tells whether a job folder is as it was made. Links are not followed: one to an empty folder elsewhere would
+// be handed to the next job, and the sandbox would open that folder to it.
 func untouched(dir string) bool {
 	for _, name := range append([]string{""}, parts...) {
 		want := 0
 		if name == "" {
 			want = len(parts)
 		}
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil || info.Mode() != fs.ModeDir|0o700 {
+			return false
+		}
 		f, err := os.Open(filepath.Join(dir, name))
 		if err != nil {
 			return false
 		}
-		info, statErr := f.Stat()
 		entries, err := f.Readdirnames(want + 1)
 		_ = f.Close()
-		if statErr != nil || info.Mode() != fs.ModeDir|0o700 || len(entries) != want || want == 0 && !errors.Is(err, io.EOF) {
+		if len(entries) != want || want == 0 && !errors.Is(err, io.EOF) {
 			return false
 		}
 	}

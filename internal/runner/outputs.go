@@ -24,8 +24,8 @@ const maxOutputName = 900
 // many or too large files and names that can not be kept are a job.Invalid error, and then nothing is put. It must not
 // be called before Run has returned: the files are final then.
 func (e *Execution) Outputs(ctx context.Context, put func(ctx context.Context, name string, r io.Reader, size int64) error) ([]job.Output, error) {
-	root, err := os.OpenRoot(filepath.Join(e.dir, "out"))
-	if err != nil {
+	root, err := e.openOutputs()
+	if err != nil || root == nil {
 		return nil, err
 	}
 	defer root.Close()
@@ -40,6 +40,30 @@ func (e *Execution) Outputs(ctx context.Context, put func(ctx context.Context, n
 		outputs[i].CreatedAt = e.runner.cfg.Now()
 	}
 	return outputs, nil
+}
+
+// openOutputs opens LOCAL_JOB_OUT_DIR; nil when the program has removed it. The program may have put anything in its
+// place: a link would have the server, which the sandbox does not hold, hand out whatever it points to.
+func (e *Execution) openOutputs() (*os.Root, error) {
+	folder, err := os.OpenRoot(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	info, err := folder.Lstat("out")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "The program has put something else in the place of LOCAL_JOB_OUT_DIR")
+	}
+	root, err := folder.OpenRoot("out")
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "LOCAL_JOB_OUT_DIR can not be read")
+	}
+	return root, err
 }
 
 // survey lists the files and checks them against the limits.

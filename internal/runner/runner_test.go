@@ -415,6 +415,35 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+func TestAnOutputFolderThatWasReplaced(t *testing.T) {
+	elsewhere := t.TempDir()
+	if err := os.Chmod(elsewhere, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text string
+		word job.Word
+	}{
+		"by nothing":          {`rm -r "$LOCAL_JOB_OUT_DIR"`, ""},
+		"by a file":           {`rm -r "$LOCAL_JOB_OUT_DIR"; echo x > "$LOCAL_JOB_OUT_DIR"`, job.WordInvalidField},
+		"by a link elsewhere": {`rm -r "$LOCAL_JOB_OUT_DIR"; ln -s ` + elsewhere + ` "$LOCAL_JOB_OUT_DIR"`, job.WordInvalidField},
+		"by a link inside":    {`rm -r "$LOCAL_JOB_OUT_DIR"; ln -s tmp "$LOCAL_JOB_OUT_DIR"`, job.WordInvalidField},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRunner(t, nil)
+			_, a := script(t, r, c.text)
+			put := func(context.Context, string, io.Reader, int64) error { return nil }
+			outputs, err := a.Outputs(t.Context(), put)
+			if len(outputs) != 0 || job.WordOf(err) != c.word {
+				t.Errorf("outputs %v, error %v", outputs, err)
+			}
+			if untouched(a.dir) {
+				t.Error("the folder would be given to the next job")
+			}
+		})
+	}
+}
+
 func TestWorkFolderIsUsedByOne(t *testing.T) {
 	r := newRunner(t, nil)
 	if _, err := New(t.Context(), Config{Work: r.work}); job.CodeOf(err) != job.Conflict {
