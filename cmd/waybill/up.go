@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,6 +62,9 @@ func printAddresses(w io.Writer, a *app.App) {
 	i := a.Info()
 	fmt.Fprintf(w, "Waybill %s is ready after %s.\n\n", app.Version(), i.StartupTime.Round(1e6))
 	fmt.Fprintf(w, "  REST API         %s/api\n", i.URL)
+	if !strings.HasSuffix(i.URL, "//"+i.Listen) {
+		fmt.Fprintf(w, "  listening on     %s\n", i.Listen)
+	}
 	fmt.Fprintf(w, "  API docs         %s/docs\n", i.URL)
 	fmt.Fprintf(w, "  Temporal Web UI  %s\n", i.TemporalUI)
 	fmt.Fprintf(w, "  Temporal gRPC    %s (namespace %s)\n", i.TemporalAddress, i.TemporalNamespace)

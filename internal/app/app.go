@@ -51,6 +51,7 @@ type App struct {
 // Info is what a person needs to use a running Waybill.
 type Info struct {
 	URL               string
+	Listen            string // host:port of the REST server
 	TemporalAddress   string
 	TemporalNamespace string
 	TemporalUI        string
@@ -212,7 +213,7 @@ func (a *App) describe(listening net.Addr) Info {
 		base = "http://" + reachable(listening)
 	}
 	return Info{
-		URL: base, TemporalAddress: a.engine.TemporalAddress(), TemporalNamespace: standalone.Namespace,
+		URL: base, Listen: listening.String(), TemporalAddress: a.engine.TemporalAddress(), TemporalNamespace: standalone.Namespace,
 		TemporalUI: "http://" + a.engine.UIAddress(), Data: a.settings.Data, AdminUser: control.AdminName,
 	}
 }
@@ -221,7 +222,7 @@ func (a *App) describe(listening net.Addr) Info {
 func (a *App) announce() error {
 	a.onStop("run.json", time.Second, func(context.Context) error { return a.folder.RemoveRun() })
 	return a.folder.WriteRun(datafolder.RunFile{
-		PID: os.Getpid(), URL: a.info.URL, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
+		PID: os.Getpid(), URL: a.info.URL, Listen: a.info.Listen, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
 		TemporalUI: a.info.TemporalUI, AdminUser: a.info.AdminUser,
 	})
 }

@@ -73,7 +73,7 @@ func (a *App) serve(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	configs := &control.Configs{Reader: a.store, Writer: a.store, Sealer: box, Now: time.Now, NewID: newID}
+	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
 	jobs := &control.Jobs{
 		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start,
 		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: limits, Now: time.Now,

@@ -20,13 +20,19 @@ type Sealer interface {
 	Seal(value string) string
 }
 
+// Destinations finds destinations; Users has it.
+type Destinations interface {
+	Destination(ctx context.Context, account, id int64) (job.Destination, error)
+}
+
 // Configs is what can be done with job configs.
 type Configs struct {
-	Reader ConfigReader
-	Writer ConfigWriter
-	Sealer Sealer
-	Now    Clock
-	NewID  func() string // makes object ids: 24 hex digits
+	Reader       ConfigReader
+	Writer       ConfigWriter
+	Destinations Destinations
+	Sealer       Sealer
+	Now          Clock
+	NewID        func() string // makes object ids: 24 hex digits
 }
 
 // ConfigInput is a whole job config as a caller gives it. Fields left zero take their defaults.
@@ -55,7 +61,7 @@ func (s *Configs) Create(ctx context.Context, a job.Actor, in ConfigInput) (job.
 	} else if !job.ValidID(c.ObjectID) {
 		return job.Config{}, invalidField("objectId has 24 lower-case hex digits")
 	}
-	if err := s.fill(&c, in); err != nil {
+	if err := s.fill(ctx, &c, in); err != nil {
 		return job.Config{}, err
 	}
 	return s.Writer.CreateConfig(ctx, c)
@@ -98,7 +104,7 @@ func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func
 			return job.Config{}, err
 		}
 		was := c.ModifiedAt
-		if err := s.fill(&c, in); err != nil {
+		if err := s.fill(ctx, &c, in); err != nil {
 			return job.Config{}, err
 		}
 		c.ModifiedBy, c.ModifiedAt = a.User, s.Now().UTC().Truncate(time.Microsecond)
@@ -179,21 +185,27 @@ const (
 )
 
 // fill lays the input over c, checks it, and seals what is secret.
-func (s *Configs) fill(c *job.Config, in ConfigInput) error {
+func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error {
 	name := strings.TrimSpace(in.Name)
 	switch {
 	case name == "":
 		return job.Errorf(job.Invalid, job.WordMissingField, "name is required")
 	case !printable(name, maxName):
 		return invalidField("name has 1 to %d characters and no control characters", maxName)
-	case utf8.RuneCountInString(in.Description) > maxDescription:
-		return invalidField("description has at most %d characters", maxDescription)
+	case utf8.RuneCountInString(in.Description) > maxDescription || strings.ContainsRune(in.Description, 0):
+		return invalidField("description has at most %d characters and no NUL", maxDescription)
 	case in.Timeout < 0 || in.Timeout > maxTimeout:
 		return invalidField("timeout is between 0 and %d minutes", int(maxTimeout.Minutes()))
 	case in.OnLoss != "" && in.OnLoss != job.Rerun && in.OnLoss != job.Fail:
 		return invalidField("onWorkerLoss is rerun or fail")
 	}
 	if err := checkRetry(in.Retry); err != nil {
+		return err
+	}
+	if err := checkLabels(in.Labels); err != nil {
+		return err
+	}
+	if err := s.checkDestination(ctx, c.AccountID, in.Destination); err != nil {
 		return err
 	}
 	tags, err := cleanTags(in.Tags)
@@ -207,6 +219,31 @@ func (s *Configs) fill(c *job.Config, in ConfigInput) error {
 	c.Name, c.Description, c.Active = name, in.Description, !in.Inactive
 	c.Runtime, c.Destination, c.Timeout = runtime, in.Destination, in.Timeout
 	c.Retry, c.OnLoss, c.Tags, c.Labels = in.Retry, in.OnLoss, tags, in.Labels
+	return nil
+}
+
+func (s *Configs) checkDestination(ctx context.Context, account, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	_, err := s.Destinations.Destination(ctx, account, id)
+	if job.CodeOf(err) == job.NotFound {
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "destinationId %d names no destination", id)
+	}
+	return err
+}
+
+// maxLabel is the length of a label in characters.
+const maxLabel = 255
+
+func checkLabels(l job.Labels) error {
+	for name, value := range map[string]string{
+		"agentId": l.AgentID, "integrationId": l.IntegrationID, "profileId": l.ProfileID, "taskType": l.TaskType,
+	} {
+		if !printable(value, maxLabel) {
+			return invalidField("%s has at most %d characters and no control characters", name, maxLabel)
+		}
+	}
 	return nil
 }
 
@@ -239,8 +276,11 @@ func checkRuntimeText(in job.RuntimeConfig) error {
 	default:
 		return invalidField("logLevel is SEVERE, WARNING, INFO or DEBUG")
 	}
-	if in.EntryPoint != "" && (!printable(in.EntryPoint, 1024)) {
+	if !printable(in.EntryPoint, 1024) {
 		return invalidField("entryPoint has at most 1024 characters and no control characters")
+	}
+	if !printable(in.PackageEntityType, maxLabel) || !printable(in.PackageEntityID, maxLabel) {
+		return invalidField("packageEntityType and packageEntityId have at most %d characters and no control characters", maxLabel)
 	}
 	return nil
 }

@@ -67,6 +67,10 @@ func TestBadConfigsAreRefused(t *testing.T) {
 		"macro loop":       {control.ConfigInput{Name: "x", Runtime: macros(job.Macro{Key: "A", Value: "$(A)"})}, job.Invalid, job.WordInvalidField},
 		"attempts":         {control.ConfigInput{Name: "x", Retry: job.RetryPolicy{MaximumAttempts: -1}}, job.Invalid, job.WordInvalidField},
 		"worker loss":      {control.ConfigInput{Name: "x", OnLoss: "ignore"}, job.Invalid, job.WordInvalidField},
+		"no destination":   {control.ConfigInput{Name: "x", Destination: 99}, job.Invalid, job.WordInvalidField},
+		"NUL in a label":   {control.ConfigInput{Name: "x", Labels: job.Labels{AgentID: "a\x00"}}, job.Invalid, job.WordInvalidField},
+		"NUL in an id":     {control.ConfigInput{Name: "x", Runtime: job.RuntimeConfig{PackageEntityID: "\x00"}}, job.Invalid, job.WordInvalidField},
+		"NUL in the text":  {control.ConfigInput{Name: "x", Description: "\x00"}, job.Invalid, job.WordInvalidField},
 		"empty tag":        {control.ConfigInput{Name: "x", Tags: []string{" "}}, job.Invalid, job.WordInvalidField},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -73,6 +73,7 @@ func (f *Folder) Close() error { return f.lock.Unlock() }
 type RunFile struct {
 	PID               int    `json:"pid"`
 	URL               string `json:"url"`
+	Listen            string `json:"listen"` // host:port of the REST server, also when url is another address in front of it
 	TemporalAddress   string `json:"temporalAddress"`
 	TemporalNamespace string `json:"temporalNamespace"`
 	TemporalUI        string `json:"temporalUI"`
