@@ -30,7 +30,7 @@ func newQuickstart() *cobra.Command {
 				code = exitFailed // also when a signal comes before the job has ended
 			}
 			err := serve(cmd, s, func(ctx context.Context, a *app.App) error {
-				t := tutorial{out: cmd.OutOrStdout(), api: client.New(a.Info().URL, 2)}
+				t := tutorial{out: cmd.OutOrStdout(), api: client.New("http://"+a.Info().Listen, 2)}
 				job, err := t.run(ctx, a, s)
 				if err != nil {
 					return err
