@@ -19,14 +19,15 @@ import (
 func TestCacheFetchesOnce(t *testing.T) {
 	r := newRunner(t, nil)
 	data := pack(t, "a.sh", "exit 0")
+	const all = 20
 	var fetches atomic.Int32
 	slow := func(context.Context) (io.ReadCloser, error) {
 		fetches.Add(1)
-		time.Sleep(20 * time.Millisecond) // long enough for the others to come
+		waitForUsers(t, r.cache, all)
 		return fetchOf(data)(nil)
 	}
 	var users sync.WaitGroup
-	for range 20 {
+	for range all {
 		users.Go(func() {
 			l, err := r.Cache().Use(t.Context(), packageOf("a.zip", data), slow)
 			if err != nil {
@@ -43,6 +44,23 @@ func TestCacheFetchesOnce(t *testing.T) {
 	if fetches.Load() != 1 {
 		t.Errorf("fetched %d times", fetches.Load())
 	}
+}
+
+// waitForUsers returns when that many use, or wait for, the only package of the cache.
+func waitForUsers(t *testing.T, c *Cache, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		users := 0
+		for _, e := range c.entries {
+			users += e.users
+		}
+		c.mu.Unlock()
+		if users == want {
+			return
+		}
+	}
+	t.Errorf("the package never had %d users", want)
 }
 
 func TestCacheChecksWhatItFetches(t *testing.T) {
@@ -154,14 +172,7 @@ func TestCacheFetchEndsWithItsLastUser(t *testing.T) {
 		}()
 	}
 	<-fetching
-	for users := 0; users < 2; { // both must be waiting
-		r.cache.mu.Lock()
-		for _, e := range r.cache.entries {
-			users = e.users
-		}
-		r.cache.mu.Unlock()
-		time.Sleep(time.Millisecond)
-	}
+	waitForUsers(t, r.cache, 2)
 	cancel1()
 	if err := <-results; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

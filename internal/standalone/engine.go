@@ -42,7 +42,7 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 	}
 	c.Dir = dir
 
-	// Listen first: the two addresses a person chose are checked before anything is made or changed.
+	// Listen first: the two addresses a person chose are checked before the engine makes or changes a file.
 	uiListener, err := bind(uiFlag, c.UIListen)
 	if err != nil {
 		return nil, err

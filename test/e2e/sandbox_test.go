@@ -31,7 +31,7 @@ try package-folder 'echo x > "$(dirname "$0")/new"'
 try outside 'echo x > "$OUTSIDE"'
 try server-environment 'tr "\0" "\n" < /proc/$SERVER/environ | grep -q WAYBILL_ADMIN_PASSWORD'
 try own-environment 'env | grep -q WAYBILL_ADMIN_PASSWORD'
-try other-job 'cat "$DATA"/work/jobs/*/*/secret.txt "$DATA"/work/jobs/*/out/secret.txt'
+try other-job '(cd "$DATA" && cat work/jobs/*/out/secret.txt)'
 try temp '! echo x > "${TMPDIR:-/tmp}/mine"'
 try out '! echo x > "$LOCAL_JOB_OUT_DIR/mine"'
 `)
