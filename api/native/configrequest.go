@@ -70,7 +70,7 @@ type retryPolicyRequest struct {
 func inputOf(c job.Config) control.ConfigInput {
 	return control.ConfigInput{
 		Name: c.Name, Description: c.Description, Inactive: !c.Active, Runtime: c.Runtime, Destination: c.Destination,
-		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Tags: c.Tags, Labels: c.Labels,
+		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Tags: c.Tags, Labels: c.Labels, Rules: c.Rules,
 	}
 }
 

@@ -58,8 +58,9 @@ var byWord = map[job.Word]shown{
 	job.WordPackageMissing:       {400, "package_missing"},
 	job.WordDigestMismatch:       {400, "digest_mismatch"},
 	job.WordUnknownRecord:        {400, "unknown_record"},
+	job.WordInvalidCron:          {400, "invalid_cron"},
 	job.WordInterpreterMissing:   {400, "invalid_package"},
-	wordInvalidTimeZone:          {400, "invalid_time_zone"},
+	job.WordInvalidTimeZone:      {400, "invalid_time_zone"},
 	job.WordBadCredentials:       {401, "bad_credentials"},
 	job.WordUserInactive:         {401, "user_inactive"},
 	job.WordLockedOut:            {401, "locked_out"},
@@ -80,6 +81,9 @@ var byWord = map[job.Word]shown{
 	job.WordJobNotFinished:       {409, "job_not_finished"},
 	job.WordNothingToRetry:       {409, "nothing_to_retry"},
 	job.WordRetryActive:          {409, "retry_active"},
+	job.WordScheduleExists:       {409, "schedule_exists"},
+	job.WordConcurrencyLimit:     {409, "concurrency_limit"},
+	job.WordDestinationInUse:     {409, "destination_in_use"},
 	job.WordIdempotency:          {409, "idempotency_conflict"},
 	api.WordPreconditionFailed:   {412, "precondition_failed"},
 	job.WordTooLarge:             {413, "too_large"},
@@ -92,9 +96,6 @@ var byWord = map[job.Word]shown{
 	// what a 503 says.
 	job.WordStale: {503, "dependency_down"},
 }
-
-// wordInvalidTimeZone: a zone that is not in the time zone database.
-const wordInvalidTimeZone job.Word = "invalid_time_zone"
 
 // show finds how an error is shown. A word is only believed within its own class: a store that says not_found inside of
 // an internal error is a defect, not a 404.

@@ -75,7 +75,7 @@ func zoneParam(name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		return nil, job.Errorf(job.Invalid, wordInvalidTimeZone, "'%s' is not a time zone", cut(name))
+		return nil, job.Errorf(job.Invalid, job.WordInvalidTimeZone, "'%s' is not a time zone", cut(name))
 	}
 	return zone, nil
 }

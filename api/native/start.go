@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill/internal/control"
+	"waybill/internal/job"
 )
 
 // jobRequest is the vendor's JobRequest.
@@ -158,7 +159,7 @@ func (d *door) retryJob(ctx context.Context, in *retryInput) (*startReply, error
 	}
 	body := in.JSON.Value
 	r := control.RetryRequest{
-		Job: in.ID, Scope: control.RetryScope(body.Scope.Value), RecordIDs: body.RecordIDs.Value, Force: body.Force.Value,
+		Job: in.ID, Scope: job.RetryScope(body.Scope.Value), RecordIDs: body.RecordIDs.Value, Force: body.Force.Value,
 	}
 	if r.IdempotencyKey, err = presentKey(c.Request); err != nil {
 		return nil, err

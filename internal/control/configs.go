@@ -47,6 +47,7 @@ type ConfigInput struct {
 	OnLoss            job.WorkerLoss
 	Tags              []string
 	Labels            job.Labels
+	Rules             job.Rules
 }
 
 // Create stores a new job config that belongs to the actor.
@@ -219,6 +220,7 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	c.Name, c.Description, c.Active = name, in.Description, !in.Inactive
 	c.Runtime, c.Destination, c.Timeout = runtime, in.Destination, in.Timeout
 	c.Retry, c.OnLoss, c.Tags, c.Labels = in.Retry, in.OnLoss, tags, in.Labels
+	c.Rules = in.Rules
 	return nil
 }
 

@@ -290,9 +290,9 @@ func TestRetryScopesThatDoNotFitAreRefused(t *testing.T) {
 		code job.Code
 		word job.Word
 	}{
-		"failed step of a success": {control.RetryRequest{Job: string(done.ID), Scope: control.RetryFailedStep}, job.Conflict, job.WordNothingToRetry},
-		"no open records":          {control.RetryRequest{Job: string(broken.ID), Scope: control.RetryFailedRecords}, job.Conflict, job.WordNothingToRetry},
-		"unknown record": {control.RetryRequest{Job: string(broken.ID), Scope: control.RetryFailedRecords, RecordIDs: []string{"7"}},
+		"failed step of a success": {control.RetryRequest{Job: string(done.ID), Scope: job.RetryFailedStep}, job.Conflict, job.WordNothingToRetry},
+		"no open records":          {control.RetryRequest{Job: string(broken.ID), Scope: job.RetryFailedRecords}, job.Conflict, job.WordNothingToRetry},
+		"unknown record": {control.RetryRequest{Job: string(broken.ID), Scope: job.RetryFailedRecords, RecordIDs: []string{"7"}},
 			job.Invalid, job.WordUnknownRecord},
 		"records with another scope": {control.RetryRequest{Job: string(broken.ID), RecordIDs: []string{"7"}}, job.Invalid, job.WordInvalidField},
 		"unknown scope":              {control.RetryRequest{Job: string(broken.ID), Scope: "half"}, job.Invalid, job.WordInvalidField},

@@ -6,19 +6,10 @@ import (
 	"waybill/internal/job"
 )
 
-// RetryScope says how much of a finished job a retry does again (native.md, 7).
-type RetryScope string
-
-const (
-	RetryAll           RetryScope = "all"
-	RetryFailedStep    RetryScope = "failed_step"
-	RetryFailedRecords RetryScope = "failed_records"
-)
-
 // RetryRequest asks for a new job made from a finished one.
 type RetryRequest struct {
 	Job            string
-	Scope          RetryScope // empty: all
+	Scope          job.RetryScope // empty: all
 	RecordIDs      []string
 	Overrides      Overrides
 	Force          bool // allow it while another retry of the job is unfinished
@@ -51,7 +42,7 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitte
 	return s.accept(ctx, a, Submission{
 		Job: job.Job{
 			ConfigID: parent.ConfigID, ConfigName: parent.ConfigName, Spec: spec, Destination: parent.Destination,
-			Tags: parent.Tags, RetryOf: parent.ID,
+			Tags: parent.Tags, RetryOf: parent.ID, RetryScope: r.Scope, Trigger: job.TriggerRetry,
 		},
 		Idempotency: key, Force: r.Force,
 	})
@@ -59,12 +50,12 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitte
 
 func checkScope(parent job.Job, r *RetryRequest) error {
 	if r.Scope == "" {
-		r.Scope = RetryAll
+		r.Scope = job.RetryAll
 	}
-	if r.Scope != RetryAll && r.Scope != RetryFailedStep && r.Scope != RetryFailedRecords {
+	if r.Scope != job.RetryAll && r.Scope != job.RetryFailedStep && r.Scope != job.RetryFailedRecords {
 		return invalidField("scope is all, failed_step or failed_records")
 	}
-	if len(r.RecordIDs) > 0 && r.Scope != RetryFailedRecords {
+	if len(r.RecordIDs) > 0 && r.Scope != job.RetryFailedRecords {
 		return invalidField("recordIds goes with scope failed_records only")
 	}
 	if !parent.Status.Final() {
@@ -72,9 +63,9 @@ func checkScope(parent job.Job, r *RetryRequest) error {
 	}
 	nothing := job.Errorf(job.Conflict, job.WordNothingToRetry, "Job %s has nothing of that scope to retry", parent.ID)
 	switch {
-	case r.Scope == RetryFailedStep && parent.Status == job.Completed:
+	case r.Scope == job.RetryFailedStep && parent.Status == job.Completed:
 		return nothing
-	case r.Scope == RetryFailedRecords:
+	case r.Scope == job.RetryFailedRecords:
 		// Programs can not report single records yet, so no job has an open one.
 		if len(r.RecordIDs) > 0 {
 			return job.Errorf(job.Invalid, job.WordUnknownRecord, "'%s' is not an open error of job %s", short(r.RecordIDs[0]), parent.ID)

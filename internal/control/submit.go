@@ -66,7 +66,8 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	spec := job.Spec{
 		PackageName: c.Runtime.PackageName, PackageVersion: c.Runtime.PackageVersion, EntryPoint: c.Runtime.EntryPoint,
 		LogLevel: c.Runtime.LogLevel, Macros: c.Runtime.Macros, Files: r.Files,
-		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss,
+		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Concurrency: c.Rules.Concurrency,
+		QueueTimeout: c.Rules.QueueTimeout, TotalTimeout: c.Rules.TotalTimeout, Callbacks: c.Rules.Callbacks,
 	}
 	if err := s.override(&spec, r.Overrides); err != nil {
 		return Submitted{}, err
@@ -75,7 +76,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 		return Submitted{}, err
 	}
 	j := job.Job{
-		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags,
+		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags, Trigger: job.TriggerAPI,
 	}
 	return s.accept(ctx, a, Submission{Job: j, Idempotency: key})
 }

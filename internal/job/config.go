@@ -24,6 +24,7 @@ type Config struct {
 	OnLoss      WorkerLoss
 	Tags        []string
 	Labels      Labels
+	Rules       Rules
 
 	Owner      UserRef
 	CreatedAt  time.Time
@@ -38,6 +39,46 @@ type Labels struct {
 	IntegrationID string `json:"integrationId,omitempty"`
 	ProfileID     string `json:"profileId,omitempty"`
 	TaskType      string `json:"taskType,omitempty"`
+}
+
+// Rules are what a config asks of the engine beyond one attempt. They are stored as one JSON text, so members may be added
+// without a migration.
+type Rules struct {
+	Blocking     bool          `json:"blocking,omitempty"` // the vendor's word for Concurrency{1, "", queue}
+	Concurrency  Concurrency   `json:"concurrency,omitzero"`
+	QueueTimeout time.Duration `json:"queueTimeout,omitempty"`
+	TotalTimeout time.Duration `json:"totalTimeout,omitempty"`
+	Callbacks    []Callback    `json:"callbacks,omitempty"`
+	Retention    Retention     `json:"retention,omitzero"`
+}
+
+// Concurrency limits how many jobs of one key run at once (native.md, 4). The zero value: no limit.
+type Concurrency struct {
+	Limit   int     `json:"limit,omitempty"`   // 1 or more; 0: no lane
+	Key     string  `json:"key,omitempty"`     // may hold macros; empty: the config's id
+	OnLimit OnLimit `json:"onLimit,omitempty"` // empty: queue
+}
+
+// OnLimit is what happens to a start at the limit.
+type OnLimit string
+
+const (
+	OnLimitQueue OnLimit = "queue" // the job waits, first come first served
+	OnLimitSkip  OnLimit = "skip"  // no job is made; the answer is the oldest active one of the key
+	OnLimitFail  OnLimit = "fail"  // no job is made; Conflict, WordConcurrencyLimit
+)
+
+// Callback is an address that is told of a job's life (native.md, 4).
+type Callback struct {
+	URL    string   `json:"url"`
+	Events []string `json:"events,omitempty"` // names of CallbackEvents; empty: all
+	Sealed string   `json:"sealed,omitempty"` // the secret that signs deliveries, see internal/secret; empty: unsigned
+}
+
+// Retention says how long finished jobs are kept. Zero members set no limit.
+type Retention struct {
+	MaxAge   time.Duration `json:"maxAge,omitempty"`   // since the job ended
+	MaxCount int           `json:"maxCount,omitempty"` // finished jobs kept, newest first
 }
 
 // RuntimeConfig says which package runs, where it starts, and with which values.

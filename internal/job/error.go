@@ -65,6 +65,11 @@ const (
 	WordDependencyDown     Word = "dependency_down"
 	WordInternal           Word = "internal_error"
 	WordInterpreterMissing Word = "interpreter_missing"
+	WordConcurrencyLimit   Word = "concurrency_limit"
+	WordInvalidCron        Word = "invalid_cron"
+	WordInvalidTimeZone    Word = "invalid_time_zone"
+	WordScheduleExists     Word = "schedule_exists"
+	WordDestinationInUse   Word = "destination_in_use"
 )
 
 // Error is the only error type that crosses a layer. Message is meant for the caller: it names the field or the id and

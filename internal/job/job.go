@@ -57,8 +57,49 @@ type Job struct {
 	ResolvedBy  ID // the retry whose success completed this job's result
 	ResolvedAt  time.Time
 
+	RetryScope RetryScope // retries only: how much of the parent is done again
+
 	Unreachable bool // the engine could not be reached at the start; the reconciler starts it
+
+	Trigger Trigger   // what made the job
+	FiredAt time.Time // TriggerSchedule only: the time the schedule names, which may be before ScheduledAt
+
+	Lane     string // durable queue it goes through, see LaneOf; empty: none
+	LaneSeq  int64  // its place in the order of the lane, from 1
+	Position int    // read only, one job at a time: 1 is the next to leave the lane; 0: does not wait in one
+
+	Records        Records // sums over the steps
+	ErrorsOpen     int64   // record errors that wait for a retry or a person
+	ErrorsResolved int64   // with ErrorsOpen: all record errors ever raised on this job
 }
+
+// Waiting tells whether the job waits in its lane: it holds no place and nothing but the lane can let it go on.
+func (j Job) Waiting() bool { return j.Status == Queued && j.Reason == ReasonSequenced }
+
+// Records counts what became of records.
+type Records struct {
+	Read, Written, Failed, Ignored int64
+}
+
+// Trigger says what made a job.
+type Trigger string
+
+// The triggers (celigo.md, 9.3 has the wider list).
+const (
+	TriggerAPI      Trigger = "api"
+	TriggerSchedule Trigger = "schedule"
+	TriggerRetry    Trigger = "retry"
+)
+
+// RetryScope says how much of a finished job a retry does again (native.md, 7).
+type RetryScope string
+
+// The scopes.
+const (
+	RetryAll           RetryScope = "all"
+	RetryFailedStep    RetryScope = "failed_step"
+	RetryFailedRecords RetryScope = "failed_records"
+)
 
 // RootID is the first of the chain the job belongs to: itself for a first run.
 func (j Job) RootID() ID {
@@ -82,6 +123,19 @@ type Spec struct {
 	Timeout        time.Duration     `json:"timeout,omitempty"`
 	Retry          RetryPolicy       `json:"retry,omitzero"`
 	OnLoss         WorkerLoss        `json:"onLoss,omitempty"`
+
+	Concurrency  Concurrency   `json:"concurrency,omitzero"`   // as the config had it; Job.Lane is what came of it
+	QueueTimeout time.Duration `json:"queueTimeout,omitempty"` // longest wait, lane included, for the first attempt
+	TotalTimeout time.Duration `json:"totalTimeout,omitempty"` // from ScheduledAt over all attempts and pauses
+	Callbacks    []Callback    `json:"callbacks,omitempty"`
+}
+
+// Deadline is when the job is over its total time; zero: never.
+func (j Job) Deadline() time.Time {
+	if j.Spec.TotalTimeout <= 0 {
+		return time.Time{}
+	}
+	return j.ScheduledAt.Add(j.Spec.TotalTimeout)
 }
 
 // Fence makes the fencing token of an attempt: started is the workflow run's start, attempt Temporal's attempt number

@@ -27,6 +27,9 @@ func (s *Store) Cancel(
 			return err
 		}
 		if found {
+			if err := note(tx, row); err != nil {
+				return err
+			}
 			j, err = withInputs(tx, row)
 			return err
 		}

@@ -100,7 +100,7 @@ func toConfigRow(c job.Config) configRow {
 		PackageName: c.Runtime.PackageName, PackageNameFold: foldOrNull(c.Runtime.PackageName),
 		EntryPoint: c.Runtime.EntryPoint, EntryPointFold: foldOrNull(c.Runtime.EntryPoint),
 		DestinationID: c.Destination, Timeout: int64(c.Timeout), Retry: toJSON(c.Retry), OnLoss: string(c.OnLoss),
-		Tags: tagsJSON(c.Tags), Labels: toJSON(c.Labels),
+		Tags: tagsJSON(c.Tags), Labels: toJSON(c.Labels), Rules: toJSON(c.Rules),
 		OwnerID: c.Owner.ID, OwnerName: c.Owner.Name, OwnerNameFold: foldOrNull(c.Owner.Name),
 		CreatedAt: micros(c.CreatedAt), CreatedByID: c.CreatedBy.ID, CreatedByName: c.CreatedBy.Name,
 		CreatedByFold: foldOrNull(c.CreatedBy.Name),
@@ -125,6 +125,9 @@ func (r configRow) config() (job.Config, error) {
 		return c, err
 	}
 	if err = fromJSON(r.Retry, &c.Retry); err != nil {
+		return c, err
+	}
+	if err = fromJSON(r.Rules, &c.Rules); err != nil {
 		return c, err
 	}
 	return c, fromJSON(r.Labels, &c.Labels)
@@ -175,6 +178,9 @@ func toJobRow(j job.Job) jobRow {
 		RetryOf: string(j.RetryOf), Root: string(j.Root), RetryNumber: j.RetryNumber,
 		ResolvedBy: string(j.ResolvedBy), ResolvedAt: microsOrNull(j.ResolvedAt),
 		Unreachable: j.Unreachable, WrittenAt: micros(j.ScheduledAt),
+		Lane: j.Lane, LaneSeq: j.LaneSeq, FiredAt: microsOrNull(j.FiredAt), Trigger: string(j.Trigger), RetryScope: string(j.RetryScope),
+		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed, RecordsIgnored: j.Records.Ignored,
+		ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved,
 	}
 }
 
@@ -191,6 +197,9 @@ func (r jobRow) job() (job.Job, error) {
 		StoppedBy:   job.UserRef{ID: r.StoppedByID, Name: r.StoppedByName},
 		RetryOf:     job.ID(r.RetryOf), Root: job.ID(r.Root), RetryNumber: r.RetryNumber,
 		ResolvedBy: job.ID(r.ResolvedBy), ResolvedAt: timeOrZero(r.ResolvedAt), Unreachable: r.Unreachable,
+		Lane: r.Lane, LaneSeq: r.LaneSeq, FiredAt: timeOrZero(r.FiredAt), Trigger: job.Trigger(r.Trigger), RetryScope: job.RetryScope(r.RetryScope),
+		Records:    job.Records{Read: r.RecordsRead, Written: r.RecordsWritten, Failed: r.RecordsFailed, Ignored: r.RecordsIgnored},
+		ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved,
 	}
 	var err error
 	if j.Tags, err = tagsOf(r.Tags); err != nil {

@@ -77,6 +77,7 @@ func TestRowsGiveBackEveryFieldOfTheDomain(t *testing.T) {
 	check("file", gotFile, file, err)
 
 	j := filled[job.Job]()
+	j.Position = 0 // counted when it is asked for, not stored
 	gotJob, err := toJobRow(j).job()
 	inputs := inputsRow{Macros: toJSON(j.Spec.Macros), Files: toJSON(j.Spec.Files)}
 	if err == nil {

@@ -83,6 +83,7 @@ type configRow struct {
 	OnLoss          string  `gorm:"column:on_loss"`
 	Tags            string  `gorm:"column:tags"`   // JSON, what is read; job_config_tags is what is searched
 	Labels          string  `gorm:"column:labels"` // JSON of job.Labels
+	Rules           string  `gorm:"column:rules"`  // JSON of job.Rules
 	OwnerID         int64   `gorm:"column:owner_id"`
 	OwnerName       string  `gorm:"column:owner_name"`
 	OwnerNameFold   *string `gorm:"column:owner_name_fold"`
@@ -162,6 +163,17 @@ type jobRow struct {
 	RolledUp        bool    `gorm:"column:rolled_up"`
 	Unreachable     bool    `gorm:"column:unreachable"`
 	WrittenAt       int64   `gorm:"column:written_at"`
+	Lane            string  `gorm:"column:lane"`
+	LaneSeq         int64   `gorm:"column:lane_seq"`
+	FiredAt         *int64  `gorm:"column:fired_at"`
+	Trigger         string  `gorm:"column:trigger_kind"`
+	RetryScope      string  `gorm:"column:retry_scope"`
+	RecordsRead     int64   `gorm:"column:records_read"`
+	RecordsWritten  int64   `gorm:"column:records_written"`
+	RecordsFailed   int64   `gorm:"column:records_failed"`
+	RecordsIgnored  int64   `gorm:"column:records_ignored"`
+	ErrorsOpen      int64   `gorm:"column:errors_open"`
+	ErrorsResolved  int64   `gorm:"column:errors_resolved"`
 }
 
 func (jobRow) TableName() string { return "jobs" }

@@ -95,6 +95,8 @@ var jobListing = listing{
 		"stoppedByUser.id":     {kind: kindID, column: "stopped_by_id"},
 		"stoppedByUser.name":   text("stopped_by_name", "stopped_by_fold"),
 		"destination.id":       {kind: kindID, column: "destination_id"},
+		"lane":                 {kind: kindText, column: "lane"},
+		"trigger":              {kind: kindText, column: "trigger_kind"},
 	},
 }
 

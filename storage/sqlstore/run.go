@@ -80,6 +80,9 @@ func (s *Store) Begin(
 			j, err = s.lost(tx, account, id)
 			return err
 		}
+		if err := note(tx, row); err != nil {
+			return err
+		}
 		if row.Attempt > 1 {
 			// Attempts that ended were closed by whoever ended them; one that is open had a worker that went away.
 			open, err := closeAttempts(tx, id, job.Outcome{Reason: job.ReasonWorkerLost, At: at})
@@ -106,10 +109,10 @@ func (s *Store) Begin(
 func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error {
 	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(at)
-		attempt, found, err := one[int](tx, `
+		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET reason = CASE WHEN status = ? THEN '' ELSE reason END, started_at = coalesce(started_at, ?),
 				change = change + 1, written_at = ?
-			WHERE id = ? AND account_id = ? AND fence = ? AND `+underWorker+` RETURNING attempt`,
+			WHERE id = ? AND account_id = ? AND fence = ? AND `+underWorker+` RETURNING `+jobColumns,
 			string(job.Running), now, now, string(id), account, fence)
 		if err != nil {
 			return err
@@ -118,13 +121,16 @@ func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int
 			_, err := s.lost(tx, account, id)
 			return err
 		}
+		if err := note(tx, row); err != nil {
+			return err
+		}
 		_, err = run(tx, `
 			INSERT INTO job_steps (job_id, position, name, status, attempt, started_at, records_read, records_written,
 				records_failed, message)
 			VALUES (?, 0, ?, ?, ?, ?, 0, 0, 0, '')
 			ON CONFLICT (job_id, position) DO UPDATE SET status = excluded.status, attempt = excluded.attempt,
 				started_at = excluded.started_at, finished_at = NULL, return_code = NULL, message = ''`,
-			string(id), mainStep, string(job.Running), attempt, now)
+			string(id), mainStep, string(job.Running), row.Attempt, now)
 		return err
 	})
 }
@@ -132,12 +138,15 @@ func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int
 // Cancelling is control.Run's.
 func (s *Store) Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error {
 	return s.onJob(ctx, id, func(tx *gorm.DB) error {
-		changed, err := run(tx, `
+		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = ?, reason = ?, change = change + 1, written_at = ?
-			WHERE id = ? AND account_id = ? AND fence = ? AND `+stoppable,
+			WHERE id = ? AND account_id = ? AND fence = ? AND `+stoppable+` RETURNING `+jobColumns,
 			string(job.Cancelling), string(reason), micros(s.now()), string(id), account, fence)
-		if err != nil || changed > 0 {
+		if err != nil {
 			return err
+		}
+		if found {
+			return note(tx, row)
 		}
 		j, err := s.lost(tx, account, id)
 		if j.Status == job.Cancelling && j.Fence == fence {
@@ -152,10 +161,10 @@ func (s *Store) Again(
 	ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome, startAfter time.Time,
 ) error {
 	return s.onJob(ctx, id, func(tx *gorm.DB) error {
-		attempt, found, err := one[int](tx, `
+		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = ?, reason = '', failures = failures + 1, return_code = ?, message = ?, start_after = ?,
 				change = change + 1, written_at = ?
-			WHERE id = ? AND account_id = ? AND fence = ? AND `+pausable+` RETURNING attempt`,
+			WHERE id = ? AND account_id = ? AND fence = ? AND `+pausable+` RETURNING `+jobColumns,
 			string(job.Queued), o.ReturnCode, clean(o.Message), microsOrNull(startAfter), micros(o.At),
 			string(id), account, fence)
 		if err != nil {
@@ -165,7 +174,10 @@ func (s *Store) Again(
 			_, err := s.lost(tx, account, id)
 			return err
 		}
-		return closeAttempt(tx, id, attempt, o)
+		if err := note(tx, row); err != nil {
+			return err
+		}
+		return closeAttempt(tx, id, row.Attempt, o)
 	})
 }
 
@@ -188,6 +200,9 @@ func (s *Store) Finish(
 		}
 		if !found {
 			j, err = s.lost(tx, account, id)
+			return err
+		}
+		if err := note(tx, row); err != nil {
 			return err
 		}
 		if err := closeAttempt(tx, id, row.Attempt, o); err != nil {

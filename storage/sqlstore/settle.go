@@ -58,6 +58,9 @@ func settleRow(tx *gorm.DB, row jobRow, fence int64, o job.Outcome) (jobRow, err
 	if !found { // the row was locked, so this does not happen; a lost write must not pass for a made one
 		return row, stale("Job", id)
 	}
+	if err := note(tx, row); err != nil {
+		return row, err
+	}
 	if _, err := closeAttempts(tx, id, o); err != nil {
 		return row, err
 	}

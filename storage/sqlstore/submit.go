@@ -159,6 +159,9 @@ func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
 	if err := insert(tx, row); err != nil {
 		return job.Job{}, err
 	}
+	if err := note(tx, row); err != nil {
+		return job.Job{}, err
+	}
 	if row.HasInputs {
 		inputs := inputsRow{JobID: row.ID, Macros: toJSON(j.Spec.Macros), Files: toJSON(j.Spec.Files)}
 		if err := insert(tx, inputs); err != nil {

@@ -1,0 +1,41 @@
+package job
+
+import "time"
+
+// Event is an entry of the ordered stream of what happened to the jobs of an account. It is written in the transaction
+// that makes it true, so the stream misses nothing and tells nothing that did not happen.
+type Event struct {
+	At        EventMark
+	AccountID int64
+	JobID     ID
+	Kind      EventKind
+	Data      string // JSON; EventStatus: a StatusChange
+	Time      time.Time
+}
+
+// EventMark is a place in the stream. Marks grow in the order in which events may be read; the zero mark is before all.
+type EventMark struct {
+	Tx, Seq int64
+}
+
+// EventKind says what an event tells.
+type EventKind string
+
+// The kinds.
+const (
+	EventStatus   EventKind = "status"   // the job's status or reason changed
+	EventProgress EventKind = "progress" // its program reported steps or counters
+	EventResolved EventKind = "resolved" // a retry completed its result
+)
+
+// StatusChange is the data of EventStatus: the job as it stands after the change.
+type StatusChange struct {
+	Status     Status `json:"status"`
+	Reason     Reason `json:"reason,omitempty"`
+	Taken      bool   `json:"taken,omitempty"`
+	Attempt    int    `json:"attempt,omitempty"`
+	StartAfter int64  `json:"startAfter,omitempty"` // Unix microseconds
+	ReturnCode *int   `json:"returnCode,omitempty"`
+	Worker     string `json:"worker,omitempty"`
+	ConfigID   int64  `json:"configId"`
+}
