@@ -21,6 +21,19 @@ type Reconciler struct {
 	Limits     Limits
 	Now        Clock
 	Log        *slog.Logger
+	// Duties are what other parts of the product want looked after in the same loop.
+	Duties []Duty
+}
+
+// Duty is a piece of reconciling that belongs to one feature: it compares the tables with the engine, or with the world,
+// and mends what differs. It must be idempotent, for every process has it, and short, for the others wait for it.
+type Duty struct {
+	Name  string
+	Every time.Duration // pause between two runs; less than a tick: at every tick
+	// Engine: only while the engine answers, and at once whenever it comes back, as the first run after a start is.
+	Engine bool
+	// Do mends. back tells that the engine was away, or that the process has just started: nothing can be taken for known.
+	Do func(ctx context.Context, back bool) error
 }
 
 // Pace of the reconciler.
@@ -44,6 +57,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 		cursor               job.ID
 		nextSweep, nextPurge time.Time
 		since                = r.Now().Add(-terminated)
+		rounds               = newRounds(r.Duties)
 	)
 	for {
 		now := r.Now()
@@ -62,6 +76,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 			}
 		}
 		r.rollUps(ctx, now.Add(-settledFor))
+		rounds.run(ctx, now, reachable, r.complain)
 		if now.After(nextPurge) {
 			if err := r.Backlog.PurgeExpired(ctx, now); err != nil {
 				r.complain(ctx, "expired rows not deleted", err)
