@@ -97,7 +97,7 @@ func newStage(t *testing.T, c client.Client, number int, k take) *stage {
 		k.adjust(&in)
 	}
 	return &stage{
-		T: t, take: k, ctx: ctx, c: c, starter: starter.New(c, starter.Config{Timeout: 10 * time.Second}), in: in,
+		T: t, take: k, ctx: ctx, c: c, starter: starter.New(c, starter.Config{Queue: in.TaskQueue, Timeout: 10 * time.Second}), in: in,
 		taken: make(chan int32, 10), over: make(chan struct{}),
 	}
 }

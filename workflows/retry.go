@@ -48,7 +48,7 @@ func (r *retryRun) run(ctx workflow.Context) (contract.JobResult, error) {
 
 // runJob runs the child to its end. A child that closed without a result, or never started, is settled here.
 func (r *retryRun) runJob(ctx workflow.Context) (contract.JobResult, error) {
-	child := workflow.WithChildOptions(ctx, r.childOptions(ctx))
+	child := workflow.WithChildOptions(ctx, r.childOptions())
 	var result contract.JobResult
 	err := workflow.ExecuteChildWorkflow(child, contract.JobWorkflow, r.in).Get(ctx, &result)
 	if err == nil && result.Status.Final() {
@@ -69,8 +69,8 @@ func (r *retryRun) runJob(ctx workflow.Context) (contract.JobResult, error) {
 	return settle(ctx, r.in, workflow.Now(ctx).UTC(), v)
 }
 
-func (r *retryRun) childOptions(ctx workflow.Context) workflow.ChildWorkflowOptions {
-	o := workflow.ChildWorkflowOptions{
+func (r *retryRun) childOptions() workflow.ChildWorkflowOptions {
+	return workflow.ChildWorkflowOptions{ // on the queue of the Retry, like all workflows
 		WorkflowID:            contract.JobWorkflowID(r.in.JobID),
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WaitForCancellation:   true,
@@ -78,10 +78,6 @@ func (r *retryRun) childOptions(ctx workflow.Context) workflow.ChildWorkflowOpti
 		TypedSearchAttributes: SearchAttributes(r.in),
 		Memo:                  Memo(r.in),
 	}
-	if r.in.TaskQueue != workflow.GetInfo(ctx).TaskQueueName {
-		o.TaskQueue = r.in.TaskQueue
-	}
-	return o
 }
 
 // rollUp completes the results of the jobs above this one. It is repeated until it succeeds, and the transaction behind

@@ -156,7 +156,7 @@ func TestRollUpOutlastsAnOutageAndASecondCancel(t *testing.T) {
 	equal(t, "settles", len(f.settles), 0)
 }
 
-func TestRetryRunsItsJobOnTheDestinationsQueue(t *testing.T) {
+func TestRetryRunsItsJobOnItsOwnQueueWhateverTheDestination(t *testing.T) {
 	t.Parallel()
 	f := &fakeActivities{execute: ends(resultWith(job.Completed, "", 0))}
 	env := newEnv(t, f)
@@ -168,5 +168,5 @@ func TestRetryRunsItsJobOnTheDestinationsQueue(t *testing.T) {
 	in.Job.TaskQueue = "mainframe"
 	env.ExecuteWorkflow(contract.RetryWorkflow, in)
 	wantResult(t, env, resultWith(job.Completed, "", 0))
-	equal(t, "queue of the child", queue, "mainframe")
+	equal(t, "queue of the child", queue, "default-test-taskqueue")
 }

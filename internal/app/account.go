@@ -10,6 +10,7 @@ import (
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/password"
+	"waybill/workflows/contract"
 )
 
 // CreateAccount makes an account with its first admin in the data folder's database, whether or not Waybill runs.
@@ -20,5 +21,5 @@ func CreateAccount(ctx context.Context, s settings.Settings, account, admin, wor
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	accounts := control.Accounts{Users: store, Hasher: password.New(), Now: time.Now}
-	return accounts.Create(ctx, account, admin, word, TaskQueue)
+	return accounts.Create(ctx, account, admin, word, contract.SystemQueue)
 }

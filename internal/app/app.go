@@ -23,6 +23,7 @@ import (
 	"waybill/internal/standalone"
 	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
+	"waybill/workflows/contract"
 )
 
 // bucket is the object store's bucket of the embedded gateway.
@@ -198,7 +199,7 @@ func (a *App) makeAdmin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the admin's password can not be kept: %w", err)
 	}
-	if _, _, err := accounts.Create(ctx, "default", control.AdminName, word, TaskQueue); err != nil {
+	if _, _, err := accounts.Create(ctx, "default", control.AdminName, word, contract.SystemQueue); err != nil {
 		return fmt.Errorf("the user admin can not be made: %w", err)
 	}
 	if made {

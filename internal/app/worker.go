@@ -18,9 +18,6 @@ import (
 	"waybill/workflows/contract"
 )
 
-// TaskQueue is the queue of every account's default destination: the worker in this process serves it.
-const TaskQueue = "waybill"
-
 // stopSlack is the time a worker gets, after drain and grace, to tell the engine how its last jobs went.
 const stopSlack = 5 * time.Second
 
@@ -47,7 +44,7 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 		host = "unknown"
 	}
 	identity := fmt.Sprintf("%d@%s", os.Getpid(), host)
-	w := worker.New(a.temporal, TaskQueue, worker.Options{
+	w := worker.New(a.temporal, contract.SystemQueue, worker.Options{
 		Identity:                           identity,
 		MaxConcurrentActivityExecutionSize: a.concurrency(),
 		WorkerStopTimeout:                  a.settings.DrainTimeout + a.settings.JobGrace + stopSlack,
@@ -57,7 +54,7 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 		OnFatalError:                     func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
 	})
 	workflows.Register(w)
-	status := worker.New(a.temporal, contract.StatusQueue(TaskQueue), worker.Options{
+	status := worker.New(a.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack,
 		OnFatalError: func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
 	})

@@ -60,6 +60,11 @@ func JobWorkflowID(id job.ID) string { return "job-" + string(id) }
 // RetryWorkflowID is the workflow id of the Retry that runs job id as its child.
 func RetryWorkflowID(id job.ID) string { return "retry-" + string(id) }
 
+// SystemQueue is the task queue of all workflows. Every process with a worker serves it and its StatusQueue, whatever
+// destination it runs programs for, so no workflow waits for the worker of one destination. It is also the queue of an
+// account's default destination: the programs of that one run where the workflows do, which Temporal starts fastest.
+const SystemQueue = "waybill"
+
 // StatusQueue is the task queue of the short activities (SettleJob, RollUpRetry) of workflows on a queue. It is apart from
 // that one, so that a worker whose places are all taken by programs can still end a queued job and roll a retry up.
 func StatusQueue(queue string) string { return queue + "-status" }
@@ -73,7 +78,7 @@ type JobInput struct {
 	ConfigName string `json:"configName,omitempty"`
 	Root       job.ID `json:"root,omitempty"`
 	Parent     job.ID `json:"parent,omitempty"`
-	// TaskQueue is where ExecutePackage runs: the job's destination.
+	// TaskQueue is where ExecutePackage runs: the job's destination. The workflow itself runs on the SystemQueue.
 	TaskQueue string `json:"taskQueue"`
 	// Timeout of one attempt's program; 0: none.
 	Timeout time.Duration `json:"timeout,omitempty"`

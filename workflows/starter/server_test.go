@@ -28,8 +28,8 @@ func TestAgainstAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s := New(c, Config{Timeout: 10 * time.Second})
 	ctx, began := t.Context(), time.Now().Add(-time.Second)
+	s := New(c, Config{Queue: fmt.Sprintf("nobody-%d", began.UnixNano()), Timeout: 10 * time.Second})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -46,7 +46,6 @@ func TestAgainstAServer(t *testing.T) {
 	newID := func(n int) job.ID { return job.ID(fmt.Sprintf("%08x%015x%x", began.Unix(), 0, n)) }
 	first, retry := input(), input()
 	first.JobID, retry.JobID = newID(1), newID(2)
-	first.TaskQueue, retry.TaskQueue = "nobody-"+string(first.JobID), "nobody-"+string(first.JobID)
 	retry.Parent, retry.Root = first.JobID, first.JobID
 
 	must(s.Ping(ctx))

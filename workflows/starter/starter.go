@@ -29,6 +29,8 @@ type Client interface {
 
 // Config are the starter's settings.
 type Config struct {
+	// Queue is the task queue of the workflows. Empty: contract.SystemQueue.
+	Queue string
 	// Timeout bounds one call to the engine, so that a submit answers soon when the engine is down. 0: DefaultTimeout.
 	Timeout time.Duration
 }
@@ -36,6 +38,7 @@ type Config struct {
 // Starter starts and cancels jobs in Temporal. It is safe for concurrent use.
 type Starter struct {
 	engine  Client
+	queue   string
 	timeout time.Duration
 }
 
@@ -45,7 +48,10 @@ func New(c Client, cfg Config) *Starter {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	return &Starter{engine: c, timeout: cfg.Timeout}
+	if cfg.Queue == "" {
+		cfg.Queue = contract.SystemQueue
+	}
+	return &Starter{engine: c, queue: cfg.Queue, timeout: cfg.Timeout}
 }
 
 // StartJob starts Job for a first run, and Retry around it for a retry. A job is started once, ever: an id that is
@@ -59,7 +65,7 @@ func (s *Starter) StartJob(ctx context.Context, in contract.JobInput) error {
 	}
 	_, err := s.engine.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       id,
-		TaskQueue:                in.TaskQueue,
+		TaskQueue:                s.queue,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		TypedSearchAttributes:    workflows.SearchAttributes(in),

@@ -116,7 +116,7 @@ func TestStartJobStartsAJobOnce(t *testing.T) {
 		t.Errorf("started %s", got)
 	}
 	o := f.options
-	if o.ID != "job-"+string(testID) || o.TaskQueue != "acme" || !o.EnableEagerStart ||
+	if o.ID != "job-"+string(testID) || o.TaskQueue != contract.SystemQueue || !o.EnableEagerStart ||
 		o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE ||
 		o.WorkflowIDConflictPolicy != enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL {
 		t.Errorf("options %+v", o)
