@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/app/datafolder"
@@ -22,31 +19,17 @@ import (
 	"waybill/internal/secret"
 	"waybill/internal/standalone"
 	"waybill/storage/objectstore"
-	"waybill/storage/sqlstore"
 	"waybill/workflows/contract"
 )
 
-// bucket is the object store's bucket of the embedded gateway.
-const bucket = "waybill"
-
 // App is a running Waybill: the embedded engine, the REST server and a worker in one process.
 type App struct {
-	settings settings.Settings
-	log      *slog.Logger
-	started  time.Time
-	info     Info
+	parts
+	started time.Time
+	info    Info
 
-	folder   *datafolder.Folder
-	keys     secret.Keys
-	engine   *standalone.Engine
-	store    *sqlstore.Store
-	objects  *objectstore.Store
-	temporal client.Client
-	metrics  *prometheus.Registry
-	bell     *control.Bell
-
-	failed chan error // a part broke down by itself
-	stops  []stop     // in the order of starting; ended in reverse
+	folder *datafolder.Folder
+	engine *standalone.Engine
 }
 
 // Info is what a person needs to use a running Waybill.
@@ -65,19 +48,10 @@ type Info struct {
 	StartupTime       time.Duration
 }
 
-// stop ends one part within its deadline.
-type stop struct {
-	name     string
-	deadline time.Duration
-	end      func(ctx context.Context) error
-}
-
 // Start brings everything up and returns when it is ready for calls. What had started is stopped again when a part
 // fails.
 func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, error) {
-	a := &App{
-		settings: s, log: log, started: processStart(), bell: control.NewBell(), metrics: newRegistry(), failed: make(chan error, 4),
-	}
+	a := &App{parts: newParts(s, log), started: processStart()}
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}
@@ -115,15 +89,10 @@ func (a *App) start(ctx context.Context) (err error) {
 func (a *App) connect(ctx context.Context) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.openEngine(gctx) })
-	group.Go(func() error { return a.openStore(gctx) })
+	group.Go(func() error { return a.openStore(gctx, a.folder.At("waybill.db")) })
 	err := group.Wait()
 	// Both are stopped whatever the other did; the engine last, because workers report through the store and to it.
-	a.onStop("database", 5*time.Second, func(context.Context) error {
-		if a.store == nil {
-			return nil
-		}
-		return a.store.Close()
-	})
+	a.onStop("database", 5*time.Second, a.closeStore)
 	a.onStop("engine", 20*time.Second, func(ctx context.Context) error {
 		if a.engine == nil {
 			return nil
@@ -137,30 +106,16 @@ func (a *App) connect(ctx context.Context) error {
 		a.log.Warn("the engine's files were made anew; unfinished jobs are started again")
 	}
 	group, gctx = errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	group.Go(func() error {
 		s3 := a.engine.S3()
-		a.objects, err = objectstore.Open(gctx, objectstore.Config{
+		return a.openObjects(gctx, objectstore.Config{
 			Endpoint: s3.Endpoint, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey, Region: s3.Region, Bucket: bucket, CreateBucket: true,
 		})
-		return err
 	})
-	group.Go(func() (err error) {
-		a.temporal, err = dialTemporal(gctx, a.engine.TemporalAddress(), a.log)
-		return err
-	})
+	group.Go(func() error { return a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace) })
 	err = group.Wait()
-	a.onStop("object store", time.Second, func(context.Context) error {
-		if a.objects != nil {
-			a.objects.Close() // the gateway would wait for its connections
-		}
-		return nil
-	})
-	a.onStop("Temporal client", 5*time.Second, func(context.Context) error {
-		if a.temporal != nil {
-			a.temporal.Close()
-		}
-		return nil
-	})
+	a.onStop("object store", time.Second, a.closeObjects)
+	a.onStop("Temporal client", 5*time.Second, a.closeTemporal)
 	return err
 }
 
@@ -169,24 +124,6 @@ func (a *App) openEngine(ctx context.Context) (err error) {
 		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
 	})
 	return err
-}
-
-func (a *App) openStore(ctx context.Context) error {
-	store, err := openDatabase(ctx, a.folder.At("waybill.db"))
-	a.store = store
-	return err
-}
-
-// openDatabase opens and migrates the app's SQLite database.
-func openDatabase(ctx context.Context, path string) (*sqlstore.Store, error) {
-	store, err := sqlstore.Open(ctx, sqlstore.Config{Driver: sqlstore.SQLite, Path: path})
-	if err != nil {
-		return nil, fmt.Errorf("the database %s can not be opened: %w", path, err)
-	}
-	if err := store.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the database %s can not be migrated: %w", path, err), store.Close())
-	}
-	return store, nil
 }
 
 // makeAdmin makes the account and the user of the first start.
@@ -243,25 +180,6 @@ func (a *App) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop ends all parts in reverse order of starting, each within its deadline.
-func (a *App) Stop(ctx context.Context) error {
-	var faults []error
-	for len(a.stops) > 0 {
-		s := a.stops[len(a.stops)-1]
-		a.stops = a.stops[:len(a.stops)-1]
-		limited, cancel := context.WithTimeout(ctx, s.deadline)
-		if err := s.end(limited); err != nil {
-			faults = append(faults, fmt.Errorf("stop %s: %w", s.name, err))
-		}
-		cancel()
-	}
-	return errors.Join(faults...)
-}
-
-func (a *App) onStop(name string, deadline time.Duration, end func(context.Context) error) {
-	a.stops = append(a.stops, stop{name, deadline, end})
-}
-
 // listen binds an address, with an error that names the flag it came from.
 func listen(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
@@ -281,11 +199,4 @@ func reachable(addr net.Addr) string {
 		return addr.String()
 	}
 	return net.JoinHostPort("localhost", fmt.Sprint(tcp.Port))
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

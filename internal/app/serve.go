@@ -63,20 +63,17 @@ func (a *App) serve(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	limits := control.Limits{Grace: a.settings.JobGrace, HeartbeatTimeout: a.settings.WorkerLoss}
 	start := starter.New(a.temporal, starter.Config{})
-	reconciler := &control.Reconciler{
-		Backlog: a.store, Settlement: a.store, Writer: a.store, Users: a.store, Starter: start,
-		Bell: a.bell, Limits: limits, Now: time.Now, Log: a.log,
-	}
-	work, err := a.newWorker(box, reconciler)
+	reconciler := a.newReconciler(start)
+	work, err := a.newWorker(box, reconciler, a.folder.At("work"))
 	if err != nil {
 		return err
 	}
+	a.info.Sandbox = work.runner.Sandbox()
 	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
 	jobs := &control.Jobs{
 		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start,
-		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: limits, Now: time.Now,
+		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: a.limits(), Now: time.Now,
 		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
 	}
 	files := &control.Files{
@@ -129,7 +126,7 @@ func (a *App) startHTTP(listener net.Listener, handler http.Handler, letGo func(
 	}
 	go func() {
 		if err := ignoreClosed(server.Serve(listener)); err != nil {
-			a.failed <- fmt.Errorf("the REST server failed: %w", err)
+			a.fail(fmt.Errorf("the REST server failed: %w", err))
 		}
 	}()
 	a.onStop("REST server", 15*time.Second, func(ctx context.Context) error {
@@ -151,14 +148,5 @@ func (a *App) checks(start *starter.Starter) func(context.Context) []api.CheckRe
 			{Name: "objects", Err: a.objects.Ping(ctx)},
 			{Name: "engine", Err: start.Ping(ctx)},
 		}
-	}
-}
-
-func waitFor(ctx context.Context, done <-chan struct{}) error {
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

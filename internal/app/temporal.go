@@ -7,14 +7,12 @@ import (
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
-
-	"waybill/internal/standalone"
 )
 
-// dialTemporal connects to the embedded engine.
-func dialTemporal(ctx context.Context, address string, logger *slog.Logger) (client.Client, error) {
+// dialTemporal connects to the engine.
+func dialTemporal(ctx context.Context, address, namespace string, logger *slog.Logger) (client.Client, error) {
 	c, err := client.DialContext(ctx, client.Options{
-		HostPort: address, Namespace: standalone.Namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)},
+		HostPort: address, Namespace: namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the engine at %s can not be reached: %w", address, err)

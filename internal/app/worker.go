@@ -28,39 +28,51 @@ type work struct {
 	runner *runner.Runner
 }
 
-func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, error) {
+// limits are what the settings say of every job.
+func (p *parts) limits() control.Limits {
+	return control.Limits{Grace: p.settings.JobGrace, HeartbeatTimeout: p.settings.WorkerLoss}
+}
+
+func (p *parts) newReconciler(start control.Starter) *control.Reconciler {
+	return &control.Reconciler{
+		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
+		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log,
+	}
+}
+
+// newWorker makes the worker of this process, with a work folder of its own.
+func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder string) (*work, error) {
 	r, err := runner.New(context.Background(), runner.Config{
-		Work: a.folder.At("work"), CacheSize: a.settings.CacheSize, Sandbox: runner.SandboxMode(a.settings.Sandbox),
-		Protect: []string{a.settings.Data}, Logger: a.log,
+		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: runner.SandboxMode(p.settings.Sandbox),
+		Protect: []string{p.settings.Data}, Logger: p.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the worker can not start: %w", err)
 	}
-	a.info.Sandbox = r.Sandbox()
-	a.onStop("runner", 5*time.Second, func(context.Context) error { return r.Close() })
+	p.onStop("runner", 5*time.Second, func(context.Context) error { return r.Close() })
 
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	identity := fmt.Sprintf("%d@%s", os.Getpid(), host)
-	w := worker.New(a.temporal, contract.SystemQueue, worker.Options{
+	w := worker.New(p.temporal, contract.SystemQueue, worker.Options{
 		Identity:                           identity,
-		MaxConcurrentActivityExecutionSize: a.concurrency(),
-		WorkerStopTimeout:                  a.settings.DrainTimeout + a.settings.JobGrace + stopSlack,
+		MaxConcurrentActivityExecutionSize: p.concurrency(),
+		WorkerStopTimeout:                  p.settings.DrainTimeout + p.settings.JobGrace + stopSlack,
 		// Cancels arrive with the answer to a heartbeat; the SDK would send one only every 12 seconds.
 		MaxHeartbeatThrottleInterval:     time.Second,
 		DefaultHeartbeatThrottleInterval: time.Second,
-		OnFatalError:                     func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
+		OnFatalError:                     func(err error) { p.fail(fmt.Errorf("the worker failed: %w", err)) },
 	})
 	workflows.Register(w)
-	status := worker.New(a.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
+	status := worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack,
-		OnFatalError: func(err error) { a.failed <- fmt.Errorf("the worker failed: %w", err) },
+		OnFatalError: func(err error) { p.fail(fmt.Errorf("the worker failed: %w", err)) },
 	})
 	acts := activities.New(activities.Config{
-		Run: observeRun(a.store, a.metrics), Settlement: a.store, Objects: a.objects, Secrets: box, Bell: a.bell, Gone: reconciler,
-		Runner: r, Worker: identity, Drain: a.settings.DrainTimeout, Now: time.Now, Log: a.log,
+		Run: observeRun(p.store, p.metrics), Settlement: p.store, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
+		Runner: r, Worker: identity, Drain: p.settings.DrainTimeout, Now: time.Now, Log: p.log,
 	})
 	acts.Register(w)
 	acts.Register(status)
@@ -68,40 +80,30 @@ func (a *App) newWorker(box secret.Box, reconciler *control.Reconciler) (*work, 
 }
 
 // concurrency is how many jobs run at once. Programs mostly wait for others, so there may be more than cores.
-func (a *App) concurrency() int {
-	if a.settings.Workers > 0 {
-		return a.settings.Workers
+func (p *parts) concurrency() int {
+	if p.settings.Workers > 0 {
+		return p.settings.Workers
 	}
 	return 16 * runtime.GOMAXPROCS(0)
 }
 
 // startWorker begins to take jobs. At the end readiness goes down first, then the worker takes no more jobs and gives the
 // running ones their time.
-func (a *App) startWorker(w *work, drain func()) error {
+func (p *parts) startWorker(w *work, drain func()) error {
 	if err := w.status.Start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
 	}
-	a.onStop("status worker", 2*stopSlack, func(ctx context.Context) error {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			w.status.Stop()
-		}()
-		return waitFor(ctx, done)
+	p.onStop("status worker", 2*stopSlack, func(ctx context.Context) error {
+		return stopped(ctx, w.status.Stop)
 	})
 	if err := w.worker.Start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
 	}
-	a.onStop("worker", a.settings.DrainTimeout+a.settings.JobGrace+2*stopSlack, func(ctx context.Context) error {
+	p.onStop("worker", p.settings.DrainTimeout+p.settings.JobGrace+2*stopSlack, func(ctx context.Context) error {
 		drain()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			w.worker.Stop()
-		}()
-		if err := waitFor(ctx, done); err != nil {
+		if stopped(ctx, w.worker.Stop) != nil {
 			return errors.New("jobs did not end in time")
 		}
 		return nil
