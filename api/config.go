@@ -16,6 +16,7 @@ type Config struct {
 	Files    *control.Files
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
+	Account  *control.AccountSettings
 
 	// BaseURL is the public address, such as "http://localhost:8080"; every href begins with it. It is a function because
 	// a server that listens on port 0 knows its address late.
@@ -68,6 +69,7 @@ func (c *Config) check() error {
 	need(c.Files != nil, "Files")
 	need(c.Jobs != nil, "Jobs")
 	need(c.Sessions != nil, "Sessions")
+	need(c.Account != nil, "Account")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

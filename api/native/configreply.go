@@ -25,6 +25,7 @@ type jobConfigResponse struct {
 	RuntimeConfig  *runtimeConfigResponse `json:"runtimeConfig,omitempty"`
 	RetryPolicy    *retryPolicyResponse   `json:"retryPolicy,omitempty"`
 	OnWorkerLoss   string                 `json:"onWorkerLoss,omitempty"`
+	Retention      *retentionResponse     `json:"retention,omitempty"`
 	Tags           []string               `json:"tags,omitempty"`
 	TaskType       string                 `json:"taskType,omitempty"`
 	DestinationID  string                 `json:"destinationId,omitempty"`
@@ -80,7 +81,7 @@ func (s style) config(c job.Config) jobConfigResponse {
 		Timeout: int64(
 			(c.Timeout + time.Minute - 1) / time.Minute,
 		), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
-		OnWorkerLoss: string(c.OnLoss), Tags: c.Tags, TaskType: c.Labels.TaskType,
+		OnWorkerLoss: string(c.OnLoss), Retention: retentionShown(c.Rules.Retention), Tags: c.Tags, TaskType: c.Labels.TaskType,
 		DestinationID: shownID(c.Destination), Destination: s.destination(c.Destination),
 		AgentID: c.Labels.AgentID, Agent: label(c.Labels.AgentID), IntegrationID: c.Labels.IntegrationID,
 		Integration: label(c.Labels.IntegrationID), ProfileID: c.Labels.ProfileID, Profile: label(c.Labels.ProfileID),

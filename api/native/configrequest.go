@@ -20,6 +20,7 @@ type jobConfigRequest struct {
 	Runtime       member[runtimeConfigRequest] `json:"runtimeConfig"`
 	Retry         member[retryPolicyRequest]   `json:"retryPolicy"`
 	OnWorkerLoss  member[string]               `json:"onWorkerLoss" doc:"rerun or fail"`
+	Retention     member[retentionRequest]     `json:"retention" doc:"How long finished jobs are kept; its limits win over the account's"`
 	AgentID       member[string]               `json:"agentId" doc:"Stored and given back, without effect"`
 	IntegrationID member[string]               `json:"integrationId" doc:"Stored and given back, without effect"`
 	ProfileID     member[string]               `json:"profileId" doc:"Stored and given back, without effect"`
@@ -107,6 +108,9 @@ func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, e
 		in.Destination = id
 	}
 	if err := r.Runtime.Value.lay(r.Runtime, &in.Runtime); err != nil {
+		return in, err
+	}
+	if err := r.Retention.Value.lay(r.Retention, &in.Rules.Retention); err != nil {
 		return in, err
 	}
 	return in, r.Retry.Value.lay(r.Retry, &in.Retry)

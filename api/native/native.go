@@ -40,6 +40,7 @@ func Register(s *api.Server) error {
 	d.fileRoutes()
 	d.jobRoutes()
 	d.followRoutes()
+	d.accountRoutes()
 	d.unsupportedRoutes()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)

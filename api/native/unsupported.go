@@ -54,7 +54,6 @@ var notBuilt = map[string][]string{
 		"/users/:id/macros/:name", "/tags", "/jobconfig-aliases/:id/accesskey", "/jobconfig-aliases/:id/secretkey",
 	},
 	"GET PUT PATCH DELETE": {"/jobtemplates/:id", "/users/:id/preferences/:type"},
-	"GET PUT PATCH":        {"/account"},
 	"PUT":                  {"/jobconfigs/:id/owner", "/jobtemplates/:id/owner"},
 	"PUT DELETE":           {"/jobconfigs/:id/tags", "/account/destination", "/users/:id/access/policies/:policy"},
 	"PATCH":                {"/users/activate", "/users/deactivate"},

@@ -35,6 +35,7 @@ var (
 	_ control.Settlement   = (*sqlstore.Store)(nil)
 	_ control.Backlog      = (*sqlstore.Store)(nil)
 	_ control.Users        = (*sqlstore.Store)(nil)
+	_ control.AccountStore = (*sqlstore.Store)(nil)
 	_ control.Tokens       = (*sqlstore.Store)(nil)
 	_ control.Lockouts     = (*sqlstore.Store)(nil)
 	_ control.Starter      = (*starter.Starter)(nil)
@@ -84,10 +85,11 @@ func (a *App) serve(listener net.Listener) error {
 		Users: a.store, Tokens: a.store, Lockouts: a.store, Passwords: password.New(),
 		Signer: token.NewSigner(a.keys.Derive("access-token"), time.Now), Now: time.Now, NewFamily: newID,
 	}
+	account := &control.AccountSettings{Store: a.store}
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
-		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions,
+		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
 		BaseURL:   func() string { return a.info.URL },
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
 		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",

@@ -203,6 +203,9 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	if err := checkRetry(in.Retry); err != nil {
 		return err
 	}
+	if err := checkRetention(in.Rules.Retention); err != nil {
+		return err
+	}
 	if err := checkLabels(in.Labels); err != nil {
 		return err
 	}

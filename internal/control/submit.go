@@ -107,6 +107,9 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	if err != nil {
 		return Submitted{}, err
 	}
+	if err := s.withinAccount(ctx, a.AccountID, &sub.Job.Spec); err != nil {
+		return Submitted{}, err
+	}
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)

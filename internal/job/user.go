@@ -6,7 +6,12 @@ import "time"
 type Account struct {
 	ID          int64
 	Name        string // unique, lower case
-	Destination int64  // default destination, 0: none
+	Description string
+	Destination int64         // default destination, 0: none
+	MaxTimeout  time.Duration // upper limit of a job's Timeout, also for jobs without one; 0: none
+	Retention   Retention     // for jobs whose config has no limits of its own
+	UserDomains []string      // of the users' mail addresses; a label, nothing checks it
+	Change      int64         // grows with every write of what people set
 	CreatedAt   time.Time
 }
 

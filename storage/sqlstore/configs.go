@@ -75,12 +75,12 @@ func (s *Store) UpdateConfig(ctx context.Context, c job.Config, was time.Time) e
 		changed, err := run(tx, `
 			UPDATE job_configs SET name = ?, name_key = ?, description = ?, description_fold = ?, active = ?, runtime = ?,
 				package_name = ?, package_name_fold = ?, entry_point = ?, entry_point_fold = ?, destination_id = ?,
-				timeout = ?, retry = ?, on_loss = ?, tags = ?, labels = ?, rules = ?, modified_by_id = ?, modified_by_name = ?,
+				timeout = ?, retry = ?, on_loss = ?, tags = ?, labels = ?, rules = ?, keep_age = ?, keep_count = ?, modified_by_id = ?, modified_by_name = ?,
 				modified_by_fold = ?, modified_at = CASE WHEN modified_at < ? THEN ? ELSE modified_at + 1 END
 			WHERE id = ? AND account_id = ? AND modified_at = ?`,
 			r.Name, r.NameKey, r.Description, r.DescriptionFold, r.Active, r.Runtime,
 			r.PackageName, r.PackageNameFold, r.EntryPoint, r.EntryPointFold, r.DestinationID,
-			r.Timeout, r.Retry, r.OnLoss, r.Tags, r.Labels, r.Rules, r.ModifiedByID, r.ModifiedByName,
+			r.Timeout, r.Retry, r.OnLoss, r.Tags, r.Labels, r.Rules, r.KeepAge, r.KeepCount, r.ModifiedByID, r.ModifiedByName,
 			r.ModifiedByFold, r.ModifiedAt, r.ModifiedAt, r.ID, r.AccountID, micros(was))
 		if err != nil {
 			return err

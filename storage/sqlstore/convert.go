@@ -106,6 +106,7 @@ func toConfigRow(c job.Config) configRow {
 		CreatedByFold: foldOrNull(c.CreatedBy.Name),
 		ModifiedAt:    micros(c.ModifiedAt), ModifiedByID: c.ModifiedBy.ID, ModifiedByName: c.ModifiedBy.Name,
 		ModifiedByFold: foldOrNull(c.ModifiedBy.Name),
+		KeepAge:        int64(c.Rules.Retention.MaxAge), KeepCount: int64(c.Rules.Retention.MaxCount),
 	}
 }
 
@@ -257,8 +258,23 @@ func (r userRow) user() job.User {
 	}
 }
 
-func (r accountRow) account() job.Account {
-	return job.Account{ID: r.ID, Name: r.Name, Destination: r.DestinationID, CreatedAt: timeOf(r.CreatedAt)}
+func toAccountRow(a job.Account) accountRow {
+	return accountRow{
+		ID: a.ID, Name: a.Name, DestinationID: a.Destination, CreatedAt: micros(a.CreatedAt), Description: a.Description,
+		MaxTimeout: int64(a.MaxTimeout), Retention: toJSON(a.Retention), UserDomains: tagsJSON(a.UserDomains), Change: a.Change,
+	}
+}
+
+func (r accountRow) account() (job.Account, error) {
+	a := job.Account{
+		ID: r.ID, Name: r.Name, Description: r.Description, Destination: r.DestinationID, MaxTimeout: time.Duration(r.MaxTimeout),
+		Change: r.Change, CreatedAt: timeOf(r.CreatedAt),
+	}
+	var err error
+	if a.UserDomains, err = tagsOf(r.UserDomains); err != nil {
+		return a, err
+	}
+	return a, fromJSON(r.Retention, &a.Retention)
 }
 
 func (r destinationRow) destination() job.Destination {

@@ -16,6 +16,11 @@ type accountRow struct {
 	Name          string `gorm:"column:name"`
 	DestinationID int64  `gorm:"column:destination_id"`
 	CreatedAt     int64  `gorm:"column:created_at;autoCreateTime:false"`
+	Description   string `gorm:"column:description"`
+	MaxTimeout    int64  `gorm:"column:max_timeout"`  // nanoseconds
+	Retention     string `gorm:"column:retention"`    // JSON of job.Retention
+	UserDomains   string `gorm:"column:user_domains"` // JSON
+	Change        int64  `gorm:"column:change"`
 }
 
 func (accountRow) TableName() string { return "accounts" }
@@ -95,7 +100,9 @@ type configRow struct {
 	ModifiedByID    int64   `gorm:"column:modified_by_id"`
 	ModifiedByName  string  `gorm:"column:modified_by_name"`
 	ModifiedByFold  *string `gorm:"column:modified_by_fold"`
-	Runs            int64   `gorm:"column:runs"` // run numbers given out
+	Runs            int64   `gorm:"column:runs"`     // run numbers given out
+	KeepAge         int64   `gorm:"column:keep_age"` // Rules.Retention again, for searching; nanoseconds
+	KeepCount       int64   `gorm:"column:keep_count"`
 }
 
 func (configRow) TableName() string { return "job_configs" }

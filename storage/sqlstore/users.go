@@ -44,9 +44,10 @@ func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {
 		return job.Account{}, s.fault(ctx, err)
 	}
 	if !found {
-		return job.Account{}, job.Errorf(job.NotFound, job.WordNotFound, "Account %d not found", id)
+		return job.Account{}, noAccount(id)
 	}
-	return row.account(), nil
+	a, err := row.account()
+	return a, s.fault(ctx, err)
 }
 
 // Destination is control.Users'.
@@ -76,10 +77,11 @@ func (s *Store) CreateAccount(
 	}
 	var (
 		account accountRow
+		made    job.Account
 		user    userRow
 	)
 	err := s.transact(ctx, func(tx *gorm.DB) error {
-		account = accountRow{Name: fold(a.Name), CreatedAt: micros(a.CreatedAt)}
+		account = toAccountRow(job.Account{Name: fold(a.Name), Change: 1, CreatedAt: a.CreatedAt})
 		err := tx.Create(&account).Error
 		if taken(s.fault(ctx, err)) {
 			return job.Wrap(err, job.Conflict, job.WordDuplicateName, "An account named '%s' already exists", account.Name)
@@ -101,10 +103,14 @@ func (s *Store) CreateAccount(
 		if taken(s.fault(ctx, err)) {
 			return job.Wrap(err, job.Conflict, job.WordDuplicateName, "A user named '%s' already exists", admin.Name)
 		}
+		if err != nil {
+			return err
+		}
+		made, err = account.account()
 		return err
 	})
 	if err != nil {
 		return job.Account{}, job.User{}, err
 	}
-	return account.account(), user.user(), nil
+	return made, user.user(), nil
 }

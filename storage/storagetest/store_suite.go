@@ -26,6 +26,7 @@ type Store interface {
 	control.Settlement
 	control.Backlog
 	control.Users
+	control.AccountStore
 	control.Tokens
 	control.Lockouts
 	Attempts(ctx context.Context, account int64, id job.ID) ([]job.Attempt, error)
@@ -58,14 +59,15 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 
 // storeGroups are the cases that may share a store: each works in an account of its own.
 var storeGroups = map[string]map[string]func(*testing.T, *tenant){
-	"configs": configCases,
-	"files":   fileCases,
-	"submit":  submitCases,
-	"run":     runCases,
-	"settle":  settleCases,
-	"lists":   listCases,
-	"users":   userCases,
-	"tokens":  tokenCases,
+	"configs":  configCases,
+	"files":    fileCases,
+	"submit":   submitCases,
+	"run":      runCases,
+	"settle":   settleCases,
+	"lists":    listCases,
+	"users":    userCases,
+	"accounts": accountCases,
+	"tokens":   tokenCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.

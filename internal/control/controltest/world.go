@@ -28,6 +28,7 @@ type Store interface {
 	control.Run
 	control.Settlement
 	control.Users
+	control.AccountStore
 	control.Tokens
 	control.Lockouts
 }
@@ -42,6 +43,7 @@ type World struct {
 	Files    *control.Files
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
+	Own      *control.AccountSettings // of the account itself
 
 	mu  sync.Mutex
 	now time.Time
@@ -75,6 +77,7 @@ func New(t testing.TB, store Store) *World {
 		Users: store, Tokens: store, Lockouts: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
+	w.Own = &control.AccountSettings{Store: store}
 	w.Account(t, "default", "admin", "example-password")
 	return w
 }
