@@ -66,7 +66,9 @@ func printAddresses(w io.Writer, a *app.App) {
 		fmt.Fprintf(w, "  listening on     %s\n", i.Listen)
 	}
 	fmt.Fprintf(w, "  API docs         %s/docs\n", i.URL)
-	fmt.Fprintf(w, "  Temporal Web UI  %s\n", i.TemporalUI)
+	if i.TemporalUI != "" {
+		fmt.Fprintf(w, "  Temporal Web UI  %s\n", i.TemporalUI)
+	}
 	fmt.Fprintf(w, "  Temporal gRPC    %s (namespace %s)\n", i.TemporalAddress, i.TemporalNamespace)
 	fmt.Fprintf(w, "  Data folder      %s\n", i.Data)
 	fmt.Fprintf(w, "  Sandbox          %s\n", i.Sandbox)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 	"waybill/workflows/contract"
 )
 
-// CreateAccount makes an account with its first admin in the data folder's database, whether or not Waybill runs.
+// CreateAccount makes an account with its first admin in the database, whether or not Waybill runs.
 func CreateAccount(ctx context.Context, s settings.Settings, account, admin, word string) (a job.Account, u job.User, err error) {
-	store, err := openDatabase(ctx, filepath.Join(s.Data, "waybill.db"))
+	store, err := openDatabase(ctx, s, slog.Default(), filepath.Join(s.Data, "waybill.db"))
 	if err != nil {
 		return a, u, err
 	}

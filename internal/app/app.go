@@ -18,6 +18,7 @@ import (
 	"waybill/internal/password"
 	"waybill/internal/secret"
 	"waybill/internal/standalone"
+	"waybill/internal/standalone/s3gateway"
 	"waybill/storage/objectstore"
 	"waybill/workflows/contract"
 )
@@ -38,7 +39,7 @@ type Info struct {
 	Listen            string // host:port of the REST server
 	TemporalAddress   string
 	TemporalNamespace string
-	TemporalUI        string
+	TemporalUI        string // empty with an external Temporal
 	Data              string
 	AdminUser         string
 	// NewAdminPassword is set at the start that made the user with a random password.
@@ -63,8 +64,8 @@ func (a *App) start(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("data folder", time.Second, func(context.Context) error { return a.folder.Close() })
-	if a.keys, err = secret.LoadOrCreate(a.folder.At("master.key")); err != nil {
-		return fmt.Errorf("the master key can not be read or made: %w", err)
+	if err := a.loadKeys(a.folder.At("master.key"), secret.LoadOrCreate); err != nil {
+		return err
 	}
 	listener, err := listen("--listen", a.settings.Listen)
 	if err != nil {
@@ -107,12 +108,17 @@ func (a *App) connect(ctx context.Context) error {
 	}
 	group, gctx = errgroup.WithContext(ctx)
 	group.Go(func() error {
-		s3 := a.engine.S3()
-		return a.openObjects(gctx, objectstore.Config{
-			Endpoint: s3.Endpoint, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey, Region: s3.Region, Bucket: bucket, CreateBucket: true,
-		})
+		if a.settings.S3.Endpoint != "" {
+			return a.openExternalObjects(gctx)
+		}
+		return a.openObjects(gctx, gatewayObjects(a.engine.S3()))
 	})
-	group.Go(func() error { return a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace) })
+	group.Go(func() error {
+		if a.settings.Temporal != "" {
+			return a.openExternalTemporal(gctx)
+		}
+		return a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace)
+	})
 	err = group.Wait()
 	a.onStop("object store", time.Second, a.closeObjects)
 	a.onStop("Temporal client", 5*time.Second, a.closeTemporal)
@@ -122,8 +128,16 @@ func (a *App) connect(ctx context.Context) error {
 func (a *App) openEngine(ctx context.Context) (err error) {
 	a.engine, err = standalone.Start(ctx, standalone.Config{
 		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
+		WithoutTemporal: a.settings.Temporal != "", WithoutObjects: a.settings.S3.Endpoint != "",
 	})
 	return err
+}
+
+// gatewayObjects is how the embedded object store is used.
+func gatewayObjects(s3 s3gateway.Credentials) objectstore.Config {
+	return objectstore.Config{
+		Endpoint: s3.Endpoint, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey, Region: s3.Region, Bucket: bucket, CreateBucket: true,
+	}
 }
 
 // makeAdmin makes the account and the user of the first start.
@@ -150,10 +164,15 @@ func (a *App) describe(listening net.Addr) Info {
 	if base == "" {
 		base = "http://" + reachable(listening)
 	}
-	return Info{
-		URL: base, Listen: listening.String(), TemporalAddress: a.engine.TemporalAddress(), TemporalNamespace: standalone.Namespace,
-		TemporalUI: "http://" + a.engine.UIAddress(), Data: a.settings.Data, AdminUser: control.AdminName,
+	i := Info{
+		URL: base, Listen: listening.String(), TemporalAddress: a.settings.Temporal, TemporalNamespace: a.settings.TemporalNamespace,
+		Data: a.settings.Data, AdminUser: control.AdminName,
 	}
+	if a.settings.Temporal == "" {
+		i.TemporalAddress, i.TemporalNamespace = a.engine.TemporalAddress(), standalone.Namespace
+		i.TemporalUI = "http://" + a.engine.UIAddress()
+	}
+	return i
 }
 
 // announce writes run.json: from now on others may rely on what is in it.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -37,8 +36,22 @@ func newParts(s settings.Settings, log *slog.Logger) parts {
 	return parts{lifecycle: newLifecycle(), settings: s, log: log, metrics: newRegistry(), bell: control.NewBell()}
 }
 
-func (p *parts) openStore(ctx context.Context, path string) error {
-	store, err := openDatabase(ctx, path)
+// loadKeys takes the master key of the settings, else the one of the file.
+func (p *parts) loadKeys(file string, load func(string) (secret.Keys, error)) (err error) {
+	if p.settings.MasterKey != "" {
+		p.keys, err = secret.ParseKeys(p.settings.MasterKey)
+	} else {
+		p.keys, err = load(file)
+	}
+	if err != nil {
+		return fmt.Errorf("the master key can not be read or made: %w", err)
+	}
+	return nil
+}
+
+// openStore opens and migrates the database: an external one, or the SQLite file.
+func (p *parts) openStore(ctx context.Context, file string) error {
+	store, err := openDatabase(ctx, p.settings, p.log, file)
 	p.store = store
 	return err
 }
@@ -72,16 +85,4 @@ func (p *parts) closeTemporal(context.Context) error {
 		p.temporal.Close()
 	}
 	return nil
-}
-
-// openDatabase opens and migrates the app's SQLite database.
-func openDatabase(ctx context.Context, path string) (*sqlstore.Store, error) {
-	store, err := sqlstore.Open(ctx, sqlstore.Config{Driver: sqlstore.SQLite, Path: path})
-	if err != nil {
-		return nil, fmt.Errorf("the database %s can not be opened: %w", path, err)
-	}
-	if err := store.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("the database %s can not be migrated: %w", path, err), store.Close())
-	}
-	return store, nil
 }

@@ -2,22 +2,127 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
+	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc/codes"
+
+	"waybill/internal/app/settings"
+	"waybill/internal/job"
+	"waybill/workflows/contract"
 )
 
-// dialTemporal connects to the engine.
+// attributesWithin is how long a Temporal may take to know search attributes that were just registered: its services read
+// the namespace again every few seconds.
+const attributesWithin = time.Minute
+
+// dialTemporal connects to the engine and sees to it that the namespace has our search attributes. An engine that does not
+// answer is Unavailable; what has to be mended by a person is Invalid.
 func dialTemporal(ctx context.Context, address, namespace string, logger *slog.Logger) (client.Client, error) {
 	c, err := client.DialContext(ctx, client.Options{
 		HostPort: address, Namespace: namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("the engine at %s can not be reached: %w", address, err)
+		return nil, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "the engine at %s can not be reached", address)
+	}
+	if err := prepareNamespace(ctx, c, address, namespace); err != nil {
+		c.Close()
+		return nil, err
 	}
 	return c, nil
+}
+
+// prepareNamespace checks that the namespace is there and registers the search attributes it lacks.
+func prepareNamespace(ctx context.Context, c client.Client, address, namespace string) error {
+	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
+	var absent *serviceerror.NamespaceNotFound
+	var notFound *serviceerror.NotFound
+	if errors.As(err, &absent) || errors.As(err, &notFound) {
+		return job.Errorf(job.Invalid, job.WordInvalidField,
+			"the namespace %q of %s does not exist; make it with: temporal operator namespace create --address %s --namespace %s",
+			namespace, settings.Name("temporal-namespace"), address, namespace)
+	}
+	if err != nil {
+		return engineFault(err, "the namespace %q can not be read", namespace)
+	}
+	list, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return engineFault(err, "the search attributes of the namespace %q can not be read", namespace)
+	}
+	missing := map[string]enumspb.IndexedValueType{}
+	for _, name := range contract.SearchAttributes {
+		switch kind, there := list.GetCustomAttributes()[name]; {
+		case !there:
+			missing[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+		case kind != enumspb.INDEXED_VALUE_TYPE_KEYWORD:
+			return job.Errorf(job.Invalid, job.WordInvalidField,
+				"the search attribute %s of the namespace %q is of type %s and must be Keyword", name, namespace, kind)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return register(ctx, c, address, namespace, missing)
+}
+
+func register(ctx context.Context, c client.Client, address, namespace string, missing map[string]enumspb.IndexedValueType) error {
+	_, err := c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: namespace, SearchAttributes: missing,
+	})
+	var exists *serviceerror.AlreadyExists
+	switch {
+	case errors.As(err, &exists): // another process of ours was faster
+	case err != nil && serviceerror.ToStatus(err).Code() == codes.Unavailable:
+		return engineFault(err, "the search attributes can not be registered")
+	case err != nil:
+		var names []string
+		for name := range missing {
+			names = append(names, "--name "+name+" --type Keyword")
+		}
+		slices.Sort(names)
+		return job.Wrap(err, job.Invalid, job.WordInvalidField,
+			"the namespace %q lacks search attributes and does not let us register them; do it with: "+
+				"temporal operator search-attribute create --address %s --namespace %s %s",
+			namespace, address, namespace, strings.Join(names, " "))
+	}
+	// Not every part of the server knows them at once, and a workflow with an unknown one is refused.
+	ask := &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: queryOn(contract.SearchAttributes)}
+	for over := time.Now().Add(attributesWithin); ; {
+		_, err := c.CountWorkflow(ctx, ask)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || time.Now().After(over) {
+			return engineFault(err, "the search attributes of the namespace %q are registered but not in use", namespace)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(firstPause):
+		}
+	}
+}
+
+// queryOn is a query that needs all attributes and finds nothing.
+func queryOn(names []string) string {
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = fmt.Sprintf("%s = 'none'", name)
+	}
+	return strings.Join(parts, " AND ")
+}
+
+func engineFault(err error, format string, args ...any) error {
+	return job.Wrap(err, job.Unavailable, job.WordDependencyDown, format, args...)
 }
 
 // sdkLogger lowers the SDK's information to debug: it writes several lines for each start and stop of a worker, and a

@@ -34,6 +34,15 @@ func NewKeys(master []byte) (Keys, error) {
 	return Keys{master: append([]byte(nil), master...)}, nil
 }
 
+// ParseKeys reads a master key in hex.
+func ParseKeys(text string) (Keys, error) {
+	master, err := hex.DecodeString(strings.TrimSpace(text))
+	if err != nil {
+		return Keys{}, errors.New("a master key is written in hex")
+	}
+	return NewKeys(master)
+}
+
 // LoadOrCreate reads the master key (hex) from path, or makes a new one there with mode 0600.
 func LoadOrCreate(path string) (Keys, error) {
 	text, err := os.ReadFile(path)
@@ -43,11 +52,11 @@ func LoadOrCreate(path string) (Keys, error) {
 	if err != nil {
 		return Keys{}, err
 	}
-	master, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	keys, err := ParseKeys(string(text))
 	if err != nil {
-		return Keys{}, fmt.Errorf("%s does not hold a key in hex", path)
+		return Keys{}, fmt.Errorf("%s does not hold a master key: %w", path, err)
 	}
-	return NewKeys(master)
+	return keys, nil
 }
 
 // create writes through a temporary file, so that a crash never leaves half a key behind: with it every sealed value of

@@ -17,6 +17,9 @@ type Config struct {
 	TemporalListen string
 	// UIListen is the loopback address of the Temporal Web UI; port 0 chooses a free one. Default 127.0.0.1:8233.
 	UIListen string
+	// WithoutTemporal leaves out the Temporal server and its Web UI, WithoutObjects the object store: somebody else's are
+	// used.
+	WithoutTemporal, WithoutObjects bool
 	// Logger takes the engine's warnings and errors. Default slog.Default().
 	Logger *slog.Logger
 	// ServerDefaults starts the Temporal server with its own default settings and tables instead of ours. For

@@ -42,41 +42,60 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 	}
 	c.Dir = dir
 
-	// Listen first: the two addresses a person chose are checked before the engine makes or changes a file.
-	uiListener, err := bind(uiFlag, c.UIListen)
-	if err != nil {
-		return nil, err
-	}
-	if ip := uiListener.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
-		_ = uiListener.Close()
-		return nil, fmt.Errorf("%s %s: the Temporal Web UI has no login and listens on loopback only", uiFlag, c.UIListen)
-	}
-	p, err := choosePorts(c.TemporalListen)
-	if err != nil {
-		_ = uiListener.Close()
-		return nil, err
-	}
-	if !p.frontend.IP.IsLoopback() {
-		c.Logger.Warn("The Temporal frontend has no login and is open to the network", "address", p.frontend.String())
-	}
-
+	last := lastEndpoints(dir)
 	e := &Engine{failed: make(chan error, 1), stopped: make(chan struct{})}
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		e.s3, err = s3gateway.Start(gctx, s3gateway.Config{
-			Dir: c.objectsDir(), SidecarDir: c.metadataDir(), Logger: c.Logger,
+	var uiListener *net.TCPListener
+	if !c.WithoutTemporal {
+		// Listen first: the two addresses a person chose are checked before the engine makes or changes a file.
+		var p ports
+		if uiListener, p, err = listenFirst(c, sameAsLast(c.TemporalListen, last.Temporal)); err != nil {
+			return nil, err
+		}
+		group.Go(func() error { return e.startTemporal(gctx, c, p, uiListener) })
+	}
+	if !c.WithoutObjects {
+		group.Go(func() (err error) {
+			e.s3, err = s3gateway.Start(gctx, s3gateway.Config{
+				Dir: c.objectsDir(), SidecarDir: c.metadataDir(), Address: last.S3.Endpoint, SecretKey: last.S3.SecretKey, Logger: c.Logger,
+			})
+			return err
 		})
-		return err
-	})
-	group.Go(func() error { return e.startTemporal(gctx, c, p, uiListener) })
-	if err := group.Wait(); err != nil {
-		if e.ui == nil {
+	}
+	if err = group.Wait(); err == nil {
+		err = e.keepEndpoints(dir)
+	}
+	if err != nil {
+		if uiListener != nil && e.ui == nil {
 			_ = uiListener.Close()
 		}
 		return nil, errors.Join(err, e.Stop(context.WithoutCancel(ctx)))
 	}
-	go e.watch()
+	if e.temporal != nil {
+		go e.watch()
+	}
 	return e, nil
+}
+
+// listenFirst binds the Web UI's address and looks for ports of the server.
+func listenFirst(c Config, temporalListen string) (*net.TCPListener, ports, error) {
+	uiListener, err := bind(uiFlag, c.UIListen)
+	if err != nil {
+		return nil, ports{}, err
+	}
+	if ip := uiListener.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+		_ = uiListener.Close()
+		return nil, ports{}, fmt.Errorf("%s %s: the Temporal Web UI has no login and listens on loopback only", uiFlag, c.UIListen)
+	}
+	p, err := choosePorts(temporalListen)
+	if err != nil {
+		_ = uiListener.Close()
+		return nil, ports{}, err
+	}
+	if !p.frontend.IP.IsLoopback() {
+		c.Logger.Warn("The Temporal frontend has no login and is open to the network", "address", p.frontend.String())
+	}
+	return uiListener, p, nil
 }
 
 // startTemporal brings up the server and the UI in front of it.
@@ -116,13 +135,13 @@ func (e *Engine) watch() {
 // Failed yields an error when the engine broke down by itself and can not go on. The program should then stop.
 func (e *Engine) Failed() <-chan error { return e.failed }
 
-// TemporalAddress is the host:port of Temporal's gRPC frontend.
+// TemporalAddress is the host:port of Temporal's gRPC frontend. Not without one.
 func (e *Engine) TemporalAddress() string { return e.temporal.address }
 
 // UIAddress is the host:port of the Temporal Web UI.
 func (e *Engine) UIAddress() string { return e.ui.address }
 
-// S3 tells how to reach the object store. The credentials are new at every start.
+// S3 tells how to reach the object store. Not without one.
 func (e *Engine) S3() s3gateway.Credentials { return e.s3.Credentials() }
 
 // Rebuilt tells that the engine's files were unusable (another server version, damage), were put aside and made anew: it

@@ -23,6 +23,7 @@ import (
 //	admin-password  the password made at the first start
 //	work/           package cache and job folders; rubbish when no process runs
 //	spool/          uploads on their way; rubbish when no process runs
+//	endpoints.json  addresses and keys of the engine's parts, kept over restarts
 //	run.json        addresses of the running process
 //	lock            held while a process runs
 type Folder struct {
@@ -76,7 +77,7 @@ type RunFile struct {
 	Listen            string `json:"listen"` // host:port of the REST server, also when url is another address in front of it
 	TemporalAddress   string `json:"temporalAddress"`
 	TemporalNamespace string `json:"temporalNamespace"`
-	TemporalUI        string `json:"temporalUI"`
+	TemporalUI        string `json:"temporalUI"` // empty with an external Temporal
 	AdminUser         string `json:"adminUser"`
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -40,12 +41,25 @@ type Settings struct {
 	MaxFileSize    int64
 	CacheSize      int64
 	Dates          string
+
+	MasterKey         string // hex; empty: the file master.key in the data folder
+	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
+	S3                S3
+	Temporal          string // address of an external Temporal; empty: the embedded one
+	TemporalNamespace string
+}
+
+// S3 is an external object store; with an empty Endpoint it is the embedded gateway.
+type S3 struct {
+	Endpoint, AccessKey, SecretKey, Region, Bucket string
+	TLS                                            bool
 }
 
 // setting describes one member of Settings.
 type setting struct {
 	name, value, help string
 	secret            bool // no flag: a command line can be read by every user of the machine
+	flag              bool // true or false; the flag alone means true
 }
 
 var settings = []setting{
@@ -65,6 +79,16 @@ var settings = []setting{
 	{name: "max-file-size", value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
 	{name: "dates", value: "medium", help: "date format of replies: medium or rfc3339"},
+	{name: "master-key", secret: true, help: "key that seals secrets, in hex (default: made at the first start, in the data folder)"},
+	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
+	{name: "s3-endpoint", help: "host:port of an S3 object store (default: embedded, in the data folder)"},
+	{name: "s3-access-key", help: "access key of the object store"},
+	{name: "s3-secret-key", secret: true, help: "secret key of the object store"},
+	{name: "s3-region", value: "us-east-1", help: "region of the object store"},
+	{name: "s3-bucket", value: "waybill", help: "bucket of the object store; made where that is allowed"},
+	{name: "s3-tls", value: "false", flag: true, help: "speak TLS to the object store"},
+	{name: "temporal", help: "host:port of a Temporal frontend (default: embedded)"},
+	{name: "temporal-namespace", value: "default", help: "namespace of an external Temporal"},
 }
 
 const envPrefix = "WAYBILL_"
@@ -74,12 +98,25 @@ func EnvName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// Name is how messages name a setting: its flag, where it has one, and its environment variable.
+func Name(name string) string {
+	for _, s := range settings {
+		if s.name == name && s.secret {
+			return EnvName(name)
+		}
+	}
+	return "--" + name + " (" + EnvName(name) + ")"
+}
+
 // AddFlags puts a flag for each setting on the set, and --config for the file.
 func AddFlags(flags *pflag.FlagSet) {
 	flags.String("config", "", "settings file (YAML); also "+EnvName("config"))
 	for _, s := range settings {
 		if !s.secret {
 			flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
+		}
+		if s.flag {
+			flags.Lookup(s.name).NoOptDefVal = "true"
 		}
 	}
 }
@@ -161,6 +198,19 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		MaxFileSize:    p.number("max-file-size", 1, 1<<50),
 		CacheSize:      p.number("cache-size", 0, 1<<50),
 		Dates:          p.word("dates", "medium", "rfc3339"),
+
+		MasterKey: p.key("master-key"), Database: p.database("database"),
+		S3: S3{
+			Endpoint: p.optionalAddress("s3-endpoint"), AccessKey: k.String("s3-access-key"), SecretKey: k.String("s3-secret-key"),
+			Region: p.text("s3-region"), Bucket: p.text("s3-bucket"), TLS: p.word("s3-tls", "true", "false") == "true",
+		},
+		Temporal: p.optionalAddress("temporal"), TemporalNamespace: p.text("temporal-namespace"),
+	}
+	if s.S3.Endpoint != "" && s.S3.AccessKey == "" {
+		p.fault("s3-access-key", "must not be empty with --s3-endpoint")
+	}
+	if s.S3.Endpoint != "" && s.S3.SecretKey == "" {
+		p.fault("s3-secret-key", "must not be empty with --s3-endpoint")
 	}
 	if n := len(s.AdminPassword); n > 0 && (n < 8 || n > 1024) {
 		p.fault("admin-password", "has 8 to 1024 bytes")
@@ -181,7 +231,7 @@ type parser struct {
 }
 
 func (p *parser) fault(name, format string, args ...any) {
-	p.faults = append(p.faults, fmt.Errorf("--%s (%s) "+format, append([]any{name, EnvName(name)}, args...)...))
+	p.faults = append(p.faults, fmt.Errorf("%s "+format, append([]any{Name(name)}, args...)...))
 }
 
 func (p *parser) text(name string) string {
@@ -227,6 +277,34 @@ func (p *parser) address(name string) string {
 	}
 	if err != nil || port == "" || host == "" {
 		p.fault(name, "is an address such as 127.0.0.1:8080, not %q", v)
+	}
+	return v
+}
+
+func (p *parser) optionalAddress(name string) string {
+	if p.k.String(name) == "" {
+		return ""
+	}
+	return p.address(name)
+}
+
+func (p *parser) key(name string) string {
+	v := p.k.String(name)
+	if b, err := hex.DecodeString(v); v != "" && (err != nil || len(b) != 32) {
+		p.fault(name, "has 64 hex digits")
+	}
+	return v
+}
+
+// database takes a URL only: what it looks like is never shown, for it may hold a password.
+func (p *parser) database(name string) string {
+	v := p.k.String(name)
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Host == "" {
+		p.fault(name, "is a URL such as postgres://user:password@host:5432/database")
 	}
 	return v
 }

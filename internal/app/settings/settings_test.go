@@ -105,3 +105,49 @@ func TestMissingOrBrokenFileIsReported(t *testing.T) {
 		t.Error("broken file taken")
 	}
 }
+
+func TestExternalComponents(t *testing.T) {
+	s, err := load(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Database != "" || s.S3.Endpoint != "" || s.Temporal != "" || s.S3.Bucket != "waybill" || s.TemporalNamespace != "default" || s.S3.TLS {
+		t.Errorf("without settings: %+v", s)
+	}
+	setenv(t, "database", "postgres://waybill:hidden@db.example.com:5432/waybill")
+	setenv(t, "s3-secret-key", "hidden")
+	setenv(t, "master-key", strings.Repeat("0f", 32))
+	s, err = load(t, "--s3-endpoint", "s3.example.com:443", "--s3-access-key", "key", "--s3-region", "eu-1", "--s3-bucket", "b", "--s3-tls",
+		"--temporal", "temporal.example.com:7233", "--temporal-namespace", "jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := S3{Endpoint: "s3.example.com:443", AccessKey: "key", SecretKey: "hidden", Region: "eu-1", Bucket: "b", TLS: true}
+	if s.S3 != want || s.Database == "" || s.MasterKey == "" || s.Temporal != "temporal.example.com:7233" || s.TemporalNamespace != "jobs" {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
+	setenv(t, "database", "mysql://waybill:hidden@db.example.com/waybill")
+	setenv(t, "master-key", "hidden")
+	_, err := load(t, "--s3-endpoint", "s3.example.com:443", "--temporal", "nowhere")
+	if err == nil {
+		t.Fatal("taken")
+	}
+	for _, part := range []string{"WAYBILL_DATABASE is a URL", "WAYBILL_MASTER_KEY", "--s3-access-key", "WAYBILL_S3_SECRET_KEY must", "--temporal"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the report does not speak of %q:\n%v", part, err)
+		}
+	}
+	if strings.Contains(err.Error(), "hidden") || strings.Contains(err.Error(), "db.example.com") {
+		t.Errorf("the report shows a secret: %v", err)
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags)
+	for _, name := range []string{"database", "s3-secret-key", "master-key", "admin-password"} {
+		if flags.Lookup(name) != nil {
+			t.Errorf("there is a flag for the secret %s", name)
+		}
+	}
+}

@@ -29,7 +29,7 @@ import (
 const Region = "us-east-1"
 
 const (
-	// accessKey owns the buckets, so it must stay the same; the secret behind it changes.
+	// accessKey owns the buckets, so it must stay the same.
 	accessKey  = "waybill"
 	healthPath = "/-/health" // "-" is no valid bucket name, so it hides none
 	// maxConnections and maxRequests are far above what one machine's workers open.
@@ -49,16 +49,20 @@ type Config struct {
 	SidecarDir string
 	// MetadataFiles forces the sidecar.
 	MetadataFiles bool
+	// Address to listen on, host:port on loopback, if it is free; otherwise, and when it is empty, a free port is chosen.
+	Address string
+	// SecretKey of the clients. Default: a new one.
+	SecretKey string
 	// Logger takes what goes wrong inside the gateway. Default slog.Default().
 	Logger *slog.Logger
 }
 
-// Credentials are what a client needs. The secret is new at every start and never stored.
+// Credentials are what a client needs.
 type Credentials struct {
-	Endpoint  string // host:port, plain http on loopback
-	AccessKey string
-	SecretKey string
-	Region    string
+	Endpoint  string `json:"endpoint"` // host:port, plain http on loopback
+	AccessKey string `json:"accessKey"`
+	SecretKey string `json:"secretKey"`
+	Region    string `json:"region"`
 }
 
 // Gateway is a running gateway.
@@ -71,7 +75,7 @@ type Gateway struct {
 	closed atomic.Bool
 }
 
-// Start serves Dir on a free loopback port and returns once requests are answered.
+// Start serves Dir on a loopback port and returns once requests are answered.
 func Start(ctx context.Context, c Config) (*Gateway, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -97,26 +101,30 @@ func Start(ctx context.Context, c Config) (*Gateway, error) {
 			return nil, err
 		}
 	}
+	if c.SecretKey == "" {
+		c.SecretKey = rand.Text()
+	}
+	c.Logger = c.Logger.With("component", "s3-gateway")
 	for try := 1; ; try++ {
-		g, err := start(ctx, root, store, c.Logger.With("component", "s3-gateway"))
+		addr, err := freeAddress(c.Address)
+		if err != nil {
+			return nil, err
+		}
+		g, err := start(ctx, c, root, addr, store)
 		if err == nil || try == portTries || !errors.Is(err, syscall.EADDRINUSE) {
 			return g, err
 		}
+		c.Address = "" // it was free a moment ago: somebody else has the same wish
 	}
 }
 
-func start(ctx context.Context, root string, store meta.MetadataStorer, log *slog.Logger) (*Gateway, error) {
-	back, err := newRooted(root, store, log)
+func start(ctx context.Context, c Config, root, addr string, store meta.MetadataStorer) (*Gateway, error) {
+	back, err := newRooted(root, store, c.Logger)
 	if err != nil {
-		return nil, err
-	}
-	addr, err := freeAddress()
-	if err != nil {
-		back.Shutdown()
 		return nil, err
 	}
 	g := &Gateway{
-		cred:   Credentials{Endpoint: addr, AccessKey: accessKey, SecretKey: rand.Text(), Region: Region},
+		cred:   Credentials{Endpoint: addr, AccessKey: accessKey, SecretKey: c.SecretKey, Region: Region},
 		back:   back,
 		served: make(chan struct{}),
 	}
@@ -225,7 +233,7 @@ func writable(dir string) error {
 }
 
 // discardUnfinished removes what uploads left that were under way when the last process died. Nobody can go on with them:
-// their credentials died too.
+// the gateway forgets them, and clients begin anew.
 func discardUnfinished(dir string) error {
 	buckets, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -242,7 +250,14 @@ func discardUnfinished(dir string) error {
 	return nil
 }
 
-func freeAddress() (string, error) {
+// freeAddress is the wish if it is free, else a port that is. A wish that is not of this machine alone is not heard: the
+// gateway speaks plain http.
+func freeAddress(wish string) (string, error) {
+	if at, err := net.ResolveTCPAddr("tcp", wish); wish != "" && err == nil && at.IP.IsLoopback() && at.Port != 0 {
+		if l, err := net.ListenTCP("tcp", at); err == nil {
+			return at.String(), l.Close()
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)

@@ -105,7 +105,7 @@ func TestObjectsOutliveTheGateway(t *testing.T) {
 	}
 }
 
-func TestTheSecretIsNewAtEveryStart(t *testing.T) {
+func TestTheSecretIsNewUnlessItIsGiven(t *testing.T) {
 	cfg := folder(t)
 	g, old := start(t, cfg)
 	makeBucket(t, old)
@@ -124,6 +124,32 @@ func TestTheSecretIsNewAtEveryStart(t *testing.T) {
 	}
 	if found, err := c.BucketExists(t.Context(), bucket); err == nil {
 		t.Errorf("BucketExists with the old secret = %v, want an error", found)
+	}
+}
+
+func TestARestartWithTheSameAddressAndSecretServesOldClients(t *testing.T) {
+	cfg := folder(t)
+	g, client := start(t, cfg)
+	makeBucket(t, client)
+	put(t, client, "key", "before")
+	was := g.Credentials()
+	stop(t, g)
+	cfg.Address, cfg.SecretKey = was.Endpoint, was.SecretKey
+	g, _ = start(t, cfg)
+	if now := g.Credentials(); now != was {
+		t.Errorf("the gateway is at %s, want %s, with the same keys", now.Endpoint, was.Endpoint)
+	}
+	holds(t, client, "key", "before")
+
+	taken, _ := start(t, s3gateway.Config{Dir: t.TempDir(), SidecarDir: t.TempDir(), Address: was.Endpoint, SecretKey: was.SecretKey})
+	if at := taken.Credentials().Endpoint; at == was.Endpoint || at == "" {
+		t.Errorf("a second gateway is at %q, want another address", at)
+	}
+	for _, wish := range []string{"0.0.0.0:0", "192.0.2.1:9000", "nonsense", "127.0.0.1:0"} {
+		g, _ := start(t, s3gateway.Config{Dir: t.TempDir(), SidecarDir: t.TempDir(), Address: wish})
+		if at := g.Credentials().Endpoint; !strings.HasPrefix(at, "127.0.0.1:") || strings.HasSuffix(at, ":0") {
+			t.Errorf("with the wish %q the gateway is at %q, want a port of this machine", wish, at)
+		}
 	}
 }
 
