@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,6 +18,9 @@ type Config struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Account  *control.AccountSettings
+	Feed     *control.Feed
+	// EventsKept is how long events can be resumed from. 0: for ever.
+	EventsKept time.Duration
 
 	// BaseURL is the public address, such as "http://localhost:8080"; every href begins with it. It is a function because
 	// a server that listens on port 0 knows its address late.
@@ -70,6 +74,7 @@ func (c *Config) check() error {
 	need(c.Jobs != nil, "Jobs")
 	need(c.Sessions != nil, "Sessions")
 	need(c.Account != nil, "Account")
+	need(c.Feed != nil, "Feed")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,11 +15,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"waybill/api"
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
-
-// A comment at least this often tells both ends, and the proxies between them, that the stream is alive (native.md, 8).
-const commentEvery = 15 * time.Second
 
 // maxEventLine bounds one log event; a longer line comes in pieces.
 const maxEventLine = 64 << 10 // bytes
@@ -42,29 +41,33 @@ type (
 // mark is how far a listener has come. Every event's id holds the whole of it, so that any server can go on from any
 // event: nothing is kept for a listener who is away.
 type mark struct {
-	offset int64  // bytes of the log that were sent
-	status string // last status and reason sent
+	offset int64         // bytes of the log that were sent
+	event  job.EventMark // of the stream of events
+	status string        // last status and reason sent
 	reason string
 	done   int // last progress sent
 	total  int
 }
 
 func (m mark) String() string {
-	return fmt.Sprintf("%d_%s_%s_%d_%d", m.offset, m.status, strings.ReplaceAll(m.reason, "_", "-"), m.done, m.total)
+	return fmt.Sprintf("%d_%s_%s_%d_%d_%d_%d", m.offset, m.status, strings.ReplaceAll(m.reason, "_", "-"), m.done, m.total,
+		m.event.Tx, m.event.Seq)
 }
 
 // markOf reads an event's id. One that is not ours begins from the start.
 func markOf(s string) (m mark, ok bool) {
 	parts := strings.Split(s, "_")
-	if len(parts) != 5 {
+	if len(parts) != 7 {
 		return m, false
 	}
-	var err1, err2, err3 error
-	m.offset, err1 = strconv.ParseInt(parts[0], 10, 64)
+	var errs [5]error
+	m.offset, errs[0] = strconv.ParseInt(parts[0], 10, 64)
 	m.status, m.reason = parts[1], strings.ReplaceAll(parts[2], "-", "_")
-	m.done, err2 = strconv.Atoi(parts[3])
-	m.total, err3 = strconv.Atoi(parts[4])
-	if err1 != nil || err2 != nil || err3 != nil || m.offset < 0 {
+	m.done, errs[1] = strconv.Atoi(parts[3])
+	m.total, errs[2] = strconv.Atoi(parts[4])
+	m.event.Tx, errs[3] = strconv.ParseInt(parts[5], 10, 64)
+	m.event.Seq, errs[4] = strconv.ParseInt(parts[6], 10, 64)
+	if errors.Join(errs[:]...) != nil || m.offset < 0 {
 		return mark{}, false
 	}
 	return m, true
@@ -88,12 +91,8 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 		}
 	}
 	return &streamReply{func(hc huma.Context) {
-		g := api.Gin(hc)
-		g.Header("Content-Type", "text/event-stream")
-		g.Header("X-Accel-Buffering", "no")
-		f := &follower{d: d, c: c, out: api.NewStream(g.Writer), mark: m}
+		f := &follower{sse: d.eventStream(api.Gin(hc)), d: d, mark: m, told: resumed}
 		defer f.out.Done()
-		f.out.Flush()
 		waiting, cancel := d.untilClosing(ctx)
 		defer cancel()
 		err := d.server.Jobs.Watch(waiting, c.Actor, in.ID, nil, func(j job.Job) (bool, error) { return f.see(waiting, j) })
@@ -105,45 +104,139 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 
 // follower tells one listener about one job.
 type follower struct {
+	sse
 	d      *door
-	c      call
-	out    *api.Stream
 	mark   mark
-	told   bool      // the first look is behind us
+	told   bool      // the present status was sent: what follows is what the stream of events says
+	looked bool      // the first look is behind us
 	change int64     // of the row at the last look
-	last   time.Time // something was sent
+	state  job.Job   // as the last event left it
+	since  time.Time // the row has been final without an event that says so
 }
 
+// patience is how long the end of a job is waited for in the stream of events, when the row has it already: another
+// transaction that stays open holds the stream up.
+const patience = 5 * time.Second
+
 // see sends what is new. The present status comes first; a later one that is final comes after the last line of the
-// log.
+// log. Statuses come from the stream of events, because a row shows only the last of several that followed fast.
 func (f *follower) see(ctx context.Context, j job.Job) (more bool, err error) {
-	final := j.Status.Final()
-	first := !f.told
-	f.told = true
-	if first || !final {
-		if err := f.status(j); err != nil {
+	first, fresh := !f.looked, !f.told
+	f.looked = true
+	states, err := f.states(ctx, j)
+	if err != nil {
+		return false, err
+	}
+	end := f.mark.event
+	for _, s := range states {
+		f.state, end = s.Job, s.at
+		if s.Status.Final() && !fresh {
+			break // told last, so until then the mark is before it
+		}
+		f.mark.event = s.at
+		if err := f.status(s.Job); err != nil {
 			return false, err
 		}
 	}
+	final := f.state.Status.Final()
 	if first || j.Change != f.change || final {
 		if err := f.progress(ctx, j); err != nil {
 			return false, err
 		}
 	}
 	f.change = j.Change
-	if err := f.log(ctx, j); err != nil {
+	if err := f.log(ctx, f.state); err != nil {
 		return false, err
 	}
-	if err := f.status(j); err != nil {
+	f.mark.event = end
+	if err := f.status(f.state); err != nil { // also a pause that is over, which no event tells
 		return false, err
 	}
-	if time.Since(f.last) >= commentEvery {
-		if err := f.send(": alive\n\n"); err != nil {
-			return false, err
-		}
+	if err := f.alive(); err != nil {
+		return false, err
 	}
 	f.out.Flush()
 	return !final, nil
+}
+
+// moment is the job as it stood after the event at a mark.
+type moment struct {
+	job.Job
+	at job.EventMark
+}
+
+// states lists the job as it stood after each of its changes since the last look. The first look of a listener who
+// does not resume gives the present state only.
+func (f *follower) states(ctx context.Context, j job.Job) ([]moment, error) {
+	feed := f.d.server.Feed.Events
+	if !f.told {
+		f.told = true
+		return f.present(ctx, j)
+	}
+	events, upTo, err := feed.Events(ctx, control.EventQuery{
+		Scope: job.Scope{AccountID: j.AccountID}, Job: j.ID, After: f.mark.event,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var states []moment
+	for _, e := range events {
+		if e.Kind != job.EventStatus {
+			continue
+		}
+		s, err := stateOf(j, e)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, s)
+	}
+	if len(states) == 0 {
+		f.mark.event = upTo
+	}
+	if len(states) == 0 && f.state.ID == "" { // resumed, and nothing happened since
+		if states, err = f.present(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	return f.impatient(j, states), nil
+}
+
+// present is the job as the newest event left it, from which on events are read.
+func (f *follower) present(ctx context.Context, j job.Job) ([]moment, error) {
+	feed := f.d.server.Feed.Events
+	last, found, err := feed.LastStatus(ctx, j.AccountID, j.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !found { // the events were deleted since, or can not be read yet
+		end, err := feed.LatestEvent(ctx)
+		return []moment{{j, end}}, err
+	}
+	s, err := stateOf(j, last)
+	return []moment{s}, err
+}
+
+// impatient adds the row's own state when it is final and no event says so for long.
+func (f *follower) impatient(j job.Job, states []moment) []moment {
+	if !j.Status.Final() || (len(states) > 0 && states[len(states)-1].Status.Final()) {
+		return states
+	}
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
+	if time.Since(f.since) < patience {
+		return states
+	}
+	return append(states, moment{j, f.mark.event})
+}
+
+// stateOf is the job as an event left it.
+func stateOf(j job.Job, e job.Event) (moment, error) {
+	var change job.StatusChange
+	if err := json.Unmarshal([]byte(e.Data), &change); err != nil {
+		return moment{}, job.Wrap(err, job.Internal, job.WordInternal, "An event can not be read")
+	}
+	return moment{change.Onto(j), e.At}, nil
 }
 
 func (f *follower) status(j job.Job) error {
@@ -245,15 +338,5 @@ func (l *lineEvents) line(text []byte, size int) error {
 
 // event sends an event with the mark as its id.
 func (f *follower) event(name string, data any) error {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
-	}
-	return f.send("id: " + f.mark.String() + "\nevent: " + name + "\ndata: " + string(text) + "\n\n")
-}
-
-func (f *follower) send(text string) error {
-	f.last = time.Now()
-	_, err := f.out.Write([]byte(text))
-	return err
+	return f.sse.event(f.mark.String(), name, data)
 }

@@ -107,7 +107,9 @@ func TestEventsOfAJobFromStartToEnd(t *testing.T) {
 		return false
 	})
 	want := []string{
-		`status {"id":"` + string(id) + `","status":"QUEUED"}`, `status {"id":"` + string(id) + `","status":"RUNNING"}`,
+		`status {"id":"` + string(id) + `","status":"QUEUED"}`,
+		`status {"id":"` + string(id) + `","status":"INITIALIZING","reason":"initializing"}`,
+		`status {"id":"` + string(id) + `","status":"RUNNING"}`,
 		`progress {"step":"main","done":0,"total":1}`, `log {"line":"one"}`, `log {"line":"two"}`,
 		`progress {"step":"main","done":1,"total":1}`, `log {"line":"three"}`, `log {"line":"last without an end"}`,
 		`status {"id":"` + string(id) + `","status":"FINISHED"}`,
@@ -119,7 +121,7 @@ func TestEventsOfAJobFromStartToEnd(t *testing.T) {
 		rest := readEvents(t, f.open(t, server, "/api/jobs/"+string(id)+"/events", header("Last-Event-ID", e.id)).Body, nil)
 		var missed []string
 		for _, s := range shorten(events[i+1:]) {
-			if strings.HasPrefix(s, "log ") || strings.Contains(s, "FINISHED") || strings.Contains(s, `"done":1`) {
+			if strings.HasPrefix(s, "log ") || strings.HasPrefix(s, "status ") || strings.Contains(s, `"done":1`) {
 				missed = append(missed, s)
 			}
 		}

@@ -39,6 +39,10 @@ func (d *door) followRoutes() {
 	operation(d, bearer, binary(huma.Operation{
 		Method: "GET", Path: "/jobs/{id}/events", Summary: "Follow a job by server-sent events: status, progress, log", Tags: tags,
 	}, "text/event-stream"), d.events)
+	operation(d, bearer, binary(huma.Operation{
+		Method: "GET", Path: "/events", Tags: tags,
+		Summary: "Follow the jobs of the account by server-sent events: status, progress, resolved",
+	}, "text/event-stream"), d.accountEvents)
 }
 
 func (d *door) log(ctx context.Context, in *logInput) (*streamReply, error) {

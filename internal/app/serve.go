@@ -38,6 +38,8 @@ var (
 	_ control.AccountStore = (*sqlstore.Store)(nil)
 	_ control.Tokens       = (*sqlstore.Store)(nil)
 	_ control.Lockouts     = (*sqlstore.Store)(nil)
+	_ control.EventReader  = (*sqlstore.Store)(nil)
+	_ control.EventPurger  = (*sqlstore.Store)(nil)
 	_ control.Starter      = (*starter.Starter)(nil)
 	_ control.Logs         = joblog.Reader{}
 )
@@ -85,11 +87,14 @@ func (a *App) serve(listener net.Listener) error {
 		Users: a.store, Tokens: a.store, Lockouts: a.store, Passwords: password.New(),
 		Signer: token.NewSigner(a.keys.Derive("access-token"), time.Now), Now: time.Now, NewFamily: newID,
 	}
+	feed := &control.Feed{Events: a.store, Bell: a.bell, Log: a.log}
+	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(a.store, a.settings.EventRetention, time.Now))
 	account := &control.AccountSettings{Store: a.store}
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
+		Feed: feed, EventsKept: a.settings.EventRetention,
 		BaseURL:   func() string { return a.info.URL },
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
 		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",
@@ -103,19 +108,21 @@ func (a *App) serve(listener net.Listener) error {
 		letGo()
 		return err
 	}
-	a.startReconciler(reconciler)
+	a.background("feed of events", feed.Run)
+	a.background("reconciler", reconciler.Run)
 	a.startHTTP(listener, handler, letGo)
 	return a.startWorker(work, drain)
 }
 
-func (a *App) startReconciler(r *control.Reconciler) {
+// background runs a loop until the app stops.
+func (a *App) background(name string, run func(context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r.Run(ctx)
+		run(ctx)
 	}()
-	a.onStop("reconciler", 10*time.Second, func(limit context.Context) error {
+	a.onStop(name, 10*time.Second, func(limit context.Context) error {
 		cancel()
 		return waitFor(limit, done)
 	})

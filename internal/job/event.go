@@ -39,3 +39,21 @@ type StatusChange struct {
 	Worker     string `json:"worker,omitempty"`
 	ConfigID   int64  `json:"configId"`
 }
+
+// Onto gives the job as it stood right after the change. Times and messages of what came later are taken out.
+func (c StatusChange) Onto(j Job) Job {
+	j.Status, j.Reason, j.Taken, j.Attempt, j.ReturnCode = c.Status, c.Reason, c.Taken, c.Attempt, c.ReturnCode
+	j.Worker, j.StartAfter = c.Worker, time.Time{}
+	if c.StartAfter != 0 {
+		j.StartAfter = time.UnixMicro(c.StartAfter).UTC()
+	}
+	if !c.Status.Final() {
+		j.FinishedAt, j.Message, j.ResolvedBy, j.ResolvedAt = time.Time{}, "", "", time.Time{}
+	}
+	return j
+}
+
+// Resolution is the data of EventResolved.
+type Resolution struct {
+	By ID `json:"by"` // the retry that completed the job's result
+}

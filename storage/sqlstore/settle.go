@@ -115,6 +115,9 @@ func (s *Store) RollUp(ctx context.Context, account int64, child job.ID, at time
 				row.ID, row.ID, now, now, account); err != nil {
 				return err
 			}
+			if err := noteResolved(tx, row, now); err != nil {
+				return err
+			}
 		}
 		_, err = run(tx, "UPDATE jobs SET rolled_up = true, change = change + 1, written_at = ? WHERE id = ?", now, row.ID)
 		return err

@@ -29,6 +29,8 @@ type Store interface {
 	control.AccountStore
 	control.Tokens
 	control.Lockouts
+	control.EventReader
+	control.EventPurger
 	Attempts(ctx context.Context, account int64, id job.ID) ([]job.Attempt, error)
 }
 
@@ -47,11 +49,17 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 			}
 		})
 	}
-	t.Run("backlog", func(t *testing.T) {
-		for name, check := range backlogCases {
+	alone(t, "backlog", backlogCases, open)
+	alone(t, "purge", purgeCases, open)
+}
+
+// alone runs cases that span accounts, each in a store of its own.
+func alone(t *testing.T, group string, cases map[string]func(*testing.T, *tenant), open func(t *testing.T) Store) {
+	t.Run(group, func(t *testing.T) {
+		for name, check := range cases {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				check(t, newTenant(t, open(t))) // the backlog spans accounts, so each case has a store alone
+				check(t, newTenant(t, open(t)))
 			})
 		}
 	})
@@ -68,6 +76,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"users":    userCases,
 	"accounts": accountCases,
 	"tokens":   tokenCases,
+	"events":   eventCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.

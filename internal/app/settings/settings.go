@@ -41,6 +41,7 @@ type Settings struct {
 	MaxFileSize    int64
 	CacheSize      int64
 	Dates          string
+	EventRetention time.Duration
 
 	MasterKey         string // hex; empty: the file master.key in the data folder
 	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
@@ -78,6 +79,7 @@ var settings = []setting{
 	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
 	{name: "max-file-size", value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
+	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
 	{name: "dates", value: "medium", help: "date format of replies: medium or rfc3339"},
 	{name: "master-key", secret: true, help: "key that seals secrets, in hex (default: made at the first start, in the data folder)"},
 	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
@@ -198,6 +200,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		MaxFileSize:    p.number("max-file-size", 1, 1<<50),
 		CacheSize:      p.number("cache-size", 0, 1<<50),
 		Dates:          p.word("dates", "medium", "rfc3339"),
+		EventRetention: p.duration("event-retention", time.Minute, 10*366*24*time.Hour),
 
 		MasterKey: p.key("master-key"), Database: p.database("database"),
 		S3: S3{

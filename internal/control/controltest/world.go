@@ -31,6 +31,7 @@ type Store interface {
 	control.AccountStore
 	control.Tokens
 	control.Lockouts
+	control.EventReader
 }
 
 // World is all use cases and what stands behind them.
@@ -44,6 +45,7 @@ type World struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Own      *control.AccountSettings // of the account itself
+	Feed     *control.Feed
 
 	mu  sync.Mutex
 	now time.Time
@@ -78,6 +80,7 @@ func New(t testing.TB, store Store) *World {
 		Now: w.Now, NewFamily: newID,
 	}
 	w.Own = &control.AccountSettings{Store: store}
+	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Account(t, "default", "admin", "example-password")
 	return w
 }

@@ -1,0 +1,186 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"waybill/api"
+	"waybill/internal/control"
+	"waybill/internal/job"
+)
+
+type accountEventsInput struct {
+	JobConfigID string `query:"jobconfigid" doc:"Only jobs of this job config; either form of its id"`
+	JobID       string `query:"jobid" doc:"Only this job"`
+	LastEventID string `header:"Last-Event-ID" doc:"Goes on behind this event, without loss or repeats; without it the stream begins now"`
+}
+
+// What the events of the account-wide stream carry. jobEvent is common to all.
+type (
+	jobEvent struct {
+		ID          string `json:"id" doc:"Of the job"`
+		Time        string `json:"time" doc:"RFC 3339 in UTC, with microseconds"`
+		JobConfigID string `json:"jobConfigId,omitempty"`
+	}
+	jobStatusEvent struct {
+		jobEvent
+		Status     string `json:"status"`
+		Reason     string `json:"reason,omitempty"`
+		Attempt    int    `json:"attempt,omitempty"`
+		ReturnCode string `json:"returnCode,omitempty"`
+		ServerID   string `json:"serverId,omitempty"`
+	}
+	jobResolvedEvent struct {
+		jobEvent
+		ResolvedByJob string `json:"resolvedByJob"`
+	}
+	jobProgressEvent struct {
+		jobEvent
+		Progress json.RawMessage `json:"progress"`
+	}
+	// gapEvent tells a listener who was away for too long that some of what it missed is not kept any more.
+	gapEvent struct {
+		Message string `json:"message"`
+	}
+)
+
+const eventTime = "2006-01-02T15:04:05.000000Z"
+
+// streamMark is the id of an event of the account-wide stream: its place, and when that was, in Unix seconds.
+type streamMark struct {
+	job.EventMark
+	seconds int64
+}
+
+func (m streamMark) String() string { return fmt.Sprintf("%d-%d-%d", m.Tx, m.Seq, m.seconds) }
+
+func streamMarkOf(s string) (m streamMark, err error) {
+	parts := strings.Split(s, "-")
+	if len(parts) != 3 {
+		return m, invalid("Last-Event-ID is not the id of an event of this stream")
+	}
+	for i, to := range []*int64{&m.Tx, &m.Seq, &m.seconds} {
+		if *to, err = strconv.ParseInt(parts[i], 10, 64); err != nil {
+			return m, invalid("Last-Event-ID is not the id of an event of this stream")
+		}
+	}
+	return m, nil
+}
+
+func (d *door) accountEvents(ctx context.Context, in *accountEventsInput) (*streamReply, error) {
+	c := d.call(ctx)
+	q, err := d.eventQuery(ctx, c, in)
+	if err != nil {
+		return nil, err
+	}
+	now := d.server.Now()
+	gap := false
+	if in.LastEventID == "" {
+		q.After, err = d.server.Feed.Events.LatestEvent(ctx)
+	} else {
+		var m streamMark
+		m, err = streamMarkOf(in.LastEventID)
+		q.After = m.EventMark
+		gap = d.server.EventsKept > 0 && time.Unix(m.seconds, 0).Before(now.Add(-d.server.EventsKept))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &streamReply{func(hc huma.Context) {
+		s := &accountStream{sse: d.eventStream(api.Gin(hc)), d: d, at: streamMark{q.After, now.Unix()}, gap: gap}
+		defer s.out.Done()
+		waiting, cancel := d.untilClosing(ctx)
+		defer cancel()
+		if err := d.server.Feed.Follow(waiting, c.Actor, q, s.see); err != nil && waiting.Err() == nil {
+			c.Blame(err) // the listener comes back with the last id
+		}
+	}}, nil
+}
+
+// eventQuery reads what of the account's stream is asked for.
+func (d *door) eventQuery(ctx context.Context, c call, in *accountEventsInput) (q control.EventQuery, err error) {
+	if in.JobID != "" {
+		j, err := d.server.Jobs.Get(ctx, c.Actor, in.JobID)
+		if err != nil {
+			return q, err
+		}
+		q.Job = j.ID
+	}
+	if in.JobConfigID != "" {
+		config, err := d.server.Configs.Get(ctx, c.Actor, in.JobConfigID)
+		if err != nil {
+			return q, err
+		}
+		q.Of = config.ID
+	}
+	return q, nil
+}
+
+// accountStream tells one listener about the jobs of an account.
+type accountStream struct {
+	sse
+	d     *door
+	at    streamMark
+	begun bool
+	gap   bool
+}
+
+// see sends a batch of events. How far the stream was looked through is told even when nothing in it was for this
+// listener: an id without data reaches an EventSource as its last id and as nothing else.
+func (s *accountStream) see(events []job.Event, upTo job.EventMark) error {
+	if s.gap {
+		s.gap = false
+		gap := gapEvent{"Events older than " + shortDuration(s.d.server.EventsKept) + " are not kept; read the jobs anew"}
+		if err := s.event(s.at.String(), "gap", gap); err != nil {
+			return err
+		}
+	}
+	for _, e := range events {
+		s.at = streamMark{e.At, e.Time.Unix()}
+		if err := s.tell(e); err != nil {
+			return err
+		}
+	}
+	s.at = streamMark{upTo, s.d.server.Now().Unix()}
+	if !s.begun || time.Since(s.last) >= commentEvery {
+		s.begun = true
+		if err := s.send(": alive\nid: " + s.at.String() + "\n\n"); err != nil {
+			return err
+		}
+	}
+	s.out.Flush()
+	return nil
+}
+
+// tell sends one event. A kind that this version does not know is passed over.
+func (s *accountStream) tell(e job.Event) error {
+	about := jobEvent{ID: string(e.JobID), Time: e.Time.UTC().Format(eventTime)}
+	switch e.Kind {
+	case job.EventStatus:
+		var change job.StatusChange
+		if err := json.Unmarshal([]byte(e.Data), &change); err != nil {
+			return err
+		}
+		about.JobConfigID = shownID(change.ConfigID)
+		// As it was then: a pause that is over by now was one.
+		return s.event(s.at.String(), "status", jobStatusEvent{
+			jobEvent: about, Status: statusWord(change.Onto(job.Job{}), e.Time), Reason: string(change.Reason),
+			Attempt: change.Attempt, ReturnCode: returnCode(change.ReturnCode), ServerID: change.Worker,
+		})
+	case job.EventResolved:
+		var r job.Resolution
+		if err := json.Unmarshal([]byte(e.Data), &r); err != nil {
+			return err
+		}
+		return s.event(s.at.String(), "resolved", jobResolvedEvent{about, string(r.By)})
+	case job.EventProgress:
+		return s.event(s.at.String(), "progress", jobProgressEvent{about, json.RawMessage(e.Data)})
+	}
+	return nil
+}
