@@ -26,6 +26,8 @@ type jobStore struct {
 	failLate map[string]int // the same, but after it did its work
 	settled  job.Outcome
 	rolledUp job.ID
+	reports  []job.Report
+	records  []job.RetryRecord
 }
 
 func (s *jobStore) do(method string, fence int64, from []job.Status, f func()) (err error) {
@@ -72,6 +74,26 @@ func (s *jobStore) Begin(_ context.Context, _ int64, _ job.ID, fence int64, work
 
 func (s *jobStore) Started(_ context.Context, _ int64, _ job.ID, fence int64, _ time.Time) error {
 	return s.do("Started", fence, []job.Status{job.Running, job.Cancelling}, func() { s.job.Reason = job.ReasonNone })
+}
+
+func (s *jobStore) Report(_ context.Context, _ int64, _ job.ID, fence int64, r job.Report) error {
+	return s.do("Report", fence, []job.Status{job.Running, job.Cancelling}, func() { s.reports = append(s.reports, r) })
+}
+
+func (s *jobStore) RetryRecords(_ context.Context, _ int64, _ job.ID, after string, limit int) ([]job.RetryRecord, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail["RetryRecords"] > 0 {
+		s.fail["RetryRecords"]--
+		return nil, job.Errorf(job.Unavailable, job.WordDependencyDown, "database is away")
+	}
+	var page []job.RetryRecord
+	for _, r := range s.records {
+		if r.RecordID > after && len(page) < limit {
+			page = append(page, r)
+		}
+	}
+	return page, nil
 }
 
 func (s *jobStore) Cancelling(_ context.Context, _ int64, _ job.ID, fence int64, reason job.Reason) error {

@@ -38,7 +38,10 @@ type (
 	}
 	jobResolvedEvent struct {
 		jobEvent
-		ResolvedByJob string `json:"resolvedByJob"`
+		ResolvedByJob  string `json:"resolvedByJob,omitempty" doc:"The retry that completed the job's result"`
+		RetryJob       string `json:"retryJob,omitempty" doc:"The retry whose end resolved record errors of the job"`
+		ErrorsOpen     int64  `json:"errorsOpen"`
+		ErrorsResolved int64  `json:"errorsResolved"`
 	}
 	jobProgressEvent struct {
 		jobEvent
@@ -178,7 +181,9 @@ func (s *accountStream) tell(e job.Event) error {
 		if err := json.Unmarshal([]byte(e.Data), &r); err != nil {
 			return err
 		}
-		return s.event(s.at.String(), "resolved", jobResolvedEvent{about, string(r.By)})
+		return s.event(s.at.String(), "resolved", jobResolvedEvent{
+			about, string(r.By), string(r.RetryJob), r.ErrorsOpen, r.ErrorsResolved,
+		})
 	case job.EventProgress:
 		return s.event(s.at.String(), "progress", jobProgressEvent{about, json.RawMessage(e.Data)})
 	}

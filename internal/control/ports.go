@@ -59,6 +59,9 @@ type Submission struct {
 	Idempotency Idempotency
 	// Force allows a retry while another retry of the same parent is unfinished.
 	Force bool
+	// Records are those a retry of records is given; empty: all that are open. One that is not an open error of the parent
+	// is Invalid, WordUnknownRecord; none at all Conflict, WordNothingToRetry.
+	Records []string
 }
 
 // Idempotency identifies a repeatable call.
@@ -75,7 +78,7 @@ type JobWriter interface {
 	// Replay gives the job that an earlier Submit with the same key and digest made, if its time is not over at now.
 	// Another digest is Conflict, WordIdempotency; found is false for a key that is free.
 	Replay(ctx context.Context, account int64, i Idempotency, now time.Time) (j job.Job, found bool, err error)
-	// Submit stores the job as Queued in one transaction with its run number, its idempotency key, and, for a retry
+	// Submit stores the job as Queued in one transaction with its run number, the records it is given, its idempotency key, and, for a retry
 	// (RetryOf set), the check that the parent is final (Conflict, WordJobNotFinished) and has no unfinished retry
 	// (Conflict, WordRetryActive), Root and RetryNumber being set by the store. replayed tells that an earlier call with
 	// the same key and digest made the job; another digest is Conflict, WordIdempotency.
@@ -102,6 +105,28 @@ type JobReader interface {
 	Outputs(ctx context.Context, account int64, id job.ID) ([]job.Output, error)
 }
 
+// RecordReader reads what became of single attempts, records and retries.
+type RecordReader interface {
+	// Attempts lists the tries of a job, first to last.
+	Attempts(ctx context.Context, account int64, id job.ID) ([]job.Attempt, error)
+	// Errors lists the record errors of a job, without data. Known properties: recordId step code message traceKey attempt
+	// occurred resolved retryJob.
+	Errors(ctx context.Context, account int64, id job.ID, q job.Query) (job.List[job.RecordError], error)
+	// ErrorData gives the record as the next retry would send it. NotFound also for an error that came without data.
+	ErrorData(ctx context.Context, account int64, id job.ID, record string) (job.RecordData, error)
+	// RetryStates tells what retries jobs have; a job without any is not in it.
+	RetryStates(ctx context.Context, account int64, ids []job.ID) (map[job.ID]job.RetryState, error)
+}
+
+// RecordWriter changes record errors on behalf of users.
+type RecordWriter interface {
+	// SetErrorData replaces the record the next retry sends. An error that is resolved: Conflict, WordRecordResolved.
+	SetErrorData(ctx context.Context, account int64, id job.ID, record string, data []byte, at time.Time) (job.RecordData, error)
+	// ResolveErrors resolves those of the errors that are open, nil meaning all, and counts them. One that is no error of
+	// the job is Invalid, WordUnknownRecord, and then nothing is changed.
+	ResolveErrors(ctx context.Context, account int64, id job.ID, records []string, by job.UserRef, at time.Time) (int64, error)
+}
+
 // Run is how the worker that executes a job writes to it. Every write carries the attempt's fence; a write whose fence is
 // not the row's any more is Conflict, WordStale, and changes nothing.
 type Run interface {
@@ -110,8 +135,13 @@ type Run interface {
 	// returned too, so that the caller can settle it). lost tells that an earlier attempt never ended: its worker was lost;
 	// that attempt is then closed with ReasonWorkerLost.
 	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
-	// Started clears the reason initializing, notes the time and opens the step "main".
+	// Started clears the reason initializing, notes the time and opens the step "main". What the program of an attempt before
+	// reported (steps, counters, errors, warnings) is dropped.
 	Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error
+	// Report stores what the running program told. Storing it twice is as storing it once.
+	Report(ctx context.Context, account int64, id job.ID, fence int64, r job.Report) error
+	// RetryRecords lists the records the job is to retry, with their data as they are now, by id behind after.
+	RetryRecords(ctx context.Context, account int64, id job.ID, after string, limit int) ([]job.RetryRecord, error)
 	// Cancelling turns Running into Cancelling with the reason; already Cancelling: nothing.
 	Cancelling(ctx context.Context, account int64, id job.ID, fence int64, reason job.Reason) error
 	// Again ends an attempt whose program failed and which another follows: the job is Queued until startAfter.
@@ -128,8 +158,10 @@ type Settlement interface {
 	// stop (Cancelling, StoppedBy set) is settled as Cancelled, stopped, whatever o says; one Cancelling for its timeout
 	// as Failed, timeout.
 	Settle(ctx context.Context, account int64, id job.ID, fence int64, o job.Outcome) (job.Job, error)
-	// RollUp completes the results above a finished retry: when child ended Completed, every job above it in its chain
-	// that has no ResolvedBy gets it. One transaction, idempotent; it also marks the child as rolled up.
+	// RollUp completes the results above a finished retry, in one idempotent transaction that also marks the child as rolled
+	// up. Of every job above it in its chain: open errors of records the child raised again become superseded; when child
+	// ended Completed, the others that it was given become resolved - all of them, unless its scope is failed_records - and,
+	// with any other scope, the job gets ResolvedBy if it has none.
 	RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error
 }
 

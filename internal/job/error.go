@@ -69,6 +69,9 @@ const (
 	WordInvalidCron        Word = "invalid_cron"
 	WordInvalidTimeZone    Word = "invalid_time_zone"
 	WordScheduleExists     Word = "schedule_exists"
+	WordRecordResolved     Word = "record_resolved"
+	WordJobResolved        Word = "job_resolved"
+	WordJobRetried         Word = "job_retried"
 	WordDestinationInUse   Word = "destination_in_use"
 )
 

@@ -24,8 +24,8 @@ type EventKind string
 // The kinds.
 const (
 	EventStatus   EventKind = "status"   // the job's status or reason changed
-	EventProgress EventKind = "progress" // its program reported steps or counters
-	EventResolved EventKind = "resolved" // a retry completed its result
+	EventProgress EventKind = "progress" // its program reported steps or counters; a ProgressChange
+	EventResolved EventKind = "resolved" // a retry completed its result, or errors of it were resolved; a Resolution
 )
 
 // StatusChange is the data of EventStatus: the job as it stands after the change.
@@ -55,5 +55,9 @@ func (c StatusChange) Onto(j Job) Job {
 
 // Resolution is the data of EventResolved.
 type Resolution struct {
-	By ID `json:"by"` // the retry that completed the job's result
+	By             ID    `json:"by,omitempty"`       // the retry that completed the job's result
+	RetryJob       ID    `json:"retryJob,omitempty"` // the retry whose end resolved record errors of the job
+	ByUser         bool  `json:"byUser,omitempty"`   // somebody resolved record errors of the job
+	ErrorsOpen     int64 `json:"errorsOpen,omitempty"`
+	ErrorsResolved int64 `json:"errorsResolved,omitempty"`
 }

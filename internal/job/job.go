@@ -71,6 +71,8 @@ type Job struct {
 	Records        Records // sums over the steps
 	ErrorsOpen     int64   // record errors that wait for a retry or a person
 	ErrorsResolved int64   // with ErrorsOpen: all record errors ever raised on this job
+
+	Warnings []string // what of its program's reports was not understood or not kept; a word, then what it is about
 }
 
 // Waiting tells whether the job waits in its lane: it holds no place and nothing but the lane can let it go on.
@@ -128,6 +130,8 @@ type Spec struct {
 	QueueTimeout time.Duration `json:"queueTimeout,omitempty"` // longest wait, lane included, for the first attempt
 	TotalTimeout time.Duration `json:"totalTimeout,omitempty"` // from ScheduledAt over all attempts and pauses
 	Callbacks    []Callback    `json:"callbacks,omitempty"`
+
+	RetryStep string `json:"retryStep,omitempty"` // RetryFailedStep only: the step that failed in the parent
 }
 
 // Deadline is when the job is over its total time; zero: never.
@@ -172,6 +176,9 @@ type Step struct {
 	RecordsRead    int64
 	RecordsWritten int64
 	RecordsFailed  int64
+	RecordsIgnored int64
+	ErrorsOpen     int64
+	ErrorsResolved int64
 	Message        string
 }
 
@@ -199,15 +206,27 @@ type Family struct {
 	Root    ID
 	Jobs    []Job
 	Outcome Job // the job whose status stands for the whole chain
+	Totals  FamilyTotals
 }
 
 // OutcomeOf picks the member of a chain that stands for its result: the newest one that completed and resolved the others,
-// else the newest. Members must be ordered oldest first and not be empty.
+// else the newest. A retry of single records that completed does not stand for the whole while the chain has open record
+// errors. Members must be ordered oldest first and not be empty.
 func OutcomeOf(members []Job) Job {
+	clean := TotalsOf(members).ErrorsOpen == 0
+	var newest *Job
 	for i := len(members) - 1; i >= 0; i-- {
-		if members[i].Status == Completed {
-			return members[i]
+		m := &members[i]
+		part := m.Status == Completed && m.RetryScope == RetryFailedRecords && !clean
+		if m.Status == Completed && !part {
+			return *m
+		}
+		if newest == nil && !part {
+			newest = m
 		}
 	}
-	return members[len(members)-1]
+	if newest == nil { // only parts: their first run is missing
+		newest = &members[len(members)-1]
+	}
+	return *newest
 }

@@ -103,6 +103,7 @@ func TestRetryPolicyPausesGrowUpToTheirLimit(t *testing.T) {
 
 func TestOutcomeOfAChain(t *testing.T) {
 	failed, done := Job{ID: "a", Status: Failed}, Job{ID: "b", Status: Completed}
+	records := Job{ID: "e", Status: Completed, RetryScope: RetryFailedRecords}
 	for name, c := range map[string]struct {
 		chain []Job
 		want  ID
@@ -110,6 +111,10 @@ func TestOutcomeOfAChain(t *testing.T) {
 		"a success below stands for the chain":       {[]Job{failed, done}, "b"},
 		"without one the newest does":                {[]Job{failed, {ID: "c", Status: Cancelled}}, "c"},
 		"a success is not undone by a later failure": {[]Job{failed, done, {ID: "d", Status: Failed}}, "b"},
+		"some records are not the whole":             {[]Job{{ID: "a", Status: Failed, ErrorsOpen: 1}, records}, "a"},
+		"the last open records make the whole":       {[]Job{{ID: "a", Status: Failed, ErrorsResolved: 2}, records}, "e"},
+		"a retry of records that failed is newest":   {[]Job{{ID: "a", Status: Failed, ErrorsOpen: 1}, {ID: "f", Status: Failed, RetryScope: RetryFailedRecords}}, "f"},
+		"only a part is known":                       {[]Job{{ID: "e", Status: Completed, RetryScope: RetryFailedRecords, ErrorsOpen: 1}}, "e"},
 	} {
 		if got := OutcomeOf(c.chain).ID; got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)

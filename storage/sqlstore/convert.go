@@ -181,8 +181,15 @@ func toJobRow(j job.Job) jobRow {
 		Unreachable: j.Unreachable, WrittenAt: micros(j.ScheduledAt),
 		Lane: j.Lane, LaneSeq: j.LaneSeq, FiredAt: microsOrNull(j.FiredAt), Trigger: string(j.Trigger), RetryScope: string(j.RetryScope),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed, RecordsIgnored: j.Records.Ignored,
-		ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved,
+		ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved, Warnings: warningsJSON(j.Warnings),
 	}
+}
+
+func warningsJSON(warnings []string) string {
+	if len(warnings) == 0 {
+		return ""
+	}
+	return toJSON(warnings)
 }
 
 // job gives back the row without what lies in job_inputs.
@@ -206,6 +213,9 @@ func (r jobRow) job() (job.Job, error) {
 	if j.Tags, err = tagsOf(r.Tags); err != nil {
 		return j, err
 	}
+	if err = fromJSON(r.Warnings, &j.Warnings); err != nil {
+		return j, err
+	}
 	return j, fromJSON(r.Spec, &j.Spec)
 }
 
@@ -227,8 +237,18 @@ func (r stepRow) step() job.Step {
 	return job.Step{
 		Index: r.Position, Name: r.Name, Status: job.Status(r.Status), Attempt: r.Attempt,
 		StartedAt: timeOrZero(r.StartedAt), FinishedAt: timeOrZero(r.FinishedAt), ReturnCode: r.ReturnCode,
-		RecordsRead: r.RecordsRead, RecordsWritten: r.RecordsWritten, RecordsFailed: r.RecordsFailed, Message: r.Message,
+		RecordsRead: r.RecordsRead, RecordsWritten: r.RecordsWritten, RecordsFailed: r.RecordsFailed,
+		RecordsIgnored: r.RecordsIgnored, ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved, Message: r.Message,
 	}
+}
+
+func (r errorRow) recordError() (job.RecordError, error) {
+	return job.RecordError{
+		JobID: job.ID(r.JobID), RecordID: r.RecordID, Attempt: r.Attempt, Step: r.Step, Code: r.Code, Message: r.Message,
+		TraceKey: r.TraceKey, Classification: r.Classification, OccurredAt: timeOf(r.OccurredAt),
+		Resolved: job.ErrorState(r.ResolvedHow), ResolvedBy: job.UserRef{ID: r.ResolvedByID, Name: r.ResolvedByName},
+		ResolvedAt: timeOrZero(r.ResolvedAt), RetryJob: job.ID(r.RetryJob), HasData: r.HasData,
+	}, nil
 }
 
 func toOutputRow(id job.ID, o job.Output) outputRow {

@@ -30,19 +30,6 @@ func noteEvent(tx *gorm.DB, row jobRow, kind job.EventKind, data string) error {
 	return err
 }
 
-// noteResolved enters that the child completed the results of the jobs above it.
-func noteResolved(tx *gorm.DB, child jobRow, at int64) error {
-	kind, data := string(job.EventResolved), toJSON(job.Resolution{By: job.ID(child.ID)})
-	_, err := run(tx, `
-		INSERT INTO job_events (account_id, job_id, kind, data, at)
-		SELECT account_id, id, ?, ?, written_at FROM jobs
-		WHERE root = ? AND root <> '' AND resolved_by = ? AND resolved_at = ?
-		UNION ALL
-		SELECT account_id, id, ?, ?, written_at FROM jobs WHERE id = ? AND resolved_by = ? AND resolved_at = ?`,
-		kind, data, child.Root, child.ID, at, kind, data, child.Root, child.ID, at)
-	return err
-}
-
 type eventRow struct {
 	Tx        int64  `gorm:"column:tx"`
 	Seq       int64  `gorm:"column:seq"`

@@ -181,6 +181,7 @@ type jobRow struct {
 	RecordsIgnored  int64   `gorm:"column:records_ignored"`
 	ErrorsOpen      int64   `gorm:"column:errors_open"`
 	ErrorsResolved  int64   `gorm:"column:errors_resolved"`
+	Warnings        string  `gorm:"column:warnings"` // JSON, or ''
 }
 
 func (jobRow) TableName() string { return "jobs" }
@@ -219,6 +220,9 @@ type stepRow struct {
 	RecordsRead    int64  `gorm:"column:records_read"`
 	RecordsWritten int64  `gorm:"column:records_written"`
 	RecordsFailed  int64  `gorm:"column:records_failed"`
+	RecordsIgnored int64  `gorm:"column:records_ignored"`
+	ErrorsOpen     int64  `gorm:"column:errors_open"`
+	ErrorsResolved int64  `gorm:"column:errors_resolved"`
 	Message        string `gorm:"column:message"`
 }
 
@@ -234,6 +238,26 @@ type outputRow struct {
 }
 
 func (outputRow) TableName() string { return "job_outputs" }
+
+type errorRow struct {
+	JobID          string `gorm:"column:job_id;primaryKey"`
+	RecordID       string `gorm:"column:record_id;primaryKey"`
+	Attempt        int    `gorm:"column:attempt"`
+	Step           string `gorm:"column:step"`
+	Code           string `gorm:"column:code"`
+	Message        string `gorm:"column:message"`
+	TraceKey       string `gorm:"column:trace_key"`
+	Classification string `gorm:"column:classification"`
+	OccurredAt     int64  `gorm:"column:occurred_at"`
+	ResolvedHow    string `gorm:"column:resolved_how"` // '' while it is open
+	ResolvedByID   int64  `gorm:"column:resolved_by_id"`
+	ResolvedByName string `gorm:"column:resolved_by_name"`
+	ResolvedAt     *int64 `gorm:"column:resolved_at"`
+	RetryJob       string `gorm:"column:retry_job"`
+	HasData        bool   `gorm:"column:has_data"`
+}
+
+func (errorRow) TableName() string { return "job_errors" }
 
 // idempotencyRow is what is read of idempotency_keys.
 type idempotencyRow struct {

@@ -97,6 +97,12 @@ var jobListing = listing{
 		"destination.id":       {kind: kindID, column: "destination_id"},
 		"lane":                 {kind: kindText, column: "lane"},
 		"trigger":              {kind: kindText, column: "trigger_kind"},
+		"retryScope":           {kind: kindText, column: "retry_scope"},
+		"resolvedByJob":        {kind: kindText, column: "resolved_by"},
+		"recordsRead":          {kind: kindInt, column: "records_read"},
+		"recordsWritten":       {kind: kindInt, column: "records_written"},
+		"recordsFailed":        {kind: kindInt, column: "records_failed"},
+		"errorsOpen":           {kind: kindInt, column: "errors_open"},
 	},
 }
 
@@ -118,5 +124,21 @@ var versionListing = listing{
 		"name":    {kind: kindText, column: "v.file_key"},
 		"size":    {kind: kindInt, column: "v.size"},
 		"created": {kind: kindTime, column: "v.created_at"},
+	},
+}
+
+var errorListing = listing{
+	from: "job_errors", columns: columnsOf[errorRow](""), id: "record_id", idKind: kindText,
+	order: []job.Sort{{Property: "occurred"}},
+	props: map[string]property{
+		"recordId": {kind: kindText, column: "record_id"},
+		"step":     {kind: kindText, column: "step"},
+		"code":     {kind: kindText, column: "code"},
+		"message":  text("message", "message_fold"),
+		"traceKey": {kind: kindText, column: "trace_key"},
+		"attempt":  {kind: kindInt, column: "attempt"},
+		"occurred": {kind: kindTime, column: "occurred_at"},
+		"resolved": {kind: kindBool, column: "(resolved_how <> '')"},
+		"retryJob": {kind: kindText, column: "retry_job"},
 	},
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -85,41 +84,4 @@ func wished(row jobRow, o job.Outcome) job.Outcome {
 		return job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: o.Message, At: o.At}
 	}
 	return o
-}
-
-// RollUp is control.Settlement's.
-func (s *Store) RollUp(ctx context.Context, account int64, child job.ID, at time.Time) error {
-	return s.onJob(ctx, child, func(tx *gorm.DB) error {
-		row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?"+s.forUpdate(),
-			string(child), account)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return noJob(child)
-		}
-		if !job.Status(row.Status).Final() {
-			return job.Errorf(job.Conflict, job.WordJobNotFinished, "Job %s has not finished", child)
-		}
-		if row.RolledUp || row.RetryOf == "" {
-			return nil
-		}
-		now := micros(at)
-		if job.Status(row.Status) == job.Completed {
-			if _, err := run(tx, `
-				WITH RECURSIVE above (id) AS (
-					SELECT retry_of FROM jobs WHERE id = ? AND retry_of <> ''
-					UNION SELECT jobs.retry_of FROM jobs JOIN above ON jobs.id = above.id WHERE jobs.retry_of <> '')
-				UPDATE jobs SET resolved_by = ?, resolved_at = ?, change = change + 1, written_at = ?
-				WHERE id IN (SELECT id FROM above) AND account_id = ? AND resolved_by = ''`,
-				row.ID, row.ID, now, now, account); err != nil {
-				return err
-			}
-			if err := noteResolved(tx, row, now); err != nil {
-				return err
-			}
-		}
-		_, err = run(tx, "UPDATE jobs SET rolled_up = true, change = change + 1, written_at = ? WHERE id = ?", now, row.ID)
-		return err
-	})
 }

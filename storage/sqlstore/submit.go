@@ -42,11 +42,15 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 			return err
 		}
 		if !found {
-			return noConfig(j.ConfigID)
+			if number, err = orphanRun(tx, j); err != nil {
+				return err
+			}
 		}
 		j.RunNumber = number
-		stored, err = insertJob(tx, j)
-		return err
+		if stored, err = insertJob(tx, j); err != nil {
+			return err
+		}
+		return chooseRecords(tx, j, sub.Records)
 	})
 	if taken(err) {
 		err = job.Errorf(job.Conflict, job.WordDuplicateName, "Job %s already exists", sub.Job.ID)
@@ -57,8 +61,25 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 	return stored, replayed, nil
 }
 
+// orphanRun numbers a retry of a job whose config is deleted: its package is still there, so it can run. Two at once may
+// get the same number; with the config gone nothing counts by it.
+func orphanRun(tx *gorm.DB, j job.Job) (int64, error) {
+	if j.RetryOf == "" {
+		return 0, noConfig(j.ConfigID)
+	}
+	last, _, err := one[int64](tx, `
+		SELECT run_number FROM jobs WHERE account_id = ? AND config_id = ? ORDER BY scheduled_at DESC, id DESC LIMIT 1`,
+		j.AccountID, j.ConfigID)
+	return last + 1, err
+}
+
 func checkSubmission(sub control.Submission) error {
 	j, i := sub.Job, sub.Idempotency
+	for _, r := range sub.Records {
+		if clean(r) != r {
+			return job.Errorf(job.Invalid, job.WordUnknownRecord, "A record id holds a character that no id has")
+		}
+	}
 	if !job.ValidID(string(j.ID)) {
 		return job.Errorf(job.Invalid, job.WordInvalidField, "A job id has 24 lower-case hex digits")
 	}

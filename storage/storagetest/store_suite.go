@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -15,7 +14,7 @@ import (
 	"waybill/internal/job"
 )
 
-// Store is every port of internal/control that a database satisfies, with the attempts of a job to look behind Run.
+// Store is every port of internal/control that a database satisfies.
 type Store interface {
 	control.ConfigReader
 	control.ConfigWriter
@@ -31,7 +30,8 @@ type Store interface {
 	control.Lockouts
 	control.EventReader
 	control.EventPurger
-	Attempts(ctx context.Context, account int64, id job.ID) ([]job.Attempt, error)
+	control.RecordReader
+	control.RecordWriter
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -72,6 +72,8 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"submit":   submitCases,
 	"run":      runCases,
 	"settle":   settleCases,
+	"records":  recordCases,
+	"rollups":  rollUpCases,
 	"lists":    listCases,
 	"users":    userCases,
 	"accounts": accountCases,
