@@ -31,12 +31,9 @@ type Store interface {
 	control.AccountStore
 	control.Tokens
 	control.Lockouts
-<<<<<<< HEAD
 	control.EventReader
-=======
 	control.RecordReader
 	control.RecordWriter
->>>>>>> d8e2b34 (Keep record errors, and roll retries up record by record)
 }
 
 // World is all use cases and what stands behind them.
