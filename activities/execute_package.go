@@ -101,7 +101,7 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 	}
 	defer lease.Release()
 	run, err := x.a.cfg.Runner.Prepare(runner.Request{
-		Job: x.job, Package: lease, Open: x.a.cfg.Secrets.Open, Log: x.log, Grace: x.in.Grace,
+		Job: x.job, Package: lease, Open: x.a.cfg.Secrets.Open, Log: x.log, Grace: x.in.Grace, Records: x.records(),
 	})
 	if job.WordOf(err) == job.WordInternal {
 		// A value sealed with another key: no attempt here will ever open it.
@@ -144,7 +144,7 @@ func (x *execution) begin(ctx context.Context) (lost bool, err error) {
 }
 
 func (x *execution) openLog(ctx context.Context) error {
-	return x.a.repeat(x.watch.ctx, func() error {
+	err := x.a.repeat(x.watch.ctx, func() error {
 		w, err := joblog.NewWriter(context.WithoutCancel(ctx), x.a.cfg.Objects, joblog.Target{
 			Account: x.in.AccountID, Job: x.in.JobID, Fence: x.fence, First: x.job.Attempt == 1,
 			Stored: func() { x.a.ring(x.in.JobID) },
@@ -157,6 +157,10 @@ func (x *execution) openLog(ctx context.Context) error {
 		x.log = w
 		return nil
 	})
+	if err == nil && x.job.Attempt > 1 { // its section of the log begins with who it is
+		x.note("attempt %d begins on %s", x.job.Attempt, x.a.cfg.Worker)
+	}
+	return err
 }
 
 func (x *execution) closeLog(ctx context.Context) error {
@@ -226,10 +230,14 @@ func (x *execution) run(ctx context.Context, run *runner.Execution) (contract.Jo
 	started := time.AfterFunc(x.a.cfg.NoteStarted, func() { x.tellStarted(programCtx) })
 	defer started.Stop()
 	unhook := context.AfterFunc(x.watch.ctx, func() { x.onEnd(ctx, run, end) })
+	reports := x.startReports(ctx, run)
 	result, err := run.Run(programCtx)
 	unhook()
 	started.Stop()
 	overTime()
+	if err := reports.end(x.wantsReports(result.Stopped)); err != nil {
+		return contract.JobResult{}, x.writeError(err)
+	}
 
 	if result.Stopped {
 		return x.stopped(ctx, context.Cause(x.watch.ctx), run)

@@ -564,7 +564,7 @@ func TestSecondAttemptGoesOnWithTheLog(t *testing.T) {
 	if _, err := b.execute(); err != nil {
 		t.Fatal(err)
 	}
-	if b.log() != "attempt 1\nattempt 2\n" {
+	if b.log() != "attempt 1\nwaybill: attempt 2 begins on worker-1\nattempt 2\n" {
 		t.Errorf("log %q", b.log())
 	}
 }

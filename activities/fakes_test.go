@@ -28,6 +28,8 @@ type jobStore struct {
 	rolledUp job.ID
 	reports  []job.Report
 	records  []job.RetryRecord
+
+	onStarted func() // called with the lock held
 }
 
 func (s *jobStore) do(method string, fence int64, from []job.Status, f func()) (err error) {
@@ -73,7 +75,12 @@ func (s *jobStore) Begin(_ context.Context, _ int64, _ job.ID, fence int64, work
 }
 
 func (s *jobStore) Started(_ context.Context, _ int64, _ job.ID, fence int64, _ time.Time) error {
-	return s.do("Started", fence, []job.Status{job.Running, job.Cancelling}, func() { s.job.Reason = job.ReasonNone })
+	return s.do("Started", fence, []job.Status{job.Running, job.Cancelling}, func() {
+		s.job.Reason = job.ReasonNone
+		if s.onStarted != nil {
+			s.onStarted()
+		}
+	})
 }
 
 func (s *jobStore) Report(_ context.Context, _ int64, _ job.ID, fence int64, r job.Report) error {

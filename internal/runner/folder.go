@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"waybill/internal/archive"
 )
 
@@ -16,6 +18,9 @@ const maxSpares = 64
 // parts is what a job folder holds: the job's files (LOCAL_JOB_SPEC_DIR), its outputs (LOCAL_JOB_OUT_DIR), and room for
 // anything else (TMPDIR, HOME).
 var parts = []string{"spec", "out", "tmp"}
+
+// eventsFile is where the program tells about itself (WAYBILL_EVENTS). It is part of every folder, for most stay empty.
+const eventsFile = "events.ndjson"
 
 // takeFolder makes the private folder of an attempt. Folders that came back untouched are used again: making one is the
 // most expensive part of a short job, since ext4 will not reuse inodes for some seconds and searches past them.
@@ -43,7 +48,26 @@ func (r *Runner) takeFolder(dir string) error {
 			return errors.Join(err, archive.Remove(dir))
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, eventsFile), nil, 0o600); err != nil {
+		return errors.Join(err, archive.Remove(dir))
+	}
 	return nil
+}
+
+// openEvents opens the file that the program will write to. It happens before the program begins: whatever it puts in the
+// file's place later is not read.
+func openEvents(dir string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, eventsFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
+// unwritten tells whether the events file is as it was made: a program may have linked another file to its name, or its name
+// to another folder.
+func unwritten(dir string) bool {
+	var stat unix.Stat_t
+	if unix.Lstat(filepath.Join(dir, eventsFile), &stat) != nil {
+		return false
+	}
+	return stat.Mode == unix.S_IFREG|0o600 && stat.Size == 0 && stat.Nlink == 1
 }
 
 // giveFolder removes the folder with all in it, or keeps it as a spare when there is nothing in it.
@@ -71,7 +95,7 @@ func untouched(dir string) bool {
 	for _, name := range append([]string{""}, parts...) {
 		want := 0
 		if name == "" {
-			want = len(parts)
+			want = len(parts) + 1
 		}
 		info, err := os.Lstat(filepath.Join(dir, name))
 		if err != nil || info.Mode() != fs.ModeDir|0o700 {
@@ -87,5 +111,5 @@ func untouched(dir string) bool {
 			return false
 		}
 	}
-	return true
+	return unwritten(dir)
 }

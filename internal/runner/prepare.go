@@ -25,6 +25,8 @@ type Request struct {
 	Open func(sealed string) (string, error)
 	// Log receives the program's output, stamped and with secrets masked.
 	Log io.Writer
+	// Records gives the records the attempt is to retry; nil for none. They are laid into a file as they come.
+	Records func(yield func(job.RetryRecord) error) error
 	// Grace is how long a program may take to end after SIGTERM before it is killed.
 	Grace time.Duration
 }
@@ -38,6 +40,8 @@ type Execution struct {
 	run     string // marks the processes of this run, see environ
 	lines   *joblog.Lines
 	masker  *joblog.Masker
+	secrets []string
+	events  *os.File // the program's reports, opened before it begins
 }
 
 // Prepare makes the private folder, finds the entry point and how it is run, and resolves the macros. What is wrong with
@@ -58,7 +62,13 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 			e = nil
 		}
 	}()
+	if e.events, err = openEvents(e.dir); err != nil {
+		return e, err
+	}
 	if err := e.layFiles(req.Job.Spec.Files); err != nil {
+		return e, err
+	}
+	if err := e.layRecords(); err != nil {
 		return e, err
 	}
 	tree, err := e.tree()
@@ -83,23 +93,28 @@ func (e *Execution) resolve(tree string) error {
 	own := map[string]string{
 		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": e.run[len(e.runner.id)+1:],
 		"LOCAL_JOB_SPEC_DIR": filepath.Join(e.dir, "spec"), "LOCAL_JOB_OUT_DIR": filepath.Join(e.dir, "out"),
-		"WAYBILL_ATTEMPT": strconv.Itoa(j.Attempt), "WAYBILL_PACKAGE_DIR": tree,
+		"WAYBILL_ATTEMPT": strconv.Itoa(j.Attempt), "WAYBILL_PACKAGE_DIR": tree, "WAYBILL_EVENTS": filepath.Join(e.dir, eventsFile),
+	}
+	if j.Spec.RetryStep != "" {
+		own["WAYBILL_RETRY_STEP"] = j.Spec.RetryStep
+	}
+	if e.req.Records != nil {
+		own["WAYBILL_RETRY_FILE"] = filepath.Join(e.dir, retryFile)
 	}
 	macros, err := macro.Resolve(j.Spec.Macros, own, e.req.Open)
 	if err != nil {
 		return err
 	}
-	var secrets []string
 	for _, m := range macros {
 		if m.Secret {
-			secrets = append(secrets, m.Value)
+			e.secrets = append(e.secrets, m.Value)
 		}
 	}
 	own[runMark] = e.run
 	var warnings []string
 	e.command.env, warnings = environ(macros, own, filepath.Join(e.dir, "tmp"))
 	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
-	e.masker = joblog.NewMasker(e.lines, secrets)
+	e.masker = joblog.NewMasker(e.lines, e.secrets)
 	for _, w := range warnings {
 		if err := e.lines.Notef("%s", w); err != nil {
 			return err
@@ -188,5 +203,13 @@ func copyFile(from, to string) (err error) {
 // Notef puts a line of Waybill's own into the job's log.
 func (e *Execution) Notef(format string, args ...any) error { return e.lines.Notef(format, args...) }
 
-// Close removes the private folder with all in it.
-func (e *Execution) Close() error { return e.runner.giveFolder(e.dir) }
+// Close removes the private folder with all in it. It may be called twice.
+func (e *Execution) Close() error {
+	var err error
+	if e.events != nil {
+		if err = e.events.Close(); errors.Is(err, os.ErrClosed) {
+			err = nil
+		}
+	}
+	return errors.Join(err, e.runner.giveFolder(e.dir))
+}

@@ -1,0 +1,107 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+)
+
+const (
+	maxLine  = 64 << 10  // bytes
+	maxTotal = 256 << 20 // bytes read of one attempt
+	maxTurn  = 1 << 20   // bytes read at once, so that what was read is stored in between
+)
+
+// File is what a Tail reads: *os.File.
+type File interface {
+	io.ReaderAt
+	Stat() (fs.FileInfo, error)
+}
+
+// Tail gives the lines of a file that grows. The file was opened before the program began, so the program can not have
+// another one read by putting it in its place.
+type Tail struct {
+	file    File
+	at      int64 // read so far
+	total   int64 // the same, over all that was written and cut off again
+	limit   int64
+	held    []byte // the beginning of a line
+	passing bool   // the rest of a line that was too long
+	full    bool
+	buf     []byte
+}
+
+// NewTail begins at the file's start.
+func NewTail(f File) *Tail { return &Tail{file: f, limit: maxTotal} }
+
+// Read gives the lines that are new to c, as many as one turn takes, and tells whether there is more.
+func (t *Tail) Read(c *Collector) (more bool, err error) {
+	info, err := t.file.Stat()
+	if err != nil || t.full {
+		return false, err
+	}
+	if info.Size() < t.at { // written anew, as a shell does with ">"
+		t.at, t.held, t.passing = 0, nil, false
+		c.Limit("the file was cut off and written anew; use it to append only")
+	}
+	if t.buf == nil {
+		t.buf = make([]byte, maxLine)
+	}
+	for turn := 0; turn < maxTurn && t.at < info.Size(); {
+		n, err := t.file.ReadAt(t.buf[:min(int64(len(t.buf)), info.Size()-t.at)], t.at)
+		if n == 0 {
+			if errors.Is(err, io.EOF) {
+				return false, nil // cut off since
+			}
+			return false, err
+		}
+		t.at += int64(n)
+		t.total += int64(n)
+		turn += n
+		t.split(t.buf[:n], c)
+		if t.total >= t.limit {
+			t.full, t.held = true, nil
+			c.Limit("the file has reached its limit; the rest is not read")
+			return false, nil
+		}
+	}
+	return t.at < info.Size(), nil
+}
+
+// Last gives a last line that has no newline. The program has ended.
+func (t *Tail) Last(c *Collector) {
+	if len(t.held) > 0 {
+		c.Line(t.held)
+		t.held = nil
+	}
+}
+
+func (t *Tail) split(p []byte, c *Collector) {
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n')
+		piece, rest := p, []byte(nil)
+		if end >= 0 {
+			piece, rest = p[:end], p[end+1:]
+		}
+		p = rest
+		switch {
+		case t.passing:
+		case len(t.held)+len(piece) > maxLine:
+			t.held, t.passing = nil, true
+			c.TooLong()
+		case end >= 0 && len(t.held) == 0:
+			c.Line(piece)
+		default:
+			t.held = append(t.held, piece...)
+		}
+		if end < 0 {
+			return
+		}
+		if len(t.held) > 0 {
+			c.Line(t.held)
+			t.held = t.held[:0]
+		}
+		t.passing = false
+	}
+}

@@ -1,0 +1,56 @@
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"waybill/internal/job"
+	"waybill/internal/joblog"
+)
+
+// retryFile is where the records lie that a retry is given (WAYBILL_RETRY_FILE).
+const retryFile = "retry.ndjson"
+
+// layRecords writes the records as JSON lines. They go from the store to the file one by one: there may be many.
+func (e *Execution) layRecords() (err error) {
+	if e.req.Records == nil {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(e.dir, retryFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	out := bufio.NewWriter(f)
+	lines := json.NewEncoder(out)
+	lines.SetEscapeHTML(false)
+	err = e.req.Records(func(r job.RetryRecord) error {
+		if err := lines.Encode(r); err != nil {
+			return fmt.Errorf("record to retry: %w", err)
+		}
+		return nil
+	})
+	return errors.Join(err, out.Flush())
+}
+
+// Events is the file in which the program tells about itself. It may be read while the program runs, and until Close.
+func (e *Execution) Events() *os.File { return e.events }
+
+// Mask hides the values of the job's secure macros in a text.
+func (e *Execution) Mask(text string) string {
+	if len(e.secrets) == 0 {
+		return text
+	}
+	var b strings.Builder
+	m := joblog.NewMasker(&b, e.secrets)
+	_, err := m.Write([]byte(text))
+	if errors.Join(err, m.Flush()) != nil {
+		return "" // a Builder takes everything
+	}
+	return b.String()
+}
