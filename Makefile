@@ -7,8 +7,11 @@ WORKFLOWCHECK = $(GO) run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0
 # A number of executions, not a time: go test -fuzz may report its own time limit as a failure on a busy machine.
 FUZZTIME ?= 20000x
 RACE ?=
+# Jobs of the long fault test; FAULT_SEED= repeats the choices of a run.
+FAULT_JOBS ?= 2000
+FAULT_SEED ?=
 
-.PHONY: help build test test-go lint workflowcheck replay arrows fuzz bench cover clean
+.PHONY: help build test test-go faults lint workflowcheck replay arrows fuzz bench cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +24,9 @@ test: ## run all tests with every real component this machine can bring up
 
 test-go: ## run the tests that need nothing but Go
 	$(GO) test ./...
+
+faults: ## run FAULT_JOBS random jobs while everything fails at random (docs/testing.md)
+	@WAYBILL_FAULT_JOBS="$(FAULT_JOBS)" WAYBILL_FAULT_SEED="$(FAULT_SEED)" test/bin/faults
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

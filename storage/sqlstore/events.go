@@ -21,10 +21,7 @@ func note(tx *gorm.DB, row jobRow) error {
 	if row.StartAfter != nil {
 		change.StartAfter = *row.StartAfter
 	}
-	if err := noteEvent(tx, row, job.EventStatus, toJSON(change)); err != nil {
-		return err
-	}
-	return announce(tx, row, change)
+	return noteEvent(tx, row, job.EventStatus, toJSON(change))
 }
 
 func noteEvent(tx *gorm.DB, row jobRow, kind job.EventKind, data string) error {

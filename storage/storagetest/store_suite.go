@@ -32,10 +32,6 @@ type Store interface {
 	control.EventPurger
 	control.RecordReader
 	control.RecordWriter
-	control.DeliveryStore
-	control.DeliveryRun
-	control.Outbox
-	control.SubscriptionStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -55,7 +51,6 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	}
 	alone(t, "backlog", backlogCases, open)
 	alone(t, "purge", purgeCases, open)
-	alone(t, "outbox", outboxCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.
@@ -84,8 +79,6 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"accounts": accountCases,
 	"tokens":   tokenCases,
 	"events":   eventCases,
-
-	"deliveries": deliveryCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.

@@ -50,11 +50,6 @@ var goldens = map[string]any{
 	"SettleInput":       SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Failed, Reason: job.ReasonWorkerLost, Message: "lost"},
 	"SettleInput.least": SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Cancelled},
 	"RollUpInput":       RollUpInput{JobID: id, AccountID: 7},
-
-	"DeliverInput":       DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, JobID: id, Round: 2, Mail: true},
-	"DeliverInput.least": DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, Round: 1},
-	"DeliverResult":      DeliverResult{Status: job.DeliveryFailed, Code: 404, Attempts: 3, Error: "HTTP 404"},
-	"EndDeliveryInput":   EndDeliveryInput{ID: "69b9209b00000000000000d1", Round: 2, Error: "Cancelled by an operator"},
 }
 
 func TestPayloadsKeepTheirJSON(t *testing.T) {

@@ -1,0 +1,90 @@
+package faults
+
+import "slices"
+
+// families: retries know their parents, follow each other, and completed the results above them.
+func (c *check) families() {
+	retries := map[string][]*jobState{}
+	numbers := map[string]map[int]string{}
+	for _, j := range c.state {
+		if j.retryOf == "" {
+			continue
+		}
+		parent := c.jobs[j.retryOf]
+		if parent == nil {
+			c.wrongWith(j, "its parent %s is not in the table", j.retryOf)
+			continue
+		}
+		root := parent.root
+		if root == "" {
+			root = parent.id
+		}
+		if j.root != root {
+			c.wrongWith(j, "its root is %s, its parent's is %s", j.root, root)
+		}
+		if numbers[root] == nil {
+			numbers[root] = map[int]string{}
+		}
+		if twin := numbers[root][j.retryNumber]; twin != "" || j.retryNumber < 1 {
+			c.wrongWith(j, "its retry number %d is also that of %q", j.retryNumber, twin)
+		}
+		numbers[root][j.retryNumber] = j.id
+		if !j.rolledUp {
+			c.wrongWith(j, "it was not rolled up")
+		}
+		retries[j.retryOf] = append(retries[j.retryOf], j)
+	}
+	for id, of := range retries {
+		c.oneRetryAtATime(c.jobs[id], of)
+	}
+	for _, j := range c.state {
+		c.resolvedBy(j)
+	}
+}
+
+// oneRetryAtATime: a retry is accepted when those before it have ended, or by force. The stream of events tells the order.
+func (c *check) oneRetryAtATime(parent *jobState, retries []*jobState) {
+	slices.SortFunc(retries, func(a, b *jobState) int { return a.retryNumber - b.retryNumber })
+	for n, now := range retries {
+		p := c.promises[now.id]
+		if p == nil || p.forced { // one that got no answer may have been forced
+			continue
+		}
+		accepted, _ := now.told()
+		for _, before := range retries[:n] {
+			if _, ended := before.told(); ended > accepted {
+				c.wrongWith(now, "it was accepted while retry %s of the same job %s had not ended", before.id, parent.id)
+			}
+		}
+	}
+}
+
+// resolvedBy: what a completed retry resolves is all above it that was not resolved yet, and nothing else resolves.
+func (c *check) resolvedBy(j *jobState) {
+	if j.resolvedBy != "" {
+		by := c.jobs[j.resolvedBy]
+		switch {
+		case by == nil:
+			c.wrongWith(j, "it is resolved by %s, which is not in the table", j.resolvedBy)
+		case by.status != "completed" || !c.above(by, j):
+			c.wrongWith(j, "it is resolved by %s, which is %s", by.id, by.ending())
+		}
+	}
+	if j.retryOf == "" || j.status != "completed" || j.scope == "failed_records" {
+		return
+	}
+	for up := c.jobs[j.retryOf]; up != nil; up = c.jobs[up.retryOf] {
+		if up.resolvedBy == "" {
+			c.wrongWith(j, "it completed, and %s above it is not resolved", up.id)
+		}
+	}
+}
+
+// above tells whether j is an ancestor of retry.
+func (c *check) above(retry, j *jobState) bool {
+	var chain []string
+	for up := c.jobs[retry.retryOf]; up != nil; up = c.jobs[up.retryOf] {
+		chain = append(chain, up.id)
+	}
+	return slices.Contains(chain, j.id)
+}
