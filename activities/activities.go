@@ -40,10 +40,20 @@ type Engine interface {
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
 }
 
+// LaneEngine is the workflows on both sides of a lane: jobs that are told of their place, and the lane itself.
+type LaneEngine interface {
+	PokeLane(ctx context.Context, l job.LaneRef) error
+	// Admit answers NotFound for a job whose workflow has not started.
+	Admit(ctx context.Context, id job.ID) error
+}
+
 // Config is what the activities work with.
 type Config struct {
 	Run        control.Run
 	Settlement control.Settlement
+	Expiry     control.Expiry
+	Lanes      control.LaneStore
+	LaneEngine LaneEngine
 	Objects    Objects
 	Secrets    Secrets
 	Bell       Bell // may be nil
@@ -100,6 +110,9 @@ type Registry interface {
 func (a *Activities) Register(r Registry) {
 	r.RegisterActivityWithOptions(a.ExecutePackage, activity.RegisterOptions{Name: contract.ExecutePackage})
 	r.RegisterActivityWithOptions(a.SettleJob, activity.RegisterOptions{Name: contract.SettleJob})
+	r.RegisterActivityWithOptions(a.AdvanceLane, activity.RegisterOptions{Name: contract.AdvanceLane})
+	r.RegisterActivityWithOptions(a.PokeLane, activity.RegisterOptions{Name: contract.PokeLane})
+	r.RegisterActivityWithOptions(a.ExpireJob, activity.RegisterOptions{Name: contract.ExpireJob})
 	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
 }
 

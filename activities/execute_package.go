@@ -89,7 +89,10 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 		return contract.JobResult{}, engineError(err)
 	case lost && x.job.Spec.OnLoss == job.Fail:
 		return x.finish(ctx, job.Outcome{Status: job.Failed, Reason: job.ReasonWorkerLost, Message: "The worker that ran the job was lost"})
+	case x.pastDeadline(0):
+		return x.finish(ctx, job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: pastDeadline})
 	}
+	defer x.endAtDeadline()()
 	if err := x.openLog(ctx); err != nil {
 		return x.unprepared(ctx, err)
 	}
@@ -141,6 +144,23 @@ func (x *execution) begin(ctx context.Context) (lost bool, err error) {
 		x.a.ring(x.in.JobID)
 	}
 	return lost, err
+}
+
+// pastDeadline is why a job fails that is over its total time.
+const pastDeadline = "The job was not over within its totalTimeout"
+
+// pastDeadline tells whether the job is over its total time, or would be after the pause.
+func (x *execution) pastDeadline(pause time.Duration) bool {
+	return !x.in.Deadline.IsZero() && !x.a.cfg.Now().Add(pause).Before(x.in.Deadline)
+}
+
+// endAtDeadline ends the attempt when the total time is over, whatever it is doing then. The caller calls what it returns.
+func (x *execution) endAtDeadline() (stop func()) {
+	if x.in.Deadline.IsZero() {
+		return func() {}
+	}
+	timer := time.AfterFunc(x.in.Deadline.Sub(x.a.cfg.Now()), func() { x.watch.end(errPastDeadline) })
+	return func() { timer.Stop() }
 }
 
 func (x *execution) openLog(ctx context.Context) error {
@@ -260,7 +280,7 @@ func (x *execution) onEnd(ctx context.Context, run *runner.Execution, end contex
 		end(runner.ErrKill) // nobody waits for it, and another attempt may begin
 		return
 	}
-	if errors.Is(cause, errStopped) || errors.Is(cause, errOverTime) {
+	if errors.Is(cause, errStopped) || isOverTime(cause) {
 		x.noteCancelling(ctx, cause)
 	}
 	end(cause)
@@ -271,7 +291,7 @@ func (x *execution) onEnd(ctx context.Context, run *runner.Execution, end contex
 func (x *execution) noteCancelling(ctx context.Context, cause error) {
 	x.noteOnce.Do(func() {
 		reason := job.ReasonStopped
-		if errors.Is(cause, errOverTime) {
+		if isOverTime(cause) {
 			reason = job.ReasonTimeout
 		}
 		x.noting.Go(func() {
@@ -297,13 +317,16 @@ func (x *execution) tellStarted(ctx context.Context) {
 // stopped ends an attempt that was ended from outside. run is nil when no program had been prepared.
 func (x *execution) stopped(ctx context.Context, cause error, run *runner.Execution) (contract.JobResult, error) {
 	switch {
-	case errors.Is(cause, errStopped), errors.Is(cause, errOverTime):
+	case errors.Is(cause, errStopped), isOverTime(cause):
 		x.noteCancelling(ctx, cause)
 		x.noting.Wait()
 		if x.noteErr != nil {
 			return contract.JobResult{}, x.writeError(x.noteErr)
 		}
 		o := job.Outcome{Status: job.Cancelled, Reason: job.ReasonStopped}
+		if errors.Is(cause, errPastDeadline) {
+			o = job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: pastDeadline}
+		}
 		if errors.Is(cause, errOverTime) {
 			o = job.Outcome{Status: job.Failed, Reason: job.ReasonTimeout, Message: fmt.Sprintf("The job took longer than its timeout of %s", x.in.Timeout)}
 		}
@@ -331,8 +354,12 @@ func (x *execution) ended(ctx context.Context, run *runner.Execution, result run
 	if !x.job.Spec.Retry.Again(failures, code) {
 		return x.finishWithOutputs(ctx, run, o)
 	}
-	x.endLog(ctx)
 	pause := x.job.Spec.Retry.Pause(failures)
+	if x.pastDeadline(pause) {
+		o.Reason, o.Message = job.ReasonTimeout, o.Message+"; another attempt would begin after the job's totalTimeout"
+		return x.finishWithOutputs(ctx, run, o)
+	}
+	x.endLog(ctx)
 	o.At = x.a.cfg.Now()
 	err := x.a.persist(ctx, func(ctx context.Context, try int) error {
 		err := x.a.cfg.Run.Again(ctx, x.in.AccountID, x.in.JobID, x.fence, o, o.At.Add(pause))

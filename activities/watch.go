@@ -15,11 +15,16 @@ import (
 
 // Why a run is ended from outside: the causes of a watch's context.
 var (
-	errStopped     = errors.New("a stop was requested")
-	errOverTime    = errors.New("the job is over its time")
-	errInterrupted = errors.New("the worker is stopping")                 // the job runs again elsewhere
-	errGone        = errors.New("the engine knows the attempt no longer") // nobody waits for its result
+	errStopped      = errors.New("a stop was requested")
+	errOverTime     = errors.New("the job is over its time")
+	errPastDeadline = errors.New("the job is over its total time")
+	errInterrupted  = errors.New("the worker is stopping")                 // the job runs again elsewhere
+	errGone         = errors.New("the engine knows the attempt no longer") // nobody waits for its result
 )
+
+func isOverTime(cause error) bool {
+	return errors.Is(cause, errOverTime) || errors.Is(cause, errPastDeadline)
+}
 
 // watch keeps the engine informed and turns all that may end a run into one context with one of the causes above.
 //

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -23,15 +24,20 @@ type verdict struct {
 
 // The verdicts. Their messages are shown to users.
 var (
-	wasCancelled  = verdict{job.Cancelled, job.ReasonStopped, "Cancelled while no worker had it"}
-	wasTerminated = verdict{job.Failed, job.ReasonTerminated, "The workflow was terminated"}
-	wasForgotten  = verdict{job.Failed, job.ReasonTerminated, fmt.Sprintf("The job ran for %d days", maxRun/(24*time.Hour))}
-	wasOverTime   = verdict{job.Failed, job.ReasonTimeout, "The job was over its time, and its worker did not end it"}
-	wasLost       = verdict{job.Failed, job.ReasonWorkerLost, "The worker gave no more signs of life"}
-	wasTakenOver  = verdict{job.Failed, job.ReasonWorkerLost, "Another attempt took the job over and left no outcome"}
-	wasDefect     = verdict{job.Failed, job.ReasonWorkerLost, "The worker failed while it had the job; its own log says why"}
-	wasUnfit      = verdict{job.Failed, job.ReasonInvalidPackage, "The package can not be run"}
+	wasCancelled    = verdict{job.Cancelled, job.ReasonStopped, "Cancelled while no worker had it"}
+	wasTerminated   = verdict{job.Failed, job.ReasonTerminated, "The workflow was terminated"}
+	wasForgotten    = verdict{job.Failed, job.ReasonTerminated, fmt.Sprintf("The job ran for %d days", maxRun/(24*time.Hour))}
+	wasOverTime     = verdict{job.Failed, job.ReasonTimeout, "The job was over its time, and its worker did not end it"}
+	wasLost         = verdict{job.Failed, job.ReasonWorkerLost, "The worker gave no more signs of life"}
+	wasTakenOver    = verdict{job.Failed, job.ReasonWorkerLost, "Another attempt took the job over and left no outcome"}
+	wasDefect       = verdict{job.Failed, job.ReasonWorkerLost, "The worker failed while it had the job; its own log says why"}
+	wasNotTaken     = verdict{job.Failed, job.ReasonTimeout, "No worker took the job within its queue timeout"}
+	wasPastDeadline = verdict{job.Failed, job.ReasonTimeout, "The job was not over within its total timeout"}
+	wasUnfit        = verdict{job.Failed, job.ReasonInvalidPackage, "The package can not be run"}
 )
+
+// errOver ends a wait when a limit is broken and the row could not be asked.
+var errOver = errors.New("the job is over its time")
 
 // verdictOf judges how ExecutePackage ended without an outcome. A cancel comes first: whatever else went wrong then, the
 // job was to end.
@@ -63,7 +69,7 @@ func settle(ctx workflow.Context, in contract.JobInput, started time.Time, v ver
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
 	var result contract.JobResult
-	err := workflow.ExecuteActivity(statusWrite(ctx, "settle"), contract.SettleJob, contract.SettleInput{
+	err := workflow.ExecuteActivity(statusWrite(ctx, "settle", "write down how the job ended"), contract.SettleJob, contract.SettleInput{
 		JobID: in.JobID, AccountID: in.AccountID, RunStarted: started,
 		Status: v.status, Reason: v.reason, Message: v.message,
 	}).Get(ctx, &result)
@@ -112,4 +118,15 @@ func failureText(r contract.JobResult) string {
 		return fmt.Sprintf("job failed: the program exited with code %d", *r.ReturnCode)
 	}
 	return "job failed"
+}
+
+// endText says in one line how the job ended.
+func endText(r contract.JobResult) string {
+	switch r.Status {
+	case job.Completed:
+		return "Completed"
+	case job.Cancelled:
+		return "Cancelled"
+	}
+	return strings.Replace(failureText(r), "job failed", "Failed", 1)
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -17,6 +18,9 @@ import (
 //   - failed: Failed, with a non-retryable ApplicationError of type contract.ErrJobFailed that carries the JobResult, so
 //     that `temporal workflow list` shows failed jobs as Failed.
 //   - cancelled: Canceled, with the JobResult in the details, whoever cancelled: a user over REST or an operator here.
+//
+// A job of a lane first waits for its place if it has none yet, and at its end makes the lane look for the next one. A job
+// with limits on its time has timers for them (limits.go). Jobs without either pay nothing for them.
 //
 // A cancel that comes too late changes nothing: the workflow then closes as the job ended.
 func Job(ctx workflow.Context, in contract.JobInput) (contract.JobResult, error) {
@@ -35,41 +39,115 @@ type jobRun struct {
 	// made from a later task has this time in its history and goes on with the activity; see ExecuteInput.RunID.
 	started time.Time
 	status  contract.JobStatus
+	phase   string
+	since   time.Time
+	waiting bool
+
+	limits []*limit
+	over   verdict            // set when a limit ended what the workflow waited for
+	ended  contract.JobResult // what the row says, once a limit found it final
 }
 
+// Phases, as JobProgress names them.
+const (
+	phaseLane     = "lane"
+	phaseWorker   = "worker"
+	phaseProgram  = "program"
+	phaseSettling = "settling"
+	phaseLeaving  = "leaving"
+	phaseEnded    = "ended"
+)
+
 func newJobRun(ctx workflow.Context, in contract.JobInput) *jobRun {
-	return &jobRun{
+	j := &jobRun{
 		in:      in,
 		started: workflow.Now(ctx).UTC(),
 		status:  contract.JobStatus{JobID: in.JobID, Status: job.Queued},
 	}
+	j.enter(ctx, phaseWorker)
+	return j
 }
 
-// setup answers `temporal workflow query --type status`.
+// setup answers `temporal workflow query`.
 func (j *jobRun) setup(ctx workflow.Context) error {
-	return workflow.SetQueryHandlerWithOptions(ctx, contract.QueryStatus,
-		func() (contract.JobStatus, error) { return j.status, nil },
-		workflow.QueryHandlerOptions{Description: "Status of the job, as far as the workflow knows"})
+	if err := answer(ctx, contract.QueryStatus, "Status of the job, as far as the workflow knows",
+		func() (contract.JobStatus, error) { return j.status, nil }); err != nil {
+		return err
+	}
+	if err := answer(ctx, contract.QueryProgress, "What the workflow waits for, since when, and until when it may",
+		func() (contract.JobProgress, error) { return j.progress(), nil }); err != nil {
+		return err
+	}
+	return answer(ctx, contract.QueryPosition, "The job's place in its lane; the lane's own query tells how many are before it",
+		func() (contract.Place, error) { return j.place(), nil })
+}
+
+func answer(ctx workflow.Context, name, description string, handler any) error {
+	return workflow.SetQueryHandlerWithOptions(ctx, name, handler, workflow.QueryHandlerOptions{Description: description})
+}
+
+func (j *jobRun) progress() contract.JobProgress {
+	return contract.JobProgress{
+		JobID: j.in.JobID, Phase: j.phase, Since: j.since, Attempt: j.status.Attempt, Worker: j.status.Worker,
+		QueueUntil: j.in.QueueUntil, Deadline: j.in.Deadline,
+	}
+}
+
+func (j *jobRun) place() contract.Place {
+	if j.in.Lane == "" {
+		return contract.Place{}
+	}
+	return contract.Place{
+		Lane: j.in.Lane, LaneWorkflow: contract.LaneWorkflowID(j.in.AccountID, j.in.Lane), Waiting: j.waiting, Seq: j.in.LaneSeq,
+	}
+}
+
+// enter notes what the workflow waits for now. It costs no event.
+func (j *jobRun) enter(ctx workflow.Context, phase string) {
+	j.phase, j.since = phase, workflow.Now(ctx).UTC()
 }
 
 func (j *jobRun) run(ctx workflow.Context) (contract.JobResult, error) {
-	result, err := j.execute(ctx)
+	result, err := j.course(ctx)
 	if err != nil || !result.Status.Final() {
-		if result, err = settle(ctx, j.in, j.started, verdictOf(ctx, j.in, err)); err != nil {
-			return contract.JobResult{}, err
+		j.enter(ctx, phaseSettling)
+		v := j.over
+		if v == (verdict{}) {
+			v = verdictOf(ctx, j.in, err)
+		}
+		result, err = settle(ctx, j.in, j.started, v)
+	}
+	j.leaveLane(ctx)
+	if err != nil {
+		return contract.JobResult{}, err
+	}
+	j.end(ctx, result)
+	return closeAs(ctx, result)
+}
+
+// course takes the job through its lane and its program, within its limits.
+func (j *jobRun) course(ctx workflow.Context) (contract.JobResult, error) {
+	limited, done := workflow.WithCancel(ctx)
+	defer done() // timers that have not fired
+	j.setLimits(limited)
+	if j.in.Waiting {
+		if err := j.waitInLane(ctx); err != nil || j.ended.Status.Final() {
+			return j.ended, err
 		}
 	}
-	j.ended(result)
-	return closeAs(ctx, result)
+	return j.execute(ctx)
 }
 
 // execute runs the program, and notes meanwhile that it started if the worker says so.
 func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
+	j.enter(ctx, phaseWorker)
 	var result contract.JobResult
 	var err error
-	attempt := workflow.ExecuteActivity(longRun(ctx, j.in), contract.ExecutePackage, contract.ExecuteInput{
+	running, giveUp := workflow.WithCancel(ctx)
+	defer giveUp()
+	attempt := workflow.ExecuteActivity(longRun(running, j.in), contract.ExecutePackage, contract.ExecuteInput{
 		JobID: j.in.JobID, AccountID: j.in.AccountID, RunStarted: j.started, RunID: workflow.GetInfo(ctx).WorkflowExecution.RunID,
-		Timeout: j.in.Timeout, Grace: j.in.Grace,
+		Timeout: j.in.Timeout, Grace: j.in.Grace, Deadline: j.in.Deadline,
 	})
 
 	news := workflow.NewNamedSelector(ctx, "attempt or signal")
@@ -80,11 +158,17 @@ func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
 		c.Receive(ctx, &s)
 		j.programStarted(ctx, s)
 	})
+	j.watchLimits(ctx, news, giveUp)
 	for !attempt.IsReady() {
 		news.Select(ctx)
 	}
-	for signals.ReceiveAsync(nil) {
-		// Came with the attempt's end, or after it: of no use any more, but the SDK warns of signals that nobody took.
+	for _, c := range []workflow.ReceiveChannel{signals, workflow.GetSignalChannel(ctx, contract.SignalAdmitted)} {
+		for c.ReceiveAsync(nil) {
+			// Came with the attempt's end, or after it: of no use any more, but the SDK warns of signals that nobody took.
+		}
+	}
+	if j.ended.Status.Final() && !result.Status.Final() {
+		return j.ended, nil
 	}
 	return result, err
 }
@@ -92,6 +176,8 @@ func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
 // programStarted notes a Started signal. Only a worker of the present attempt sends one.
 func (j *jobRun) programStarted(ctx workflow.Context, s contract.Started) {
 	j.status.Worker, j.status.Attempt = s.Worker, s.Attempt
+	j.enter(ctx, phaseProgram)
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("Attempt %d on %s", s.Attempt, plain(s.Worker, 100)))
 	if j.status.Status == job.Running {
 		return // a later attempt: the attribute says so already
 	}
@@ -99,7 +185,9 @@ func (j *jobRun) programStarted(ctx workflow.Context, s contract.Started) {
 	show(ctx, job.Running)
 }
 
-// ended makes the query answer as the row stands.
-func (j *jobRun) ended(r contract.JobResult) {
+// end makes the queries answer as the row stands.
+func (j *jobRun) end(ctx workflow.Context, r contract.JobResult) {
+	j.enter(ctx, phaseEnded)
 	j.status.Status, j.status.Reason, j.status.ExitCode = r.Status, r.Reason, r.ReturnCode
+	workflow.SetCurrentDetails(ctx, endText(r))
 }

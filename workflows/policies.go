@@ -46,6 +46,7 @@ func again(never ...string) *temporal.RetryPolicy {
 func longRun(ctx workflow.Context, in contract.JobInput) workflow.Context {
 	o := workflow.ActivityOptions{
 		ActivityID:          "execute",
+		Summary:             "run the program",
 		StartToCloseTimeout: maxRun,
 		HeartbeatTimeout:    in.HeartbeatTimeout,
 		WaitForCancellation: true,
@@ -63,9 +64,10 @@ func longRun(ctx workflow.Context, in contract.JobInput) workflow.Context {
 // statusWrite is a short transaction that must happen, however long the database is away. It runs on the status queue of
 // the workflow's own queue: the worker that decided it is there to do it, even when programs take all its places. Callers
 // hand it a disconnected context, so that a cancel does not reach it.
-func statusWrite(ctx workflow.Context, id string) workflow.Context {
+func statusWrite(ctx workflow.Context, id, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID:          id,
+		Summary:             summary,
 		TaskQueue:           contract.StatusQueue(workflow.GetInfo(ctx).TaskQueueName),
 		StartToCloseTimeout: 30 * time.Second,
 		RetryPolicy:         again(),

@@ -11,5 +11,6 @@ import (
 // that renaming a Go function breaks no history.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Job, workflow.RegisterOptions{Name: contract.JobWorkflow})
+	r.RegisterWorkflowWithOptions(Lane, workflow.RegisterOptions{Name: contract.LaneWorkflow})
 	r.RegisterWorkflowWithOptions(Retry, workflow.RegisterOptions{Name: contract.RetryWorkflow})
 }

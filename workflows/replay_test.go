@@ -165,8 +165,8 @@ func TestJobOfARetryHasTheMemoAndAttributesOfItsRetry(t *testing.T) {
 	inner := read["retry_success_job"].GetEvents()[0].GetWorkflowExecutionStartedEventAttributes()
 	equal(t, "memo", inner.GetMemo(), outer.GetMemo())
 	equal(t, "search attributes", inner.GetSearchAttributes(), outer.GetSearchAttributes())
-	if got := len(inner.GetSearchAttributes().GetIndexedFields()); got != len(contract.SearchAttributes) {
-		t.Errorf("%d search attributes, want %d", got, len(contract.SearchAttributes))
+	if got := len(inner.GetSearchAttributes().GetIndexedFields()); got != 6 { // as many as there were when it was recorded
+		t.Errorf("%d search attributes, want 6", got)
 	}
 	first := SearchAttributes(contract.JobInput{JobID: "69b9209b00000000000000c1"})
 	root, _ := first.GetKeyword(attrRootJob)

@@ -66,7 +66,11 @@ func (r *retryRun) runJob(ctx workflow.Context) (contract.JobResult, error) {
 		v = wasCancelled
 	}
 	// Now is after the start of every attempt of the child, so the fence made of it is above theirs.
-	return settle(ctx, r.in, workflow.Now(ctx).UTC(), v)
+	result, err = settle(ctx, r.in, workflow.Now(ctx).UTC(), v)
+	if r.in.Lane != "" {
+		leaveLane(ctx, r.in) // the child did not
+	}
+	return result, err
 }
 
 func (r *retryRun) childOptions() workflow.ChildWorkflowOptions {
@@ -77,6 +81,8 @@ func (r *retryRun) childOptions() workflow.ChildWorkflowOptions {
 		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_TERMINATE,
 		TypedSearchAttributes: SearchAttributes(r.in),
 		Memo:                  Memo(r.in),
+		StaticSummary:         Summary(r.in),
+		StaticDetails:         Details(r.in),
 	}
 }
 
@@ -85,7 +91,7 @@ func (r *retryRun) childOptions() workflow.ChildWorkflowOptions {
 func (r *retryRun) rollUp(ctx workflow.Context) error {
 	ctx, done := workflow.NewDisconnectedContext(ctx)
 	defer done()
-	return workflow.ExecuteActivity(statusWrite(ctx, "roll-up"), contract.RollUpRetry, contract.RollUpInput{
+	return workflow.ExecuteActivity(statusWrite(ctx, "roll-up", "complete the results above"), contract.RollUpRetry, contract.RollUpInput{
 		JobID: r.in.JobID, AccountID: r.in.AccountID,
 	}).Get(ctx, nil)
 }

@@ -24,6 +24,9 @@ type jobConfigResponse struct {
 	Timeout        int64                  `json:"timeout,omitempty" doc:"Minutes"`
 	RuntimeConfig  *runtimeConfigResponse `json:"runtimeConfig,omitempty"`
 	RetryPolicy    *retryPolicyResponse   `json:"retryPolicy,omitempty"`
+	Concurrency    *concurrencyResponse   `json:"concurrency,omitempty"`
+	QueueTimeout   int64                  `json:"queueTimeout,omitempty" doc:"Minutes"`
+	TotalTimeout   int64                  `json:"totalTimeout,omitempty" doc:"Minutes"`
 	OnWorkerLoss   string                 `json:"onWorkerLoss,omitempty"`
 	Retention      *retentionResponse     `json:"retention,omitempty"`
 	Tags           []string               `json:"tags,omitempty"`
@@ -78,9 +81,8 @@ func (s style) config(c job.Config) jobConfigResponse {
 	id := strconv.FormatInt(c.ID, 10)
 	return jobConfigResponse{
 		ID: id, ObjectID: c.ObjectID, Name: c.Name, Description: c.Description, Href: s.href("jobconfigs/" + id), Active: c.Active,
-		Timeout: int64(
-			(c.Timeout + time.Minute - 1) / time.Minute,
-		), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
+		Timeout: wholeMinutes(c.Timeout), Blocking: c.Rules.Blocking, Concurrency: concurrencyShown(c.Rules.Concurrency),
+		QueueTimeout: wholeMinutes(c.Rules.QueueTimeout), TotalTimeout: wholeMinutes(c.Rules.TotalTimeout), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
 		OnWorkerLoss: string(c.OnLoss), Retention: retentionShown(c.Rules.Retention), Tags: c.Tags, TaskType: c.Labels.TaskType,
 		DestinationID: shownID(c.Destination), Destination: s.destination(c.Destination),
 		AgentID: c.Labels.AgentID, Agent: label(c.Labels.AgentID), IntegrationID: c.Labels.IntegrationID,

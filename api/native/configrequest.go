@@ -25,13 +25,15 @@ type jobConfigRequest struct {
 	IntegrationID member[string]               `json:"integrationId" doc:"Stored and given back, without effect"`
 	ProfileID     member[string]               `json:"profileId" doc:"Stored and given back, without effect"`
 	TaskType      member[string]               `json:"taskType"`
+	Blocking      member[bool]                 `json:"blocking" doc:"true: one job of the config at a time, the others wait; as concurrency {limit 1, onLimit queue}"`
+	Concurrency   member[concurrencyRequest]   `json:"concurrency" doc:"How many jobs of one key run at once; counts from the next start on"`
+	QueueTimeout  member[int64]                `json:"queueTimeout" doc:"Minutes a job may wait, its lane included, until a worker takes it; 0: no limit"`
+	TotalTimeout  member[int64]                `json:"totalTimeout" doc:"Minutes a job may take from its start on, over all attempts, waits and pauses; 0: no limit"`
 
 	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
-	Blocking      member[bool]           `json:"blocking" doc:"true is not supported yet"`
 	JobTemplateID member[string]         `json:"jobTemplateId" doc:"Not supported yet"`
 	Macrosets     member[[]string]       `json:"macrosets" doc:"Not supported yet"`
 	Schedule      member[string]         `json:"schedule" doc:"Not supported yet"`
-	Concurrency   member[map[string]any] `json:"concurrency" doc:"Not supported yet"`
 	Resources     member[map[string]any] `json:"resources" doc:"Not supported yet"`
 	Callbacks     member[[]any]          `json:"callbacks" doc:"Not supported yet"`
 }
@@ -95,10 +97,10 @@ func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, e
 		in.OnLoss = job.WorkerLoss(r.OnWorkerLoss.Value)
 	}
 	if r.Timeout.Set {
-		if r.Timeout.Value < 0 || r.Timeout.Value > maxMinutes {
-			return in, invalid("timeout is a number of minutes, 0 for no limit")
+		var err error
+		if in.Timeout, err = minutes("timeout", r.Timeout.Value); err != nil {
+			return in, err
 		}
-		in.Timeout = time.Duration(r.Timeout.Value) * time.Minute
 	}
 	if r.DestinationID.Set {
 		id, err := decimalID("destinationId", r.DestinationID.Value)
@@ -111,6 +113,9 @@ func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, e
 		return in, err
 	}
 	if err := r.Retention.Value.lay(r.Retention, &in.Rules.Retention); err != nil {
+		return in, err
+	}
+	if err := r.layRules(&in.Rules); err != nil {
 		return in, err
 	}
 	return in, r.Retry.Value.lay(r.Retry, &in.Retry)
@@ -138,11 +143,9 @@ func (r *jobConfigRequest) refuse() error {
 		name  string
 		asked bool
 	}{
-		{"blocking", r.Blocking.Value},
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
 		{"schedule", r.Schedule.Value != ""},
-		{"concurrency", len(r.Concurrency.Value) > 0},
 		{"resources", len(r.Resources.Value) > 0},
 		{"callbacks", len(r.Callbacks.Value) > 0},
 		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},

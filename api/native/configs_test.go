@@ -85,8 +85,15 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		`{"name":"x","onWorkerLoss":"panic"}`:                    "invalid_field onWorkerLoss is rerun or fail",
 		`{"name":"x","retryPolicy":{"maximumAttempts":0}}`:       "invalid_field retryPolicy.maximumAttempts is 1 or more",
 		`{"name":"x","retryPolicy":{"initialInterval":"x"}}`:     "invalid_field retryPolicy.initialInterval is a duration such as 10s, 5m or PT10S",
-		`{"name":"x","blocking":true}`:                           "invalid_field blocking is not supported yet",
-		`{"name":"x","concurrency":{"limit":1}}`:                 "invalid_field concurrency is not supported yet",
+		`{"name":"x","blocking":1}`:                              "invalid_field blocking must be true or false",
+		`{"name":"x","concurrency":{}}`:                          "invalid_field concurrency.limit is 1 or more",
+		`{"name":"x","concurrency":{"limit":-1}}`:                "invalid_field concurrency.limit is 1 or more",
+		`{"name":"x","concurrency":{"limit":1001}}`:              "invalid_field concurrency.limit is between 1 and 1000",
+		`{"name":"x","concurrency":{"limit":1,"onLimit":"x"}}`:   "invalid_field concurrency.onLimit is queue, skip or fail",
+		`{"name":"x","concurrency":{"limit":1,"key":"a\nb"}}`:    "invalid_field concurrency.key has at most 1000 bytes and no control characters",
+		`{"name":"x","concurrency":{"limit":1},"blocking":true}`: "invalid_field blocking and concurrency exclude each other: blocking is {limit 1, onLimit queue}",
+		`{"name":"x","queueTimeout":-1}`:                         "invalid_field queueTimeout is a number of minutes, 0 for no limit",
+		`{"name":"x","totalTimeout":527041}`:                     "invalid_field totalTimeout is between 0 and 527040 minutes",
 		`{"name":"x","schedule":"0 0 1 * * ?"}`:                  "invalid_field schedule is not supported yet",
 		`{"name":"x","callbacks":[{}]}`:                          "invalid_field callbacks is not supported yet",
 		`{"name":"x","resources":{"cpus":1}}`:                    "invalid_field resources is not supported yet",
@@ -158,7 +165,7 @@ func TestStartsThatAreRefused(t *testing.T) {
 		header      with
 		code        string
 	}{
-		"ordered":            {"?ordered=true", "", header("X", "x"), "invalid_field"},
+		"ordered":            {"?ordered=1", "", header("X", "x"), "invalid_field"},
 		"wait":               {"?wait=soon", "", header("X", "x"), "invalid_field"},
 		"negative wait":      {"?wait=-1s", "", header("X", "x"), "invalid_field"},
 		"empty key":          {"", "", header("Idempotency-Key", ""), "invalid_field"},

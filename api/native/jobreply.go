@@ -26,6 +26,10 @@ type jobResponse struct {
 	ReturnCode         string     `json:"returnCode,omitempty"`
 	RunNumber          int64      `json:"runNumber"`
 	Attempt            int        `json:"attempt"`
+	Lane               string     `json:"lane,omitempty" doc:"The durable queue it goes through"`
+	Position           int        `json:"position,omitempty" doc:"Where it stands in its lane, 1 being the next; only when one job is asked for"`
+	QueueUntil         string     `json:"queueUntil,omitempty" doc:"Until when a worker must have taken it"`
+	Deadline           string     `json:"deadline,omitempty" doc:"Until when it must be over"`
 	RetryOf            string     `json:"retryOf,omitempty"`
 	RootJob            string     `json:"rootJob,omitempty"`
 	RetryNumber        int        `json:"retryNumber,omitempty"`
@@ -56,7 +60,8 @@ func (c call) job(j job.Job) jobResponse {
 		PackageName: j.Spec.PackageName, PackageVersion: j.Spec.PackageVersion, PackageSHA256: j.Spec.PackageSHA256,
 		EntryPoint: j.Spec.EntryPoint, Scheduled: c.date(j.ScheduledAt), Received: c.date(j.ReceivedAt), Started: c.date(j.StartedAt),
 		Finished: c.date(j.FinishedAt), Duration: between(j.StartedAt, j.FinishedAt), ReturnCode: returnCode(j.ReturnCode),
-		RunNumber: j.RunNumber, Attempt: max(1, j.Attempt), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
+		RunNumber: j.RunNumber, Attempt: max(1, j.Attempt), Lane: j.Lane, Position: j.Position,
+		QueueUntil: c.date(j.QueueUntil()), Deadline: c.date(j.Deadline()), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
 		RetryNumber: j.RetryNumber, ResolvedByJob: string(j.ResolvedBy), ResolvedAt: c.date(j.ResolvedAt),
 		FinalDestinationID: shownID(j.Destination), FinalDestination: c.destination(j.Destination), ServerID: j.Worker,
 		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,

@@ -77,7 +77,7 @@ func (d *door) jobRoutes() {
 		ids("/jobs/unfinished", "Ids of the jobs that wait or run"),
 		d.listIDs(job.Queued, job.Running, job.Cancelling),
 	)
-	operation(d, bearer, accepted(op("DELETE", "/jobs/stop", "Stop those of the jobs that are queued")), d.stopJobs)
+	operation(d, bearer, accepted(op("DELETE", "/jobs/stop", "Stop those of the jobs that are queued, or all of them")), d.stopJobs)
 	operation(d, bearer, op("GET", "/jobs/{id}", "Get a job"), d.getJob)
 	operation(d, bearer, accepted(op("DELETE", "/jobs/{id}", "Stop a job")), d.stopJob)
 	operation(d, bearerOrBasic, started(op("POST", "/jobs/{id}/retry", "Make a new job from a finished one")), d.retryJob)
@@ -153,6 +153,11 @@ func (d *door) stopJob(ctx context.Context, in *jobInput) (*jobReply, error) {
 }
 
 type (
+	stopInput   struct{ JSON body[stopRequest] }
+	stopRequest struct {
+		RecordIDs      []string `json:"recordIds"`
+		IncludeRunning bool     `json:"includeRunning" doc:"Also those that run; without it they are skipped"`
+	}
 	stopReply    struct{ Body stopResponse }
 	stopResponse struct {
 		Accepted []string          `json:"accepted"`
@@ -164,8 +169,8 @@ type (
 	}
 )
 
-func (d *door) stopJobs(ctx context.Context, in *bulkInput) (*stopReply, error) {
-	accepted, skipped, err := d.server.Jobs.CancelQueued(ctx, d.call(ctx).Actor, in.JSON.Value.RecordIDs)
+func (d *door) stopJobs(ctx context.Context, in *stopInput) (*stopReply, error) {
+	accepted, skipped, err := d.server.Jobs.CancelMany(ctx, d.call(ctx).Actor, in.JSON.Value.RecordIDs, in.JSON.Value.IncludeRunning)
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ type (
 	startInput struct {
 		ConfigPath
 		StartParams
-		Ordered flag `query:"ordered" doc:"true is not supported yet"`
+		Ordered flag `query:"ordered" doc:"true: this job waits for the jobs that are in the lane of its config"`
 		JSON    optionalBody[jobRequest]
 	}
 	retryInput struct {
@@ -56,18 +56,13 @@ type (
 		Status   int
 		Location string `header:"Location"`
 		Replayed string `header:"Idempotency-Replayed"`
+		Skipped  string `header:"X-Waybill-Skipped" doc:"true: no job was made, because the config's concurrency says skip; this one is there already"`
 		Body     jobResponse
 	}
 )
 
 func (d *door) startJob(ctx context.Context, in *startInput) (*startReply, error) {
 	c := d.call(ctx)
-	if ordered, err := boolParam("ordered", in.Ordered); err != nil || ordered {
-		if err == nil {
-			err = notYet("ordered=true")
-		}
-		return nil, err
-	}
 	request, wait, err := in.submit(c)
 	if err != nil {
 		return nil, err
@@ -83,6 +78,9 @@ func (in *startInput) submit(c call) (control.SubmitRequest, time.Duration, erro
 	r := control.SubmitRequest{Config: in.ID, Files: in.JSON.Value.JobFiles.Value, Tags: in.JSON.Value.Tags.Value}
 	wait, err := waitParam(in.Wait)
 	if err != nil {
+		return r, 0, err
+	}
+	if r.Ordered, err = boolParam("ordered", in.Ordered); err != nil {
 		return r, 0, err
 	}
 	if len(in.JSON.Value.Macrosets.Value) > 0 {
@@ -128,6 +126,9 @@ func sent[T any](m member[T]) *T {
 func (d *door) started(ctx context.Context, c call, made control.Submitted, wait time.Duration) (*startReply, error) {
 	reply := &startReply{Status: http.StatusAccepted}
 	j := made.Job
+	if made.Skipped {
+		reply.Status, reply.Skipped = http.StatusOK, "true"
+	}
 	if wait > 0 && !j.Status.Final() {
 		now, err := d.held(ctx, c.Actor, string(j.ID), wait)
 		switch {

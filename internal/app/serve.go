@@ -26,22 +26,25 @@ import (
 
 // Every port is satisfied by a real part.
 var (
-	_ control.ConfigReader = (*sqlstore.Store)(nil)
-	_ control.ConfigWriter = (*sqlstore.Store)(nil)
-	_ control.FileStore    = (*sqlstore.Store)(nil)
-	_ control.JobReader    = (*sqlstore.Store)(nil)
-	_ control.JobWriter    = (*sqlstore.Store)(nil)
-	_ control.Run          = (*sqlstore.Store)(nil)
-	_ control.Settlement   = (*sqlstore.Store)(nil)
-	_ control.Backlog      = (*sqlstore.Store)(nil)
-	_ control.Users        = (*sqlstore.Store)(nil)
-	_ control.AccountStore = (*sqlstore.Store)(nil)
-	_ control.Tokens       = (*sqlstore.Store)(nil)
-	_ control.Lockouts     = (*sqlstore.Store)(nil)
-	_ control.EventReader  = (*sqlstore.Store)(nil)
-	_ control.EventPurger  = (*sqlstore.Store)(nil)
-	_ control.Starter      = (*starter.Starter)(nil)
-	_ control.Logs         = joblog.Reader{}
+	_ control.ConfigReader  = (*sqlstore.Store)(nil)
+	_ control.ConfigWriter  = (*sqlstore.Store)(nil)
+	_ control.FileStore     = (*sqlstore.Store)(nil)
+	_ control.JobReader     = (*sqlstore.Store)(nil)
+	_ control.JobWriter     = (*sqlstore.Store)(nil)
+	_ control.Run           = (*sqlstore.Store)(nil)
+	_ control.Settlement    = (*sqlstore.Store)(nil)
+	_ control.Expiry        = (*sqlstore.Store)(nil)
+	_ control.LaneStore     = (*sqlstore.Store)(nil)
+	_ control.CancelBacklog = (*sqlstore.Store)(nil)
+	_ control.Backlog       = (*sqlstore.Store)(nil)
+	_ control.Users         = (*sqlstore.Store)(nil)
+	_ control.AccountStore  = (*sqlstore.Store)(nil)
+	_ control.Tokens        = (*sqlstore.Store)(nil)
+	_ control.Lockouts      = (*sqlstore.Store)(nil)
+	_ control.EventReader   = (*sqlstore.Store)(nil)
+	_ control.EventPurger   = (*sqlstore.Store)(nil)
+	_ control.Starter       = (*starter.Starter)(nil)
+	_ control.Logs          = joblog.Reader{}
 )
 
 // newID makes job ids and object ids: 24 hex digits, ordered by time.
@@ -75,7 +78,7 @@ func (a *App) serve(listener net.Listener) error {
 	a.info.Sandbox = work.runner.Sandbox()
 	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
 	jobs := &control.Jobs{
-		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start,
+		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start, Lanes: start,
 		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: a.limits(), Now: time.Now,
 		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
 	}

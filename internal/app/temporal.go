@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,13 +61,17 @@ func prepareNamespace(ctx context.Context, c client.Client, address, namespace s
 		return engineFault(err, "the search attributes of the namespace %q can not be read", namespace)
 	}
 	missing := map[string]enumspb.IndexedValueType{}
-	for _, name := range contract.SearchAttributes {
+	for name, wanted := range contract.SearchAttributeTypes() {
+		want, err := enumspb.IndexedValueTypeFromString(wanted)
+		if err != nil {
+			return err
+		}
 		switch kind, there := list.GetCustomAttributes()[name]; {
 		case !there:
-			missing[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-		case kind != enumspb.INDEXED_VALUE_TYPE_KEYWORD:
+			missing[name] = want
+		case kind != want:
 			return job.Errorf(job.Invalid, job.WordInvalidField,
-				"the search attribute %s of the namespace %q is of type %s and must be Keyword", name, namespace, kind)
+				"the search attribute %s of the namespace %q is of type %s and must be %s", name, namespace, kind, wanted)
 		}
 	}
 	if len(missing) == 0 {
@@ -86,8 +91,8 @@ func register(ctx context.Context, c client.Client, address, namespace string, m
 		return engineFault(err, "the search attributes can not be registered")
 	case err != nil:
 		var names []string
-		for name := range missing {
-			names = append(names, "--name "+name+" --type Keyword")
+		for name, kind := range missing {
+			names = append(names, "--name "+name+" --type "+kind.String())
 		}
 		slices.Sort(names)
 		return job.Wrap(err, job.Invalid, job.WordInvalidField,
@@ -96,7 +101,7 @@ func register(ctx context.Context, c client.Client, address, namespace string, m
 			namespace, address, namespace, strings.Join(names, " "))
 	}
 	// Not every part of the server knows them at once, and a workflow with an unknown one is refused.
-	ask := &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: queryOn(contract.SearchAttributes)}
+	ask := &workflowservice.CountWorkflowExecutionsRequest{Namespace: namespace, Query: queryOn(slices.Collect(maps.Keys(contract.SearchAttributeTypes())))}
 	for over := time.Now().Add(attributesWithin); ; {
 		_, err := c.CountWorkflow(ctx, ask)
 		if err == nil {

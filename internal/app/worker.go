@@ -16,6 +16,7 @@ import (
 	"waybill/internal/secret"
 	"waybill/workflows"
 	"waybill/workflows/contract"
+	"waybill/workflows/starter"
 )
 
 // stopSlack is the time a worker gets, after drain and grace, to tell the engine how its last jobs went.
@@ -33,10 +34,13 @@ func (p *parts) limits() control.Limits {
 	return control.Limits{Grace: p.settings.JobGrace, HeartbeatTimeout: p.settings.WorkerLoss}
 }
 
-func (p *parts) newReconciler(start control.Starter) *control.Reconciler {
+func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
+	lanes := &control.LaneKeeper{Store: p.store, Engine: start, Log: p.log}
+	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
-		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log,
+		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start,
+		Duties: []control.Duty{lanes.Duty(), cancels.Duty()},
 	}
 }
 
@@ -71,7 +75,8 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		OnFatalError: func(err error) { p.fail(fmt.Errorf("the worker failed: %w", err)) },
 	})
 	acts := activities.New(activities.Config{
-		Run: observeRun(p.store, p.metrics), Settlement: p.store, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
+		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
+		LaneEngine: starter.New(p.temporal, starter.Config{}), Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Runner: r, Worker: identity, Drain: p.settings.DrainTimeout, Now: time.Now, Log: p.log,
 	})
 	acts.Register(w)

@@ -31,8 +31,9 @@ type Skipped struct {
 	Word job.Word
 }
 
-// CancelQueued cancels those of the jobs that are queued; running and finished ones are skipped (native.md, 6.2).
-func (s *Jobs) CancelQueued(ctx context.Context, a job.Actor, refs []string) (accepted []string, skipped []Skipped, err error) {
+// CancelMany cancels those of the jobs that are queued, and where running is set also those that a worker has. What is
+// left is skipped (native.md, 6.2).
+func (s *Jobs) CancelMany(ctx context.Context, a job.Actor, refs []string, running bool) (accepted []string, skipped []Skipped, err error) {
 	if len(refs) == 0 {
 		return nil, nil, job.Errorf(job.Invalid, job.WordMissingField, "recordIds is required")
 	}
@@ -48,7 +49,7 @@ func (s *Jobs) CancelQueued(ctx context.Context, a job.Actor, refs []string) (ac
 			skipped = append(skipped, Skipped{ref, job.WordOf(err)})
 		case j.Status.Final():
 			skipped = append(skipped, Skipped{ref, job.WordJobFinished})
-		case j.Status != job.Queued:
+		case j.Status != job.Queued && !running:
 			skipped = append(skipped, Skipped{ref, WordJobRunning})
 		default:
 			if _, err := s.Cancel(ctx, a, ref); err != nil {

@@ -209,6 +209,9 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	if err := checkLabels(in.Labels); err != nil {
 		return err
 	}
+	if err := checkRules(in.Rules); err != nil {
+		return err
+	}
 	if err := s.checkDestination(ctx, c.AccountID, in.Destination); err != nil {
 		return err
 	}

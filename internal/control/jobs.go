@@ -19,6 +19,7 @@ type Jobs struct {
 	Users   Users
 	Objects Objects
 	Starter Starter
+	Lanes   LaneEngine
 	Logs    Logs
 	Sealer  Sealer
 	Bell    *Bell
@@ -139,6 +140,12 @@ func HasLog(j job.Job) error {
 // job and left to the reconciler; nothing is returned.
 func (s *Jobs) start(ctx context.Context, j *job.Job, queue string) {
 	err := s.Starter.StartJob(ctx, s.input(*j, queue))
+	if err == nil && j.Waiting() {
+		// Whoever holds a place makes the lane move at its end; here the lane is only made visible. The keeper does it again.
+		if err := s.Lanes.EnsureLane(ctx, laneRef(*j)); err != nil {
+			s.Log.WarnContext(ctx, "lane not started yet", "job", j.ID, "lane", j.Lane, "error", err)
+		}
+	}
 	if err == nil {
 		return
 	}
@@ -159,5 +166,7 @@ func InputOf(j job.Job, queue string, l Limits) contract.JobInput {
 	return contract.JobInput{
 		JobID: j.ID, AccountID: j.AccountID, ConfigID: j.ConfigID, ConfigName: j.ConfigName, Root: j.Root, Parent: j.RetryOf, TaskQueue: queue,
 		Timeout: j.Spec.Timeout, Grace: l.Grace, HeartbeatTimeout: l.HeartbeatTimeout,
+		Lane: j.Lane, LaneSeq: j.LaneSeq, Waiting: j.Waiting(), QueueUntil: j.QueueUntil(), Deadline: j.Deadline(),
+		RunNumber: j.RunNumber, RetryNumber: j.RetryNumber, Destination: j.Destination, Trigger: j.Trigger, Tags: j.Tags,
 	}
 }

@@ -212,7 +212,7 @@ func TestBulkStopSkipsWhatIsNotQueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.finish(done, failed())
-	accepted, skipped, err := w.jobs.CancelQueued(t.Context(), w.admin, []string{string(queued.ID), string(running.ID), string(done.ID), "x"})
+	accepted, skipped, err := w.jobs.CancelMany(t.Context(), w.admin, []string{string(queued.ID), string(running.ID), string(done.ID), "x"}, false)
 	if err != nil || len(accepted) != 1 || accepted[0] != string(queued.ID) {
 		t.Errorf("accepted %v, %v", accepted, err)
 	}

@@ -82,6 +82,10 @@ type JobWriter interface {
 	// (RetryOf set), the check that the parent is final (Conflict, WordJobNotFinished) and has no unfinished retry
 	// (Conflict, WordRetryActive), Root and RetryNumber being set by the store. replayed tells that an earlier call with
 	// the same key and digest made the job; another digest is Conflict, WordIdempotency.
+	//
+	// A job with a Lane whose places are all held, or in which others wait, gets ReasonSequenced and its LaneSeq. If its
+	// Spec.Concurrency says so it is not stored instead: skip gives back the oldest job of the lane, to be told by its id,
+	// and fail is Conflict, WordConcurrencyLimit. A retry always queues.
 	Submit(ctx context.Context, s Submission) (j job.Job, replayed bool, err error)
 	// Cancel records a user's wish: a Queued job becomes Cancelled, a Running one Cancelling (reason stopped); a
 	// Cancelling one stays. A final one is Conflict, WordJobFinished.
@@ -92,6 +96,7 @@ type JobWriter interface {
 
 // JobReader reads jobs.
 type JobReader interface {
+	// Job finds a job. One that waits in a lane has its Position.
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
 	// Jobs lists, with stats when the query asks for them. Here as in every list of jobs (Family, Backlog) the Spec comes
 	// without Macros and Files, so that memory does not grow with what submitters send. Known properties: id status reason

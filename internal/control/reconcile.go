@@ -17,6 +17,7 @@ type Reconciler struct {
 	Writer     JobWriter
 	Users      Users
 	Starter    Starter
+	Lanes      LaneEngine
 	Bell       *Bell
 	Limits     Limits
 	Now        Clock
@@ -216,6 +217,12 @@ func (r *Reconciler) settle(ctx context.Context, j job.Job, o job.Outcome) error
 		return err
 	}
 	r.Bell.Ring(j.ID)
+	if j.Lane != "" {
+		// Its workflow could not do this. The keeper of lanes would, a little later.
+		if err := r.Lanes.PokeLane(ctx, laneRef(j)); err != nil {
+			r.complain(ctx, "lane not poked", err, "job", j.ID, "lane", j.Lane)
+		}
+	}
 	r.Log.InfoContext(ctx, "settled a job that the engine does not run any more",
 		"job", j.ID, "status", settled.Status, "reason", settled.Reason)
 	return nil

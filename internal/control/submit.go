@@ -30,6 +30,8 @@ type SubmitRequest struct {
 	Overrides Overrides
 	Files     map[string]string // name -> text, laid into LOCAL_JOB_SPEC_DIR
 	Tags      []string
+	// Ordered puts this one job into the lane of its config, behind those that are in it.
+	Ordered bool
 	// IdempotencyKey, when set, makes a repeat within 24 hours give the same job (native.md, 6).
 	IdempotencyKey string
 }
@@ -38,6 +40,8 @@ type SubmitRequest struct {
 type Submitted struct {
 	Job      job.Job
 	Replayed bool // an earlier call with the same idempotency key made it
+	// Skipped: no job was made, because as many of its key were there as may be at once. Job is the oldest of them.
+	Skipped bool
 }
 
 const idempotencyLife = 24 * time.Hour
@@ -66,7 +70,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	spec := job.Spec{
 		PackageName: c.Runtime.PackageName, PackageVersion: c.Runtime.PackageVersion, EntryPoint: c.Runtime.EntryPoint,
 		LogLevel: c.Runtime.LogLevel, Macros: c.Runtime.Macros, Files: r.Files,
-		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Concurrency: c.Rules.Concurrency,
+		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Concurrency: concurrencyOf(c.Rules, r.Ordered),
 		QueueTimeout: c.Rules.QueueTimeout, TotalTimeout: c.Rules.TotalTimeout, Callbacks: c.Rules.Callbacks,
 	}
 	if err := s.override(&spec, r.Overrides); err != nil {
@@ -98,7 +102,8 @@ func (r SubmitRequest) body() any {
 		Overrides Overrides
 		Files     map[string]string
 		Tags      []string
-	}{r.Overrides, r.Files, r.Tags}
+		Ordered   bool `json:",omitempty"`
+	}{r.Overrides, r.Files, r.Tags, r.Ordered}
 }
 
 // accept stores the job and starts it. The caller has filled what the job is; accept adds who and when.
@@ -113,14 +118,28 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
+	if j.Lane, err = laneOf(j.ConfigID, j.Spec); err != nil {
+		return Submitted{}, err
+	}
 	stored, replayed, err := s.Writer.Submit(ctx, sub)
 	if err != nil {
 		return Submitted{}, err
+	}
+	if !replayed && stored.ID != j.ID {
+		return skipped(a, stored)
 	}
 	if !replayed {
 		s.start(ctx, &stored, d.TaskQueue)
 	}
 	return Submitted{Job: stored, Replayed: replayed}, nil
+}
+
+// skipped answers with a job that was there. One of another user, which a key may have in common, is not shown.
+func skipped(a job.Actor, j job.Job) (Submitted, error) {
+	if !a.MayTouch(j.OwnerID) {
+		return Submitted{}, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once, of another user")
+	}
+	return Submitted{Job: j, Skipped: true}, nil
 }
 
 func (s *Jobs) override(spec *job.Spec, o Overrides) error {

@@ -9,8 +9,8 @@ import (
 )
 
 func TestStatusMovesAreTheTableOfTheSpecification(t *testing.T) {
-	allowed := map[[2]Status]bool{ // native.md, 6.1, and Running again for a rerun
-		{Queued, Running}: true, {Queued, Cancelled}: true,
+	allowed := map[[2]Status]bool{ // native.md, 6.1, and ours: Running again for a rerun, Queued to Failed
+		{Queued, Running}: true, {Queued, Cancelled}: true, {Queued, Failed}: true, // failed: no worker took it in time
 		{Running, Completed}: true, {Running, Failed}: true, {Running, Cancelling}: true, {Running, Queued}: true, {Running, Running}: true,
 		{Cancelling, Cancelled}: true, {Cancelling, Failed}: true, {Cancelling, Completed}: true,
 	}

@@ -14,8 +14,8 @@ const (
 	Cancelling Status = "cancelling"
 	// Completed: the program ended with exit code 0. Set by the worker (finish).
 	Completed Status = "completed"
-	// Failed: anything else that is not a user's wish. Set by the worker (finish), by the workflow's settle step, or by
-	// the reconciler.
+	// Failed: anything else that is not a user's wish. Set by the worker (finish), by the workflow's settle step, by its
+	// timers for a job that no worker takes in time, or by the reconciler.
 	Failed Status = "failed"
 	// Cancelled: a user's wish was carried out. Set by cancel for a job that is queued, by the worker, or by settle.
 	Cancelled Status = "cancelled"
@@ -25,9 +25,9 @@ const (
 var Statuses = []Status{Queued, Running, Cancelling, Completed, Failed, Cancelled}
 
 // moves is the whole machine (native.md, 6.1). Running may become Running again: its reason changes, or a rerun begins
-// after a lost worker.
+// after a lost worker. Queued becomes Failed when the time is over in which a worker was to take the job.
 var moves = map[Status][]Status{
-	Queued:     {Running, Cancelled},
+	Queued:     {Running, Failed, Cancelled},
 	Running:    {Running, Queued, Cancelling, Completed, Failed},
 	Cancelling: {Completed, Failed, Cancelled},
 }

@@ -152,9 +152,9 @@ func create(ctx context.Context, dir string, db *config.SQL, serverDefaults bool
 	if err := schema.SetupSchema(db); err != nil {
 		return fmt.Errorf("make the engine's tables: %w", err)
 	}
-	attrs := make(map[string]enumspb.IndexedValueType, len(contract.SearchAttributes))
-	for _, name := range contract.SearchAttributes {
-		attrs[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
+	attrs, err := attributeTypes()
+	if err != nil {
+		return err
 	}
 	ns, err := schema.NewNamespaceConfig(clusterName, Namespace, false, attrs)
 	if err != nil {
@@ -185,6 +185,19 @@ func create(ctx context.Context, dir string, db *config.SQL, serverDefaults bool
 		return err
 	}
 	return writeFile(filepath.Join(dir, versionName), append(raw, '\n'))
+}
+
+// attributeTypes are the contract's search attributes as the server takes them.
+func attributeTypes() (map[string]enumspb.IndexedValueType, error) {
+	attrs := map[string]enumspb.IndexedValueType{}
+	for name, kind := range contract.SearchAttributeTypes() {
+		t, err := enumspb.IndexedValueTypeFromString(kind)
+		if err != nil {
+			return nil, fmt.Errorf("search attribute %s: %w", name, err)
+		}
+		attrs[name] = t
+	}
+	return attrs, nil
 }
 
 // dropIndexes leaves the visibility table the few indexes that Waybill's and people's usual queries need. The server makes

@@ -7,7 +7,6 @@ import (
 	"net"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/server/common/authorization"
@@ -18,8 +17,6 @@ import (
 	"go.temporal.io/server/temporal"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-
-	"waybill/workflows/contract"
 )
 
 const (
@@ -153,11 +150,12 @@ func (s *temporalServer) ready(ctx context.Context) error {
 	for _, alias := range ns.GetConfig().GetCustomSearchAttributeAliases() {
 		have[alias] = true
 	}
-	missing := make(map[string]enumspb.IndexedValueType)
-	for _, name := range contract.SearchAttributes {
-		if !have[name] {
-			missing[name] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
-		}
+	missing, err := attributeTypes()
+	if err != nil {
+		return err
+	}
+	for name := range have {
+		delete(missing, name)
 	}
 	if len(missing) == 0 {
 		return nil

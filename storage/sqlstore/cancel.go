@@ -18,7 +18,7 @@ func (s *Store) Cancel(
 		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = CASE WHEN `+endedAtOnce+` THEN ? ELSE ? END,
 				finished_at = CASE WHEN `+endedAtOnce+` THEN ? ELSE finished_at END,
-				reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL,
+				reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL, cancel_due = true,
 				change = change + 1, written_at = ?
 			WHERE id = ? AND account_id = ? AND `+cancellable+` RETURNING `+jobColumns,
 			string(job.Cancelled), string(job.Cancelling), now, string(job.ReasonStopped), by.ID, clean(by.Name),

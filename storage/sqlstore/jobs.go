@@ -9,7 +9,11 @@ import (
 
 // Job is control.JobReader's.
 func (s *Store) Job(ctx context.Context, account int64, id job.ID) (job.Job, error) {
-	j, err := s.jobIn(s.read.WithContext(ctx), account, id)
+	tx := s.read.WithContext(ctx)
+	j, err := s.jobIn(tx, account, id)
+	if err == nil {
+		j.Position, err = s.position(tx, j)
+	}
 	return j, s.fault(ctx, err)
 }
 

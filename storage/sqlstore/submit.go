@@ -35,6 +35,16 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 				return err
 			}
 		}
+		if j.Lane != "" {
+			instead, err := s.enterLane(tx, &j)
+			if err != nil {
+				return err
+			}
+			if instead != "" {
+				stored, err = s.skipped(tx, sub, instead)
+				return err
+			}
+		}
 		// Last of the checks, because it holds the config's row until the transaction ends.
 		number, found, err := one[int64](tx,
 			"UPDATE job_configs SET runs = runs + 1 WHERE id = ? AND account_id = ? RETURNING runs", j.ConfigID, j.AccountID)
@@ -73,6 +83,19 @@ func orphanRun(tx *gorm.DB, j job.Job) (int64, error) {
 	return last + 1, err
 }
 
+// skipped answers a start at the limit of its lane with a job that is there already. The key of the call stands for that
+// one from now on.
+func (s *Store) skipped(tx *gorm.DB, sub control.Submission, instead job.ID) (job.Job, error) {
+	if i := sub.Idempotency; i.Key != "" {
+		_, err := run(tx, "UPDATE idempotency_keys SET job_id = ? WHERE account_id = ? AND caller = ? AND route = ? AND idem_key = ?",
+			string(instead), sub.Job.AccountID, i.Caller, i.Route, i.Key)
+		if err != nil {
+			return job.Job{}, err
+		}
+	}
+	return s.jobIn(tx, sub.Job.AccountID, instead)
+}
+
 func checkSubmission(sub control.Submission) error {
 	j, i := sub.Job, sub.Idempotency
 	for _, r := range sub.Records {
@@ -85,7 +108,7 @@ func checkSubmission(sub control.Submission) error {
 	}
 	return checkText("jobConfig.name", j.ConfigName, "packageName", j.Spec.PackageName, "entryPoint", j.Spec.EntryPoint,
 		"tags", strings.Join(j.Tags, ""), "submittedByUser.name", j.SubmittedBy.Name, "message", j.Message,
-		"Idempotency-Key", i.Key, "route", i.Route, "digest", i.Digest)
+		"lane", j.Lane, "Idempotency-Key", i.Key, "route", i.Route, "digest", i.Digest)
 }
 
 // claimKey takes the idempotency key for this submission, or returns the job that an earlier one with the same key and

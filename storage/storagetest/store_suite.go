@@ -24,6 +24,9 @@ type Store interface {
 	control.Run
 	control.Settlement
 	control.Backlog
+	control.Expiry
+	control.LaneStore
+	control.CancelBacklog
 	control.Users
 	control.AccountStore
 	control.Tokens
@@ -50,6 +53,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 		})
 	}
 	alone(t, "backlog", backlogCases, open)
+	alone(t, "lane backlog", laneBacklogCases, open)
 	alone(t, "purge", purgeCases, open)
 }
 
@@ -74,6 +78,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"settle":   settleCases,
 	"records":  recordCases,
 	"rollups":  rollUpCases,
+	"lanes":    laneCases,
 	"lists":    listCases,
 	"users":    userCases,
 	"accounts": accountCases,

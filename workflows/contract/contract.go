@@ -38,18 +38,43 @@ const (
 	ErrJobFailed = "JobFailed"
 )
 
-// Search attributes, all of type Keyword.
+// Search attributes. All are of type Keyword but AttrTags, which is a KeywordList.
 const (
-	AttrAccount   = "WaybillAccount"   // decimal account id
-	AttrJobConfig = "WaybillJobConfig" // decimal job config id
-	AttrJob       = "WaybillJob"       // job id
-	AttrStatus    = "WaybillStatus"    // job.Status
-	AttrRootJob   = "WaybillRootJob"   // first of the retry chain; the job itself for a first run
-	AttrParentJob = "WaybillParentJob" // direct parent, retries only
+	AttrAccount     = "WaybillAccount"     // decimal account id
+	AttrJobConfig   = "WaybillJobConfig"   // decimal job config id
+	AttrJob         = "WaybillJob"         // job id
+	AttrStatus      = "WaybillStatus"      // job.Status
+	AttrRootJob     = "WaybillRootJob"     // first of the retry chain; the job itself for a first run
+	AttrParentJob   = "WaybillParentJob"   // direct parent, retries only
+	AttrDestination = "WaybillDestination" // decimal destination id
+	AttrTrigger     = "WaybillTrigger"     // job.Trigger
+	AttrLane        = "WaybillLane"        // jobs of a lane, and the Lane itself
+	AttrTags        = "WaybillTags"        // the job's tags, as far as MaxTagsBytes goes
 )
 
-// SearchAttributes lists them for registration.
-var SearchAttributes = []string{AttrAccount, AttrJobConfig, AttrJob, AttrStatus, AttrRootJob, AttrParentJob}
+// SearchAttributes lists those of type Keyword for registration, SearchAttributeLists those of type KeywordList. Stores of
+// visibility have places for ten of the first kind and three of the second.
+var (
+	SearchAttributes = []string{
+		AttrAccount, AttrJobConfig, AttrJob, AttrStatus, AttrRootJob, AttrParentJob, AttrDestination, AttrTrigger, AttrLane,
+	}
+	SearchAttributeLists = []string{AttrTags}
+)
+
+// SearchAttributeTypes gives the type of every search attribute, as Temporal names it.
+func SearchAttributeTypes() map[string]string {
+	types := make(map[string]string, len(SearchAttributes)+len(SearchAttributeLists))
+	for _, name := range SearchAttributes {
+		types[name] = "Keyword"
+	}
+	for _, name := range SearchAttributeLists {
+		types[name] = "KeywordList"
+	}
+	return types
+}
+
+// MaxTagsBytes is how much of a job's tags is searchable in the engine: it takes values of 2 KiB at most.
+const MaxTagsBytes = 1500
 
 // MemoJobConfig is the memo key of the job config's name as it was at the start.
 const MemoJobConfig = "jobConfig"
@@ -86,6 +111,21 @@ type JobInput struct {
 	Grace time.Duration `json:"grace"`
 	// HeartbeatTimeout after which a silent worker is taken for lost.
 	HeartbeatTimeout time.Duration `json:"heartbeatTimeout"`
+
+	// Lane is the durable queue the job goes through; empty: none. Waiting tells that it holds no place in it yet.
+	Lane    string `json:"lane,omitempty"`
+	LaneSeq int64  `json:"laneSeq,omitempty"`
+	Waiting bool   `json:"waiting,omitempty"`
+	// QueueUntil is until when a worker must have taken the job first, Deadline when all of it must be over. Zero: no limit.
+	QueueUntil time.Time `json:"queueUntil,omitzero"`
+	Deadline   time.Time `json:"deadline,omitzero"`
+
+	// What follows is only shown: in search attributes and summaries.
+	RunNumber   int64       `json:"runNumber,omitempty"`
+	RetryNumber int         `json:"retryNumber,omitempty"`
+	Destination int64       `json:"destination,omitempty"`
+	Trigger     job.Trigger `json:"trigger,omitempty"`
+	Tags        []string    `json:"tags,omitempty"`
 }
 
 // JobResult is the result of Job: what the row says.
@@ -128,6 +168,8 @@ type ExecuteInput struct {
 	RunID   string        `json:"runId,omitempty"`
 	Timeout time.Duration `json:"timeout,omitempty"`
 	Grace   time.Duration `json:"grace"`
+	// Deadline is when the program must be over whatever its Timeout; zero: no such time.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // Progress is the heartbeat of ExecutePackage.

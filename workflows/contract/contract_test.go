@@ -50,6 +50,26 @@ var goldens = map[string]any{
 	"SettleInput":       SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Failed, Reason: job.ReasonWorkerLost, Message: "lost"},
 	"SettleInput.least": SettleInput{JobID: id, AccountID: 7, RunStarted: started, Status: job.Cancelled},
 	"RollUpInput":       RollUpInput{JobID: id, AccountID: 7},
+
+	"JobInput.lane": JobInput{
+		JobID: id, AccountID: 7, ConfigID: 44, TaskQueue: "acme-default", Lane: "config:44", LaneSeq: 12, Waiting: true,
+		QueueUntil: started, Deadline: started.Add(time.Hour), RunNumber: 12, RetryNumber: 1, Destination: 3, Trigger: job.TriggerRetry,
+		Tags: []string{"nightly"},
+	},
+	"ExecuteInput.deadline": ExecuteInput{JobID: id, AccountID: 7, RunStarted: started, Grace: 10 * time.Second, Deadline: started.Add(time.Hour)},
+	"LaneInput":             LaneInput{AccountID: 7, Lane: "config:44", Told: []job.ID{id}},
+	"AdvanceInput":          AdvanceInput{AccountID: 7, Lane: "config:44", Told: []job.ID{id}},
+	"LaneStatus": LaneStatus{
+		Lane: "config:44", Places: 1, Active: 1, Waiting: 1, More: true, Head: []job.ID{id}, Told: []job.ID{id}, Untold: 1,
+	},
+	"LaneStatus.least":  LaneStatus{Lane: "config:44", Places: 1},
+	"Place":             Place{Lane: "config:44", LaneWorkflow: "lane-7-config:44", Waiting: true, Position: 2, Seq: 12},
+	"Place.least":       Place{},
+	"JobProgress":       JobProgress{JobID: id, Phase: "program", Since: started, Attempt: 2, Worker: "w1", QueueUntil: started, Deadline: started},
+	"JobProgress.least": JobProgress{JobID: id, Phase: "worker", Since: started},
+	"PokeInput":         PokeInput{AccountID: 7, Lane: "config:44"},
+	"ExpireInput":       ExpireInput{JobID: id, AccountID: 7, RunStarted: started, Limit: LimitQueue},
+	"ExpireResult":      ExpireResult{Ended: true, Job: JobResult{JobID: id, Status: job.Failed, Reason: job.ReasonTimeout}},
 }
 
 func TestPayloadsKeepTheirJSON(t *testing.T) {
@@ -169,13 +189,18 @@ func TestNamesNeverChange(t *testing.T) {
 		ErrAttemptFailed: "AttemptFailed", ErrFenced: "Fenced", ErrJobFailed: "JobFailed",
 		AttrAccount: "WaybillAccount", AttrJobConfig: "WaybillJobConfig", AttrJob: "WaybillJob",
 		AttrStatus: "WaybillStatus", AttrRootJob: "WaybillRootJob", AttrParentJob: "WaybillParentJob",
+		AttrDestination: "WaybillDestination", AttrTrigger: "WaybillTrigger", AttrLane: "WaybillLane", AttrTags: "WaybillTags",
+		LaneWorkflow: "Lane", AdvanceLane: "AdvanceLane", PokeLane: "PokeLane", ExpireJob: "ExpireJob",
+		SignalAdmitted: "admitted", SignalPoke: "poke", QueryProgress: "progress", QueryPosition: "position",
+		string(LimitQueue): "queue", string(LimitTotal): "total", SystemQueue: "waybill", StatusQueue("x"): "x-status",
+		LaneWorkflowID(7, "config:44"): "lane-7-config:44", LaneWorkflowID(7, "key:ä b"): "lane-7-digest:d4b1b0766af132639285330deaf9362c",
 		MemoJobConfig: "jobConfig", JobWorkflowID("x"): "job-x", RetryWorkflowID("x"): "retry-x",
 	} {
 		if got != want {
 			t.Errorf("%q was %q", got, want)
 		}
 	}
-	if len(SearchAttributes) != 6 {
-		t.Errorf("search attributes to register: %v", SearchAttributes)
+	if len(SearchAttributes) != 9 || len(SearchAttributeLists) != 1 {
+		t.Errorf("search attributes to register: %v, %v", SearchAttributes, SearchAttributeLists)
 	}
 }

@@ -21,6 +21,8 @@ const DefaultTimeout = 2 * time.Second
 // Client is what the starter needs of Temporal; every client.Client has it.
 type Client interface {
 	ExecuteWorkflow(ctx context.Context, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	SignalWithStartWorkflow(ctx context.Context, workflowID, signal string, arg any, o client.StartWorkflowOptions, workflow any, args ...any) (client.WorkflowRun, error)
+	SignalWorkflow(ctx context.Context, workflowID, runID, signal string, arg any) error
 	CancelWorkflow(ctx context.Context, workflowID, runID string) error
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 	ListWorkflow(ctx context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
@@ -70,6 +72,8 @@ func (s *Starter) StartJob(ctx context.Context, in contract.JobInput) error {
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		TypedSearchAttributes:    workflows.SearchAttributes(in),
 		Memo:                     workflows.Memo(in),
+		StaticSummary:            workflows.Summary(in),
+		StaticDetails:            workflows.Details(in),
 		EnableEagerStart:         true,
 	}, name, arg)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted

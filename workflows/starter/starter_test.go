@@ -34,6 +34,7 @@ type fakeEngine struct {
 
 	options   client.StartWorkflowOptions
 	started   []string // workflow type and argument
+	signalled []string
 	cancelled []string
 	queries   []string
 }
@@ -50,6 +51,25 @@ func (f *fakeEngine) ExecuteWorkflow(ctx context.Context, o client.StartWorkflow
 	f.options = o
 	f.started = append(f.started, fmt.Sprintf("%v %T", w, args[0]))
 	return nil, f.answer(ctx)
+}
+
+func (f *fakeEngine) SignalWithStartWorkflow(
+	ctx context.Context, id, signal string, _ any, o client.StartWorkflowOptions, w any, args ...any,
+) (client.WorkflowRun, error) {
+	f.options = o
+	f.started = append(f.started, fmt.Sprintf("%s: %s, %v %T", id, signal, w, args[0]))
+	return nil, f.answer(ctx)
+}
+
+func (f *fakeEngine) SignalWorkflow(ctx context.Context, id, _, signal string, _ any) error {
+	f.signalled = append(f.signalled, id+": "+signal)
+	if err := f.answer(ctx); err != nil {
+		return err
+	}
+	if f.states[id] != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return errAbsent
+	}
+	return nil
 }
 
 func (f *fakeEngine) CancelWorkflow(ctx context.Context, id, _ string) error {

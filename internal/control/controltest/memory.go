@@ -168,6 +168,7 @@ type Engine struct {
 	down    bool
 	started []job.ID
 	stopped []job.ID
+	lanes   []string
 }
 
 // SetDown makes the engine unreachable, or reachable again.
@@ -215,3 +216,37 @@ func (e *Engine) Terminated(context.Context, time.Time) ([]job.ID, error) { retu
 
 // Ping is control.Starter's.
 func (e *Engine) Ping(context.Context) error { return e.note(new([]job.ID), "") }
+
+// EnsureLane is control.LaneEngine's.
+func (e *Engine) EnsureLane(_ context.Context, l job.LaneRef) error {
+	return e.noteLane("ensure " + l.Lane)
+}
+
+// PokeLane is control.LaneEngine's.
+func (e *Engine) PokeLane(_ context.Context, l job.LaneRef) error {
+	return e.noteLane("poke " + l.Lane)
+}
+
+func (e *Engine) noteLane(what string) error {
+	if err := e.note(new([]job.ID), ""); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lanes = append(e.lanes, what)
+	return nil
+}
+
+// Lanes lists what lanes were asked: "ensure" or "poke" and the lane.
+func (e *Engine) Lanes() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.lanes)
+}
+
+// Stopped lists the jobs whose workflow was asked to cancel.
+func (e *Engine) Stopped() []job.ID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.stopped)
+}
