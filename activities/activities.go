@@ -66,6 +66,9 @@ type Config struct {
 	// runs again elsewhere. It must be shorter than the worker's WorkerStopTimeout by more than a job's grace, or the
 	// engine is not told and finds out by the missing heartbeats. 0: it is stopped at once.
 	Drain time.Duration
+	// Ending is closed when the worker's process has been told to stop. nil: when the SDK's worker has been. A process that
+	// takes no more jobs and yet goes on stops its SDK worker without meaning its programs.
+	Ending <-chan struct{}
 	// Patience is how long a write to the database or an access to the object store is repeated while they are away,
 	// before the attempt is given up. 0: two minutes.
 	Patience time.Duration

@@ -37,6 +37,7 @@ type watch struct {
 	engine Engine
 	beat   time.Duration
 	drain  time.Duration
+	ending <-chan struct{}
 	info   activity.Info
 	report func() contract.Progress
 	done   chan struct{}
@@ -45,8 +46,11 @@ type watch struct {
 
 func (a *Activities) newWatch(ctx context.Context, report func() contract.Progress) *watch {
 	w := &watch{
-		engine: a.cfg.Engine, beat: a.cfg.Beat, drain: a.cfg.Drain, info: activity.GetInfo(ctx), report: report,
-		done: make(chan struct{}),
+		engine: a.cfg.Engine, beat: a.cfg.Beat, drain: a.cfg.Drain, ending: a.cfg.Ending, info: activity.GetInfo(ctx),
+		report: report, done: make(chan struct{}),
+	}
+	if w.ending == nil {
+		w.ending = activity.GetWorkerStopChannel(ctx)
 	}
 	if w.engine == nil {
 		w.engine = activity.GetClient(ctx)
@@ -66,7 +70,7 @@ func (w *watch) close() {
 func (w *watch) look(sdk context.Context) {
 	ticker := time.NewTicker(w.beat)
 	defer ticker.Stop()
-	stopping := activity.GetWorkerStopChannel(sdk)
+	stopping := w.ending
 	var drained <-chan time.Time
 	for {
 		select {

@@ -49,7 +49,7 @@ func newAccount() *cobra.Command {
 			return err
 		},
 	}
-	settings.AddFlags(create.Flags())
+	settings.AddFlags(create.Flags(), settings.Up)
 	create.Flags().String("admin", "", "name of the account's first admin (required)")
 	cmd.AddCommand(create)
 	return cmd

@@ -50,7 +50,7 @@ func newQuickstart() *cobra.Command {
 			return err
 		}),
 	}
-	settings.AddFlags(cmd.Flags())
+	settings.AddFlags(cmd.Flags(), settings.Up)
 	cmd.Flags().BoolVar(&exit, "exit", false, "end after the job, with the job's exit status")
 	return cmd
 }

@@ -23,7 +23,7 @@ func newUp() *cobra.Command {
 			return serve(cmd, s, func(context.Context, *app.App) error { return nil })
 		}),
 	}
-	settings.AddFlags(cmd.Flags())
+	settings.AddFlags(cmd.Flags(), settings.Up)
 	return cmd
 }
 

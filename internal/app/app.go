@@ -150,7 +150,7 @@ func (a *App) makeAdmin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the admin's password can not be kept: %w", err)
 	}
-	if _, _, err := accounts.Create(ctx, "default", control.AdminName, word, contract.SystemQueue); err != nil {
+	if _, _, err := accounts.Create(ctx, control.DefaultAccount, control.AdminName, word, contract.SystemQueue); err != nil {
 		return fmt.Errorf("the user admin can not be made: %w", err)
 	}
 	if made {
@@ -181,6 +181,7 @@ func (a *App) announce() error {
 	return a.folder.WriteRun(datafolder.RunFile{
 		PID: os.Getpid(), URL: a.info.URL, Listen: a.info.Listen, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
 		TemporalUI: a.info.TemporalUI, AdminUser: a.info.AdminUser,
+		ExternalDatabase: a.settings.Database != "", ExternalObjects: a.settings.S3.Endpoint != "",
 	})
 }
 

@@ -76,3 +76,17 @@ func ignoreClosed(err error) error {
 	}
 	return err
 }
+
+// background runs a loop until the program stops.
+func (l *lifecycle) background(name string, run func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run(ctx)
+	}()
+	l.onStop(name, 10*time.Second, func(limit context.Context) error {
+		cancel()
+		return waitFor(limit, done)
+	})
+}

@@ -61,3 +61,15 @@ func (o *observedRun) Finish(ctx context.Context, account int64, id job.ID, fenc
 	}
 	return j, err
 }
+
+// observeSlots shows how many programs this process may run and how many it does.
+func observeSlots(s *slots, registry prometheus.Registerer) {
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "waybill_worker_slots", Help: "Programs this worker may run at once.",
+		}, func() float64 { return float64(s.MaxSlots()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "waybill_worker_running", Help: "Programs this worker runs now.",
+		}, func() float64 { return float64(s.running()) }),
+	)
+}

@@ -21,6 +21,7 @@ import (
 	"waybill/internal/secret"
 	"waybill/internal/token"
 	"waybill/storage/sqlstore"
+	"waybill/workflows/contract"
 	"waybill/workflows/starter"
 )
 
@@ -62,6 +63,18 @@ func (a archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key st
 	return archive.Inspect(ctx, r, size, key, a.limits)
 }
 
+// ownDestination is the one whose jobs run in this process: the one that every account begins with, on the system queue.
+func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
+	if a.settings.NoWorker {
+		return nil, nil
+	}
+	admin, err := a.store.UserByName(ctx, control.AdminName)
+	if err != nil {
+		return nil, err
+	}
+	return &job.Destination{AccountID: admin.AccountID, TaskQueue: contract.SystemQueue}, nil
+}
+
 // serve starts the reconciler, the REST server and the worker, in this order: they end in reverse, so that the end of a
 // draining job can still be followed.
 func (a *App) serve(listener net.Listener) error {
@@ -71,11 +84,18 @@ func (a *App) serve(listener net.Listener) error {
 	}
 	start := starter.New(a.temporal, starter.Config{})
 	reconciler := a.newReconciler(start)
-	work, err := a.newWorker(box, reconciler, a.folder.At("work"))
+	to, err := a.ownDestination(context.Background())
 	if err != nil {
 		return err
 	}
-	a.info.Sandbox = work.runner.Sandbox()
+	work, err := a.newWorker(box, reconciler, a.folder.At("work"), to)
+	if err != nil {
+		return err
+	}
+	a.info.Sandbox = "no jobs run in this process"
+	if work.runner != nil {
+		a.info.Sandbox = work.runner.Sandbox()
+	}
 	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
 	jobs := &control.Jobs{
 		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start, Lanes: start,
@@ -115,20 +135,6 @@ func (a *App) serve(listener net.Listener) error {
 	a.background("reconciler", reconciler.Run)
 	a.startHTTP(listener, handler, letGo)
 	return a.startWorker(work, drain)
-}
-
-// background runs a loop until the app stops.
-func (a *App) background(name string, run func(context.Context)) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		run(ctx)
-	}()
-	a.onStop(name, 10*time.Second, func(limit context.Context) error {
-		cancel()
-		return waitFor(limit, done)
-	})
 }
 
 // startHTTP serves. Only the headers have a deadline: uploads, followed logs and held calls may take long.

@@ -2,19 +2,20 @@ package app
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/worker"
 
 	"waybill/activities"
 	"waybill/internal/control"
+	"waybill/internal/job"
 	"waybill/internal/runner"
 	"waybill/internal/secret"
-	"waybill/workflows"
 	"waybill/workflows/contract"
 	"waybill/workflows/starter"
 )
@@ -24,9 +25,10 @@ const stopSlack = 5 * time.Second
 
 // work is the worker of this process and what it runs packages with.
 type work struct {
-	worker worker.Worker
-	status worker.Worker // serves the status queue, which programs must not hold up
-	runner *runner.Runner
+	post         *post
+	registration *registration // nil when it takes no jobs
+	status       worker.Worker // serves the status queue, which programs must not hold up
+	runner       *runner.Runner
 }
 
 // limits are what the settings say of every job.
@@ -44,44 +46,59 @@ func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
 	}
 }
 
-// newWorker makes the worker of this process, with a work folder of its own.
-func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder string) (*work, error) {
-	r, err := runner.New(context.Background(), runner.Config{
-		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: runner.SandboxMode(p.settings.Sandbox),
-		Protect: []string{p.settings.Data}, Logger: p.log,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("the worker can not start: %w", err)
+// newWorker makes the worker of this process. It takes the jobs of a destination, with a work folder of its own; with none
+// it serves the system's queues only.
+func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder string, to *job.Destination) (*work, error) {
+	identity, host := newIdentity()
+	w := &work{post: &post{parts: p, name: identity, ending: make(chan struct{})}}
+	var err error
+	if w.post.slots, err = newSlots(p.concurrency()); err != nil {
+		return nil, err
 	}
-	p.onStop("runner", 5*time.Second, func(context.Context) error { return r.Close() })
-
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
+	if to != nil {
+		if w.runner, err = p.newRunner(folder); err != nil {
+			return nil, fmt.Errorf("the worker can not start: %w", err)
+		}
+		p.onStop("runner", 5*time.Second, func(context.Context) error { return w.runner.Close() })
+		w.post.queue = to.TaskQueue
+		w.registration = &registration{
+			parts: p, registry: p.store, post: w.post, soon: make(chan struct{}, 1),
+			me: job.Worker{
+				ID: identity, AccountID: to.AccountID, TaskQueue: to.TaskQueue, Hostname: host, PID: os.Getpid(), Version: Version(),
+				Labels: p.settings.Labels, Runners: runner.Kinds(), Sandbox: w.runner.Sandbox(), Concurrency: p.concurrency(),
+				StartedAt: time.Now().UTC().Truncate(time.Microsecond),
+			},
+		}
+		observeSlots(w.post.slots, p.metrics)
 	}
-	identity := fmt.Sprintf("%d@%s", os.Getpid(), host)
-	w := worker.New(p.temporal, contract.SystemQueue, worker.Options{
-		Identity:                           identity,
-		MaxConcurrentActivityExecutionSize: p.concurrency(),
-		WorkerStopTimeout:                  p.settings.DrainTimeout + p.settings.JobGrace + stopSlack,
-		// Cancels arrive with the answer to a heartbeat; the SDK would send one only every 12 seconds.
-		MaxHeartbeatThrottleInterval:     time.Second,
-		DefaultHeartbeatThrottleInterval: time.Second,
-		OnFatalError:                     func(err error) { p.fail(fmt.Errorf("the worker failed: %w", err)) },
-	})
-	workflows.Register(w)
-	status := worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
-		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack,
-		OnFatalError: func(err error) { p.fail(fmt.Errorf("the worker failed: %w", err)) },
+	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
+		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack, OnFatalError: w.post.failed,
 	})
 	acts := activities.New(activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
 		LaneEngine: starter.New(p.temporal, starter.Config{}), Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
-		Runner: r, Worker: identity, Drain: p.settings.DrainTimeout, Now: time.Now, Log: p.log,
+		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
 	})
-	acts.Register(w)
-	acts.Register(status)
-	return &work{worker: w, status: status, runner: r}, nil
+	w.post.acts = acts
+	acts.Register(w.status)
+	return w, nil
+}
+
+// newIdentity makes the name under which this process is known to the engine and on jobs. It is new for every process, also
+// for the next one with this number on this machine: in a container all have the same.
+func newIdentity() (identity, host string) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%d@%s-%s", os.Getpid(), host, strings.ToLower(rand.Text()[:6])), host
+}
+
+func (p *parts) newRunner(folder string) (*runner.Runner, error) {
+	return runner.New(context.Background(), runner.Config{
+		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: runner.SandboxMode(p.settings.Sandbox),
+		Protect: []string{p.settings.Data}, Logger: p.log,
+	})
 }
 
 // concurrency is how many jobs run at once. Programs mostly wait for others, so there may be more than cores.
@@ -102,16 +119,28 @@ func (p *parts) startWorker(w *work, drain func()) error {
 	p.onStop("status worker", 2*stopSlack, func(ctx context.Context) error {
 		return stopped(ctx, w.status.Stop)
 	})
-	if err := w.worker.Start(); err != nil {
+	if r := w.registration; r != nil {
+		// Others see the worker before it takes its first job, and as long as it runs one.
+		if err := r.enter(context.Background()); err != nil {
+			drain()
+			return fmt.Errorf("the worker can not be registered: %w", err)
+		}
+		p.onStop("registration", 5*time.Second, r.leave)
+		p.background("signs of life", r.run)
+	}
+	if err := w.post.start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
 	}
-	p.onStop("worker", p.settings.DrainTimeout+p.settings.JobGrace+2*stopSlack, func(ctx context.Context) error {
+	p.onStop("worker", p.settings.DrainTimeout+p.settings.JobGrace+4*stopSlack, func(ctx context.Context) error {
 		drain()
-		if stopped(ctx, w.worker.Stop) != nil {
-			return errors.New("jobs did not end in time")
+		if w.registration != nil {
+			w.registration.ending.Store(true)
+			w.registration.tell()
 		}
-		return nil
+		limited, cancel := context.WithTimeout(ctx, p.settings.DrainTimeout+p.settings.JobGrace+2*stopSlack)
+		defer cancel()
+		return w.post.end(limited)
 	})
 	return nil
 }

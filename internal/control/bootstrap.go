@@ -21,6 +21,9 @@ type Accounts struct {
 	Now    Clock
 }
 
+// DefaultAccount is the account that the first start makes.
+const DefaultAccount = "default"
+
 // AdminName is the user that the first start makes.
 const AdminName = "admin"
 

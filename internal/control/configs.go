@@ -20,8 +20,8 @@ type Sealer interface {
 	Seal(value string) string
 }
 
-// Destinations finds destinations; Users has it.
-type Destinations interface {
+// DestinationFinder finds destinations; Users has it.
+type DestinationFinder interface {
 	Destination(ctx context.Context, account, id int64) (job.Destination, error)
 }
 
@@ -29,7 +29,7 @@ type Destinations interface {
 type Configs struct {
 	Reader       ConfigReader
 	Writer       ConfigWriter
-	Destinations Destinations
+	Destinations DestinationFinder
 	Sealer       Sealer
 	Now          Clock
 	NewID        func() string // makes object ids: 24 hex digits

@@ -56,10 +56,12 @@ type Scope struct {
 
 // Destination is a named pool of workers: one Temporal task queue.
 type Destination struct {
-	ID        int64
-	AccountID int64
-	Name      string
-	TaskQueue string
+	ID          int64
+	AccountID   int64
+	Name        string // 1 to 255 characters, unique in the account without regard to case
+	Description string
+	TaskQueue   string // made by us from account and id, never changes
+	System      bool   // the one the account began with: jobs go there when nothing else is said, and it stays
 }
 
 // TokenFamily is all that came from one login: one refresh token at a time, and the access tokens made with it.

@@ -50,6 +50,9 @@ type Runner struct {
 	strays map[int]bool // processes that escaped from a run that could not be told; see strays_linux.go
 }
 
+// ErrWorkFolderInUse is how New refuses a folder that another process has.
+var ErrWorkFolderInUse = errors.New("it is locked")
+
 // New takes the work folder into use. It is refused while another process uses it. Whatever an earlier process left, job
 // folders and running programs, is removed before New returns.
 func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
@@ -130,7 +133,7 @@ func (r *Runner) openWork() error {
 		return fmt.Errorf("lock work folder %s: %w", r.work, err)
 	}
 	if !locked {
-		return job.Errorf(job.Conflict, "", "Work folder %s is in use by another process", r.work)
+		return job.Wrap(ErrWorkFolderInUse, job.Conflict, "", "Work folder %s is in use by another process", r.work)
 	}
 	if r.id, err = workID(filepath.Join(r.work, "id")); err != nil {
 		return errors.Join(err, r.lock.Unlock())

@@ -45,10 +45,16 @@ func ParseKeys(text string) (Keys, error) {
 
 // LoadOrCreate reads the master key (hex) from path, or makes a new one there with mode 0600.
 func LoadOrCreate(path string) (Keys, error) {
-	text, err := os.ReadFile(path)
+	keys, err := Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return create(path)
 	}
+	return keys, err
+}
+
+// Load reads the master key (hex) from path.
+func Load(path string) (Keys, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return Keys{}, err
 	}

@@ -298,7 +298,36 @@ func (r accountRow) account() (job.Account, error) {
 }
 
 func (r destinationRow) destination() job.Destination {
-	return job.Destination{ID: r.ID, AccountID: r.AccountID, Name: r.Name, TaskQueue: r.TaskQueue}
+	return job.Destination{
+		ID: r.ID, AccountID: r.AccountID, Name: r.Name, Description: r.Description, TaskQueue: r.TaskQueue, System: r.System,
+	}
+}
+
+func toDestinationRow(d job.Destination) destinationRow {
+	return destinationRow{
+		ID: d.ID, AccountID: d.AccountID, Name: d.Name, NameKey: fold(d.Name), Description: d.Description, TaskQueue: d.TaskQueue,
+		System: d.System,
+	}
+}
+
+func toWorkerRow(w job.Worker) workerRow {
+	return workerRow{
+		ID: w.ID, AccountID: w.AccountID, TaskQueue: w.TaskQueue, Hostname: clean(w.Hostname), PID: w.PID, Version: clean(w.Version),
+		Labels: toJSON(w.Labels), Runners: toJSON(w.Runners), Sandbox: clean(w.Sandbox), Concurrency: w.Concurrency,
+		Running: w.Running, Status: string(w.Status), Drain: w.Drain, StartedAt: micros(w.StartedAt), BeatAt: micros(w.BeatAt),
+	}
+}
+
+func (r workerRow) worker() (job.Worker, error) {
+	w := job.Worker{
+		ID: r.ID, AccountID: r.AccountID, TaskQueue: r.TaskQueue, Hostname: r.Hostname, PID: r.PID, Version: r.Version,
+		Sandbox: r.Sandbox, Concurrency: r.Concurrency, Running: r.Running, Status: job.WorkerStatus(r.Status), Drain: r.Drain,
+		StartedAt: timeOf(r.StartedAt), BeatAt: timeOf(r.BeatAt),
+	}
+	if err := fromJSON(r.Labels, &w.Labels); err != nil {
+		return w, err
+	}
+	return w, fromJSON(r.Runners, &w.Runners)
 }
 
 func (r tokenFamilyRow) family() job.TokenFamily {

@@ -8,6 +8,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+
+	"waybill/internal/job"
 )
 
 //go:embed migrations
@@ -24,6 +26,23 @@ func (s *Store) Migrate(ctx context.Context) error {
 		_, err = provider.Up(ctx)
 	}
 	return s.fault(ctx, err)
+}
+
+// CheckSchema tells whether the schema is this program's version or a later one, without changing it: Unavailable while it
+// is older, for whoever migrates may be about to.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	provider, err := s.migrations()
+	if err != nil {
+		return s.fault(ctx, err)
+	}
+	pending, err := provider.HasPending(ctx)
+	if err != nil {
+		return s.fault(ctx, err)
+	}
+	if pending {
+		return job.Errorf(job.Unavailable, job.WordDependencyDown, "The database's tables are older than this program: start waybill up on it")
+	}
+	return nil
 }
 
 func (s *Store) migrations() (*goose.Provider, error) {

@@ -26,13 +26,36 @@ type accountRow struct {
 func (accountRow) TableName() string { return "accounts" }
 
 type destinationRow struct {
-	ID        int64  `gorm:"column:id;primaryKey;autoIncrement"`
-	AccountID int64  `gorm:"column:account_id"`
-	Name      string `gorm:"column:name"`
-	TaskQueue string `gorm:"column:task_queue"`
+	ID          int64  `gorm:"column:id;primaryKey;autoIncrement"`
+	AccountID   int64  `gorm:"column:account_id"`
+	Name        string `gorm:"column:name"`
+	TaskQueue   string `gorm:"column:task_queue"`
+	NameKey     string `gorm:"column:name_key"` // lower case: unique in the account
+	Description string `gorm:"column:description"`
+	System      bool   `gorm:"column:system"`
 }
 
 func (destinationRow) TableName() string { return "destinations" }
+
+type workerRow struct {
+	ID          string `gorm:"column:id;primaryKey"`
+	AccountID   int64  `gorm:"column:account_id"`
+	TaskQueue   string `gorm:"column:task_queue"`
+	Hostname    string `gorm:"column:hostname"`
+	PID         int    `gorm:"column:pid"`
+	Version     string `gorm:"column:version"`
+	Labels      string `gorm:"column:labels"`  // JSON
+	Runners     string `gorm:"column:runners"` // JSON
+	Sandbox     string `gorm:"column:sandbox"`
+	Concurrency int    `gorm:"column:concurrency"`
+	Running     int    `gorm:"column:running"`
+	Status      string `gorm:"column:status"`
+	Drain       bool   `gorm:"column:drain"`
+	StartedAt   int64  `gorm:"column:started_at"`
+	BeatAt      int64  `gorm:"column:beat_at"`
+}
+
+func (workerRow) TableName() string { return "workers" }
 
 type userRow struct {
 	ID           int64  `gorm:"column:id;primaryKey;autoIncrement"`

@@ -54,8 +54,10 @@ func (s *Store) Account(ctx context.Context, id int64) (job.Account, error) {
 func (s *Store) Destination(ctx context.Context, account, id int64) (job.Destination, error) {
 	condition, args := "d.account_id = ? AND d.id = ?", []any{account, id}
 	if id == 0 {
-		condition = "d.id = (SELECT destination_id FROM accounts WHERE id = ?)"
-		args = []any{account}
+		// An account that has chosen no default has its system destination.
+		condition = `d.account_id = ? AND d.id = (SELECT CASE WHEN a.destination_id <> 0 THEN a.destination_id
+			ELSE (SELECT min(s.id) FROM destinations s WHERE s.account_id = a.id AND s.system) END FROM accounts a WHERE a.id = ?)`
+		args = []any{account, account}
 	}
 	row, found, err := one[destinationRow](s.read.WithContext(ctx),
 		"SELECT "+columnsOf[destinationRow]("d.")+" FROM destinations d WHERE "+condition, args...)
@@ -63,7 +65,7 @@ func (s *Store) Destination(ctx context.Context, account, id int64) (job.Destina
 		return job.Destination{}, s.fault(ctx, err)
 	}
 	if !found {
-		return job.Destination{}, job.Errorf(job.NotFound, job.WordNotFound, "Destination %d not found", id)
+		return job.Destination{}, noDestination(id)
 	}
 	return row.destination(), nil
 }
@@ -89,7 +91,7 @@ func (s *Store) CreateAccount(
 		if err != nil {
 			return err
 		}
-		destination := destinationRow{AccountID: account.ID, Name: defaultDestination, TaskQueue: queue}
+		destination := toDestinationRow(job.Destination{AccountID: account.ID, Name: defaultDestination, TaskQueue: queue, System: true})
 		if err := tx.Create(&destination).Error; err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 //	work/           package cache and job folders; rubbish when no process runs
 //	spool/          uploads on their way; rubbish when no process runs
 //	endpoints.json  addresses and keys of the engine's parts, kept over restarts
+//	workers/        the work folders of worker processes beside it
 //	run.json        addresses of the running process
 //	lock            held while a process runs
 type Folder struct {
@@ -79,6 +80,18 @@ type RunFile struct {
 	TemporalNamespace string `json:"temporalNamespace"`
 	TemporalUI        string `json:"temporalUI"` // empty with an external Temporal
 	AdminUser         string `json:"adminUser"`
+	// Which components are not in the folder: somebody else's database or object store.
+	ExternalDatabase bool `json:"externalDatabase,omitempty"`
+	ExternalObjects  bool `json:"externalObjects,omitempty"`
+}
+
+// ReadRun reads how to reach the process that runs on a data folder.
+func ReadRun(data string) (r RunFile, err error) {
+	text, err := os.ReadFile(filepath.Join(data, "run.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	return r, err
 }
 
 // WriteRun tells others how to reach this process.

@@ -34,7 +34,7 @@ type Settings struct {
 	LogLevel       string
 	LogFormat      string
 	Sandbox        string
-	Workers        int
+	Workers        int // jobs that run at once; 0: by the number of cores
 	JobGrace       time.Duration
 	WorkerLoss     time.Duration
 	DrainTimeout   time.Duration
@@ -42,6 +42,12 @@ type Settings struct {
 	CacheSize      int64
 	Dates          string
 	EventRetention time.Duration
+
+	NoWorker    bool              // up only: run no programs in this process
+	Destination string            // worker only: its name in the account "default", account/name, or its id
+	Concurrency int               // worker only: as Workers
+	Work        string            // worker only: folder for packages and running jobs; empty: one in the data folder
+	Labels      map[string]string // of the worker
 
 	MasterKey         string // hex; empty: the file master.key in the data folder
 	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
@@ -61,26 +67,41 @@ type setting struct {
 	name, value, help string
 	secret            bool // no flag: a command line can be read by every user of the machine
 	flag              bool // true or false; the flag alone means true
+	only              Role // "": every command has the flag
 }
+
+// Role is what a process is there for.
+type Role string
+
+// The roles.
+const (
+	Up         Role = "up"     // all of Waybill
+	WorkerOnly Role = "worker" // runs programs, and nothing else
+)
 
 var settings = []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
-	{name: "listen", value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
-	{name: "base-url", help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
+	{name: "listen", only: Up, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
+	{name: "base-url", only: Up, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
 	{name: "admin-password", secret: true, help: "password of the user admin, made at the first start (default: random)"},
-	{name: "engine-listen", value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
-	{name: "engine-ui-listen", value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
+	{name: "engine-listen", only: Up, value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
+	{name: "engine-ui-listen", only: Up, value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
 	{name: "log-level", value: "info", help: "debug, info, warn or error"},
 	{name: "log-format", value: "text", help: "text or json"},
 	{name: "sandbox", value: "auto", help: "isolation of jobs: auto (as far as the machine can), strict (or refuse), off"},
-	{name: "workers", value: "0", help: "jobs that run at once (default: 16 for each core)"},
+	{name: "workers", only: Up, value: "0", help: "jobs that run at once (default: 16 for each core)"},
+	{name: "no-worker", only: Up, value: "false", flag: true, help: "run no jobs in this process; other workers do"},
+	{name: "destination", only: WorkerOnly, value: "default", help: "destination whose jobs are run: NAME, ACCOUNT/NAME or its id"},
+	{name: "concurrency", only: WorkerOnly, value: "0", help: "jobs that run at once (default: 16 for each core)"},
+	{name: "work", only: WorkerOnly, help: "folder for packages and running jobs (default: one of its own in the data folder)"},
+	{name: "labels", help: "what to show of the worker, such as zone=a,disk=ssd"},
 	{name: "job-grace", value: "10s", help: "time between the wish that a job end and its kill"},
 	{name: "worker-loss", value: "15s", help: "silence after which a worker is taken for lost"},
 	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
-	{name: "max-file-size", value: "1073741824", help: "largest file that can be uploaded, in bytes"},
+	{name: "max-file-size", only: Up, value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
-	{name: "dates", value: "medium", help: "date format of replies: medium or rfc3339"},
+	{name: "dates", only: Up, value: "medium", help: "date format of replies: medium or rfc3339"},
 	{name: "master-key", secret: true, help: "key that seals secrets, in hex (default: made at the first start, in the data folder)"},
 	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
 	{name: "s3-endpoint", help: "host:port of an S3 object store (default: embedded, in the data folder)"},
@@ -110,13 +131,14 @@ func Name(name string) string {
 	return "--" + name + " (" + EnvName(name) + ")"
 }
 
-// AddFlags puts a flag for each setting on the set, and --config for the file.
-func AddFlags(flags *pflag.FlagSet) {
+// AddFlags puts a flag for each setting of the role on the set, and --config for the file.
+func AddFlags(flags *pflag.FlagSet, role Role) {
 	flags.String("config", "", "settings file (YAML); also "+EnvName("config"))
 	for _, s := range settings {
-		if !s.secret {
-			flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
+		if s.secret || s.only != "" && s.only != role {
+			continue
 		}
+		flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
 		if s.flag {
 			flags.Lookup(s.name).NoOptDefVal = "true"
 		}
@@ -184,7 +206,7 @@ func loadFile(k *koanf.Koanf, path string) error {
 func parse(k *koanf.Koanf) (Settings, []error) {
 	p := parser{k: k}
 	s := Settings{
-		Data:           p.text("data"),
+		Data:           p.path("data"),
 		Listen:         p.address("listen"),
 		BaseURL:        p.url("base-url"),
 		AdminPassword:  k.String("admin-password"),
@@ -202,10 +224,13 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		Dates:          p.word("dates", "medium", "rfc3339"),
 		EventRetention: p.duration("event-retention", time.Minute, 10*366*24*time.Hour),
 
+		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),
+		Concurrency: int(p.number("concurrency", 0, 10_000)), Labels: p.labels("labels"),
+
 		MasterKey: p.key("master-key"), Database: p.database("database"),
 		S3: S3{
 			Endpoint: p.optionalAddress("s3-endpoint"), AccessKey: k.String("s3-access-key"), SecretKey: k.String("s3-secret-key"),
-			Region: p.text("s3-region"), Bucket: p.text("s3-bucket"), TLS: p.word("s3-tls", "true", "false") == "true",
+			Region: p.text("s3-region"), Bucket: p.text("s3-bucket"), TLS: p.truth("s3-tls"),
 		},
 		Temporal: p.optionalAddress("temporal"), TemporalNamespace: p.text("temporal-namespace"),
 	}
@@ -215,15 +240,11 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 	if s.S3.Endpoint != "" && s.S3.SecretKey == "" {
 		p.fault("s3-secret-key", "must not be empty with --s3-endpoint")
 	}
+	if s.Data == "" {
+		p.fault("data", "must not be empty")
+	}
 	if n := len(s.AdminPassword); n > 0 && (n < 8 || n > 1024) {
 		p.fault("admin-password", "has 8 to 1024 bytes")
-	}
-	if s.Data != "" {
-		abs, err := filepath.Abs(s.Data)
-		if err != nil {
-			p.fault("data", "is not a path: %v", err)
-		}
-		s.Data = abs
 	}
 	return s, p.faults
 }
@@ -254,6 +275,57 @@ func (p *parser) word(name string, allowed ...string) string {
 	}
 	p.fault(name, "is one of %s, not %q", strings.Join(allowed, ", "), v)
 	return v
+}
+
+func (p *parser) truth(name string) bool { return p.word(name, "true", "false") == "true" }
+
+// path makes a path absolute; "" stays.
+func (p *parser) path(name string) string {
+	v := p.k.String(name)
+	if v == "" {
+		return ""
+	}
+	abs, err := filepath.Abs(v)
+	if err != nil {
+		p.fault(name, "is not a path: %v", err)
+	}
+	return abs
+}
+
+// Limits of labels: they are shown, not searched.
+const (
+	maxLabels    = 20
+	maxLabelSize = 63 // bytes of a key, and of a value
+)
+
+// labels reads a=b,c=d.
+func (p *parser) labels(name string) map[string]string {
+	v := p.k.String(name)
+	if strings.TrimSpace(v) == "" {
+		return nil
+	}
+	labels := map[string]string{}
+	for one := range strings.SplitSeq(v, ",") {
+		key, value, ok := strings.Cut(strings.TrimSpace(one), "=")
+		if !ok || !plainLabel(key) || key == "" || !plainLabel(value) {
+			p.fault(name, "is a list such as zone=a,disk=ssd of letters, digits, '-', '_', '.' and '/', not %q", one)
+			return nil
+		}
+		if _, twice := labels[key]; twice {
+			p.fault(name, "names %q twice", key)
+		}
+		labels[key] = value
+	}
+	if len(labels) > maxLabels {
+		p.fault(name, "has more than %d labels", maxLabels)
+	}
+	return labels
+}
+
+func plainLabel(s string) bool {
+	return len(s) <= maxLabelSize && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./", r)
+	})
 }
 
 func (p *parser) number(name string, low, high int64) int64 {

@@ -22,7 +22,7 @@ func load(t *testing.T, args ...string) (Settings, error) {
 		}
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	AddFlags(flags)
+	AddFlags(flags, Up)
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
 		t.Errorf("the report shows a secret: %v", err)
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	AddFlags(flags)
+	AddFlags(flags, Up)
 	for _, name := range []string{"database", "s3-secret-key", "master-key", "admin-password"} {
 		if flags.Lookup(name) != nil {
 			t.Errorf("there is a flag for the secret %s", name)

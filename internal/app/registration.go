@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/storage/sqlstore"
+)
+
+// Every port is satisfied by a real part.
+var (
+	_ control.DestinationStore = (*sqlstore.Store)(nil)
+	_ control.PlaceStore       = (*sqlstore.Store)(nil)
+	_ control.WorkerRegistry   = (*sqlstore.Store)(nil)
+)
+
+// registration is this process's entry in the registry of workers: it gives signs of life and hears whether somebody wants
+// the process to drain.
+type registration struct {
+	parts    *parts
+	registry control.WorkerRegistry
+	me       job.Worker
+	post     *post
+	ending   atomic.Bool
+	soon     chan struct{} // something changed that others should see before the next beat
+}
+
+// enter makes the entry, before the process takes jobs.
+func (r *registration) enter(ctx context.Context) error {
+	_, err := r.store(ctx, job.WorkerOnline)
+	return err
+}
+
+// leave says that the process ends.
+func (r *registration) leave(ctx context.Context) error {
+	_, err := r.store(ctx, job.WorkerOffline)
+	return err
+}
+
+func (r *registration) store(ctx context.Context, status job.WorkerStatus) (drain bool, err error) {
+	me := r.me
+	me.Status, me.Running, me.BeatAt = status, r.post.slots.running(), time.Now().UTC().Truncate(time.Microsecond)
+	return r.registry.Beat(ctx, me)
+}
+
+// beat gives a sign of life and does what is wanted.
+func (r *registration) beat(ctx context.Context) error {
+	drain, err := r.store(ctx, r.status())
+	if err != nil || r.ending.Load() || drain == r.post.drained() {
+		return err
+	}
+	if drain {
+		r.parts.log.InfoContext(ctx, "the worker was asked to drain: it takes no more jobs", "running", r.post.slots.running())
+		err = r.post.drain()
+	} else {
+		r.parts.log.InfoContext(ctx, "the worker was asked to take jobs again")
+		err = r.post.resume()
+	}
+	r.tell()
+	return err
+}
+
+// tell makes the next beat come at once.
+func (r *registration) tell() {
+	select {
+	case r.soon <- struct{}{}:
+	default:
+	}
+}
+
+func (r *registration) status() job.WorkerStatus {
+	if r.ending.Load() || r.post.drained() {
+		return job.WorkerDraining
+	}
+	return job.WorkerOnline
+}
+
+// run beats until ctx ends.
+func (r *registration) run(ctx context.Context) {
+	ticker := time.NewTicker(job.WorkerBeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-r.soon:
+		}
+		limited, cancel := context.WithTimeout(ctx, job.WorkerBeat)
+		if err := r.beat(limited); err != nil && ctx.Err() == nil {
+			r.parts.log.WarnContext(ctx, "the worker's sign of life was not stored", "error", err)
+		}
+		cancel()
+	}
+}
