@@ -48,12 +48,41 @@ type fakeActivities struct {
 	executes []contract.ExecuteInput
 	settles  []contract.SettleInput
 	rollUps  []contract.RollUpInput
+	advances []contract.AdvanceInput
+	pokes    []contract.PokeInput
+	expires  []contract.ExpireInput
 	shown    []string // values of WaybillStatus, in order
 	trail    []string // names of the activities, in order
 
 	execute func(ctx context.Context, attempt int) (contract.JobResult, error)
 	settle  func(call int, in contract.SettleInput) (contract.JobResult, error)
 	rollUp  func(call int) error
+	advance func(call int) (contract.LaneStatus, error)
+	expire  func(call int, in contract.ExpireInput) (contract.ExpireResult, error)
+}
+
+func (f *fakeActivities) AdvanceLane(_ context.Context, in contract.AdvanceInput) (contract.LaneStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.advances = append(f.advances, in)
+	f.trail = append(f.trail, contract.AdvanceLane)
+	return f.advance(len(f.advances))
+}
+
+func (f *fakeActivities) PokeLane(_ context.Context, in contract.PokeInput) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pokes = append(f.pokes, in)
+	f.trail = append(f.trail, contract.PokeLane)
+	return nil
+}
+
+func (f *fakeActivities) ExpireJob(_ context.Context, in contract.ExpireInput) (contract.ExpireResult, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.expires = append(f.expires, in)
+	f.trail = append(f.trail, contract.ExpireJob)
+	return f.expire(len(f.expires), in)
 }
 
 func (f *fakeActivities) ExecutePackage(ctx context.Context, in contract.ExecuteInput) (contract.JobResult, error) {
@@ -107,6 +136,9 @@ func newEnv(t *testing.T, f *fakeActivities) *testsuite.TestWorkflowEnvironment 
 	env.RegisterActivityWithOptions(f.ExecutePackage, activity.RegisterOptions{Name: contract.ExecutePackage})
 	env.RegisterActivityWithOptions(f.SettleJob, activity.RegisterOptions{Name: contract.SettleJob})
 	env.RegisterActivityWithOptions(f.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
+	env.RegisterActivityWithOptions(f.AdvanceLane, activity.RegisterOptions{Name: contract.AdvanceLane})
+	env.RegisterActivityWithOptions(f.PokeLane, activity.RegisterOptions{Name: contract.PokeLane})
+	env.RegisterActivityWithOptions(f.ExpireJob, activity.RegisterOptions{Name: contract.ExpireJob})
 	env.OnUpsertTypedSearchAttributes(mock.MatchedBy(func(a temporal.SearchAttributes) bool {
 		s, _ := a.GetKeyword(attrStatus)
 		f.mu.Lock()

@@ -60,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.jobs.Starter = w.engine
 	w.mender = &control.Reconciler{
-		Backlog: store, Settlement: store, Writer: store, Users: store, Starter: w.engine, Bell: w.jobs.Bell, Limits: w.jobs.Limits,
+		Backlog: store, Settlement: store, Writer: store, Users: store, Starter: w.engine, Lanes: base.Engine, Bell: w.jobs.Bell, Limits: w.jobs.Limits,
 		Now: base.Now, Log: w.jobs.Log,
 	}
 	u, err := store.UserByName(t.Context(), "admin")

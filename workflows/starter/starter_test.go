@@ -321,3 +321,83 @@ func TestEngineThatDoesNotAnswerIsUnavailableSoon(t *testing.T) {
 		t.Errorf("an engine that answers: %v", err)
 	}
 }
+
+var lane = job.LaneRef{AccountID: 7, Lane: "config:44"}
+
+func TestLaneIsStartedOnceAtATimeAndPoked(t *testing.T) {
+	t.Parallel()
+	f := &fakeEngine{}
+	s := New(f, Config{})
+	if err := s.EnsureLane(t.Context(), lane); err != nil {
+		t.Fatal(err)
+	}
+	if o := f.options; o.ID != "lane-7-config:44" || o.TaskQueue != contract.SystemQueue || o.EnableEagerStart ||
+		o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE ||
+		o.WorkflowIDConflictPolicy != enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING || o.StaticSummary != "lane config:44" {
+		t.Errorf("options %+v", o)
+	}
+	name, _ := f.options.TypedSearchAttributes.GetKeyword(temporal.NewSearchAttributeKeyKeyword(contract.AttrLane))
+	if name != "config:44" {
+		t.Errorf("%s = %q", contract.AttrLane, name)
+	}
+	if err := s.PokeLane(t.Context(), lane); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(f.started); got != "[Lane contract.LaneInput lane-7-config:44: poke, Lane contract.LaneInput]" {
+		t.Errorf("calls %s", got)
+	}
+	f.err = serviceerror.NewUnavailable("down")
+	for name, err := range map[string]error{
+		"ensure": s.EnsureLane(t.Context(), lane), "poke": s.PokeLane(t.Context(), lane), "admit": s.Admit(t.Context(), testID),
+	} {
+		if job.CodeOf(err) != job.Unavailable {
+			t.Errorf("%s with the engine down: %v", name, err)
+		}
+	}
+	f.err = serviceerror.NewWorkflowExecutionAlreadyStarted("x", "", "")
+	if err := s.EnsureLane(t.Context(), lane); err != nil {
+		t.Errorf("a lane that runs: %v", err)
+	}
+}
+
+func TestAdmitTellsAJobThatHasStarted(t *testing.T) {
+	t.Parallel()
+	f := &fakeEngine{states: map[string]enumspb.WorkflowExecutionStatus{}}
+	s := New(f, Config{})
+	if err := s.Admit(t.Context(), testID); job.CodeOf(err) != job.NotFound {
+		t.Errorf("before its start: %v", err)
+	}
+	f.states["job-"+string(testID)] = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if err := s.Admit(t.Context(), testID); err != nil {
+		t.Error(err)
+	}
+	if got := fmt.Sprint(f.signalled[1:]); got != "[job-"+string(testID)+": admitted]" {
+		t.Errorf("signalled %s", got)
+	}
+}
+
+func TestJobIsStartedWithWhatPeopleLookFor(t *testing.T) {
+	t.Parallel()
+	f := &fakeEngine{}
+	in := input()
+	in.RunNumber, in.Lane, in.Destination, in.Trigger, in.Tags = 12, "key:a*b", 3, job.TriggerRetry, []string{"nightly", strings.Repeat("x", 1600)}
+	in.Parent, in.Root, in.RetryNumber = "69b9209b00000000000000b2", "69b9209b00000000000000a1", 2
+	if err := New(f, Config{}).StartJob(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.options.StaticSummary; got != "orders #12, retry of 69b9209b00000000000000b2" {
+		t.Errorf("summary %q", got)
+	}
+	if got := f.options.StaticDetails; got != "- retry 2 of the job 69b9209b00000000000000a1\n- lane key:a'b" {
+		t.Errorf("details %q", got)
+	}
+	a := f.options.TypedSearchAttributes
+	for name, want := range map[string]string{contract.AttrLane: "key:a*b", contract.AttrDestination: "3", contract.AttrTrigger: "retry"} {
+		if got, _ := a.GetKeyword(temporal.NewSearchAttributeKeyKeyword(name)); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if tags, _ := a.GetKeywordList(temporal.NewSearchAttributeKeyKeywordList(contract.AttrTags)); len(tags) != 1 || tags[0] != "nightly" {
+		t.Errorf("tags %v", tags)
+	}
+}
