@@ -58,6 +58,7 @@ type Config struct {
 	Secrets    Secrets
 	Bell       Bell // may be nil
 	Gone       Gone // may be nil
+	Purger     Purger
 	Runner     *runner.Runner
 	Engine     Engine // nil: the worker's own client
 	Worker     string // identity, shown on the job
@@ -117,6 +118,8 @@ func (a *Activities) Register(r Registry) {
 	r.RegisterActivityWithOptions(a.PokeLane, activity.RegisterOptions{Name: contract.PokeLane})
 	r.RegisterActivityWithOptions(a.ExpireJob, activity.RegisterOptions{Name: contract.ExpireJob})
 	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
+	r.RegisterActivityWithOptions(a.PurgeJobs, activity.RegisterOptions{Name: contract.PurgeJobs})
+	r.RegisterActivityWithOptions(a.PurgePackages, activity.RegisterOptions{Name: contract.PurgePackages})
 }
 
 func (a *Activities) ring(id job.ID) {

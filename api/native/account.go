@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -39,15 +40,35 @@ type accountResponse struct {
 }
 
 type retentionResponse struct {
-	MaxAgeDays int64 `json:"maxAgeDays,omitempty"`
-	MaxCount   int   `json:"maxCount,omitempty"`
+	MaxAgeDays float64 `json:"maxAgeDays,omitempty"`
+	MaxCount   int     `json:"maxCount,omitempty"`
 }
 
 type (
 	accountInput      struct{}
 	accountWriteInput struct{ JSON body[accountRequest] }
 	accountReply      struct{ Body accountResponse }
+	retentionReply    struct{ Body retentionStateResponse }
 )
+
+// retentionStateResponse is what is in force and what the last run did.
+type retentionStateResponse struct {
+	Retention *retentionResponse    `json:"retention,omitempty" doc:"In force for the jobs of configs without limits of their own"`
+	Default   *retentionResponse    `json:"default,omitempty" doc:"What the server's settings say; an account's own limits win"`
+	Interval  string                `json:"interval" doc:"Pause between two runs"`
+	LastRun   *retentionRunResponse `json:"lastRun,omitempty"`
+}
+
+// retentionRunResponse is what a run did in this account.
+type retentionRunResponse struct {
+	Started   string `json:"started"`
+	Changed   string `json:"lastModified" doc:"When these numbers changed last"`
+	Done      bool   `json:"done" doc:"It has gone through all of the account's jobs"`
+	Jobs      int64  `json:"jobs"`
+	Histories int64  `json:"histories" doc:"Workflow runs"`
+	Objects   int64  `json:"objects"`
+	Bytes     int64  `json:"bytes"`
+}
 
 func (d *door) accountRoutes() {
 	op := func(method, path, summary string) huma.Operation {
@@ -55,6 +76,10 @@ func (d *door) accountRoutes() {
 	}
 	operation(d, bearer, op("GET", "/account", "Get the caller's account"), d.getAccount)
 	operation(d, bearer, op("PUT", "/account", "Replace what can be set of the account (admins)"), d.putAccount)
+	operation(d, bearer, op("GET", "/account/retention", "What is kept of the account's jobs, and what the last run deleted"), d.getRetention)
+	run := op("POST", "/account/retention/run", "Run the retention now, unless it is running (admins)")
+	run.DefaultStatus = http.StatusAccepted
+	operation(d, bearer, run, d.runRetention)
 	operation(d, bearer, op("PATCH", "/account", "Change the members that are sent; null clears one (admins)"), d.patchAccount)
 }
 
@@ -146,5 +171,27 @@ func retentionShown(r job.Retention) *retentionResponse {
 	if r == (job.Retention{}) {
 		return nil
 	}
-	return &retentionResponse{MaxAgeDays: int64(r.MaxAge / day), MaxCount: r.MaxCount}
+	return &retentionResponse{MaxAgeDays: float64(r.MaxAge) / float64(day), MaxCount: r.MaxCount}
+}
+
+func (d *door) getRetention(ctx context.Context, _ *accountInput) (*retentionReply, error) {
+	c := d.call(ctx)
+	state, err := d.server.Account.RetentionState(ctx, c.Actor)
+	if err != nil {
+		return nil, err
+	}
+	shown := retentionStateResponse{
+		Retention: retentionShown(state.InForce), Default: retentionShown(state.Default), Interval: isoDuration(state.Every),
+	}
+	if last := state.Last; !last.Started.IsZero() {
+		shown.LastRun = &retentionRunResponse{
+			Started: c.date(last.Started), Changed: c.date(last.Written), Done: last.Done,
+			Jobs: last.Jobs, Histories: last.Histories, Objects: last.Objects, Bytes: last.Bytes,
+		}
+	}
+	return &retentionReply{shown}, nil
+}
+
+func (d *door) runRetention(ctx context.Context, _ *accountInput) (*okReply, error) {
+	return &okReply{}, d.server.Account.RunRetention(ctx, d.call(ctx).Actor)
 }

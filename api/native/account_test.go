@@ -1,7 +1,9 @@
 package native_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"waybill/internal/control"
 	"waybill/internal/control/controltest"
@@ -109,5 +111,47 @@ func TestAGeneralUserMayNotChangeTheAccount(t *testing.T) {
 	})
 	if job.CodeOf(err) != job.Forbidden {
 		t.Errorf("error = %v, want forbidden", err)
+	}
+}
+
+// scheduler plays the schedule of the retention.
+type scheduler struct {
+	runs int
+	err  error
+}
+
+func (s *scheduler) Ensure(context.Context, time.Duration) error { return nil }
+
+func (s *scheduler) RunNow(context.Context) error {
+	s.runs++
+	return s.err
+}
+
+func TestTheRetentionIsShownAndRunOnRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	s := &scheduler{}
+	f.Own.Schedule, f.Own.Default, f.Own.Every = s, job.Retention{MaxAge: 36 * time.Hour, MaxCount: 9}, 10*time.Minute
+	r := f.do("GET", "/api/account/retention", nil)
+	r.want(t, 200, `{"retention":{"maxAgeDays":1.5,"maxCount":9},"default":{"maxAgeDays":1.5,"maxCount":9},"interval":"PT10M"}`)
+	if r.json["lastRun"] != nil {
+		t.Errorf("a run before the first: %s", r.text)
+	}
+	f.do("PATCH", "/api/account", `{"retention":{"maxAgeDays":3}}`).want(t, 200, "")
+	run := job.RetentionRun{Started: f.Now(), Settled: f.Now()}
+	if _, _, err := f.Store.ExpireJobs(f.t.Context(), run, job.RetentionMark{}, 10); err != nil {
+		t.Fatal(err)
+	}
+	f.do("GET", "/api/account/retention", nil).want(t, 200, `{"retention":{"maxAgeDays":3,"maxCount":9},
+		"lastRun":{"started":"Mar 17, 2026 9:40:58 AM","done":true,"jobs":0,"histories":0,"objects":0,"bytes":0}}`)
+	f.do("POST", "/api/account/retention/run", nil).want(t, 202, "")
+	s.err = job.Errorf(job.Unavailable, job.WordDependencyDown, "away")
+	f.do("POST", "/api/account/retention/run", nil).fault(t, 503, "dependency_down", "")
+	if s.runs != 2 {
+		t.Errorf("%d runs", s.runs)
+	}
+	err := f.Own.RunRetention(t.Context(), job.Actor{AccountID: 1, User: job.UserRef{ID: 2}})
+	if job.CodeOf(err) != job.Forbidden || s.runs != 2 {
+		t.Errorf("a general user ran it: %v", err)
 	}
 }

@@ -314,7 +314,7 @@ func checkOperation(t *testing.T, name, path string, op map[string]any, ids map[
 	if !good || responses["default"] == nil || responses["422"] != nil {
 		t.Errorf("%s: responses %v", name, responses)
 	}
-	writes := strings.HasPrefix(name, "put ") || strings.HasPrefix(name, "patch ") || (strings.HasPrefix(name, "post ") && !strings.HasSuffix(path, "/logout"))
+	writes := strings.HasPrefix(name, "put ") || strings.HasPrefix(name, "patch ") || (strings.HasPrefix(name, "post ") && !strings.HasSuffix(path, "/logout") && !strings.HasSuffix(path, "/run"))
 	if writes && op["requestBody"] == nil {
 		t.Errorf("%s: no request body", name)
 	}

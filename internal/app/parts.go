@@ -22,14 +22,15 @@ const bucket = "waybill"
 // key. A field is set once its open method was called without an error.
 type parts struct {
 	lifecycle
-	settings settings.Settings
-	log      *slog.Logger
-	keys     secret.Keys
-	store    *sqlstore.Store
-	objects  *objectstore.Store
-	temporal client.Client
-	metrics  *prometheus.Registry
-	bell     *control.Bell
+	settings  settings.Settings
+	log       *slog.Logger
+	keys      secret.Keys
+	store     *sqlstore.Store
+	objects   *objectstore.Store
+	temporal  client.Client
+	namespace string // of temporal
+	metrics   *prometheus.Registry
+	bell      *control.Bell
 }
 
 func newParts(s settings.Settings, log *slog.Logger) parts {
@@ -76,6 +77,7 @@ func (p *parts) closeObjects(context.Context) error {
 }
 
 func (p *parts) openTemporal(ctx context.Context, address, namespace string) (err error) {
+	p.namespace = namespace
 	p.temporal, err = dialTemporal(ctx, address, namespace, p.log)
 	return err
 }

@@ -103,7 +103,7 @@ func (a *App) serve(listener net.Listener) error {
 		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
 	}
 	files := &control.Files{
-		Configs: configs, Store: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
+		Configs: configs, Store: a.store, Blobs: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
 		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
 	}
 	sessions := &control.Sessions{
@@ -112,7 +112,9 @@ func (a *App) serve(listener net.Listener) error {
 	}
 	feed := &control.Feed{Events: a.store, Bell: a.bell, Log: a.log}
 	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(a.store, a.settings.EventRetention, time.Now))
-	account := &control.AccountSettings{Store: a.store}
+	account := &control.AccountSettings{
+		Store: a.store, Retention: a.store, Schedule: a.retentionEngine(), Default: a.retentionDefault(), Every: a.settings.RetentionInterval,
+	}
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{

@@ -42,7 +42,7 @@ func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start,
-		Duties: []control.Duty{lanes.Duty(), cancels.Duty()},
+		Duties: []control.Duty{lanes.Duty(), cancels.Duty(), p.retentionDuty()},
 	}
 }
 
@@ -78,6 +78,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
 		LaneEngine: starter.New(p.temporal, starter.Config{}), Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
+		Purger: p.newRetention(),
 	})
 	w.post.acts = acts
 	acts.Register(w.status)

@@ -20,7 +20,37 @@ type AccountStore interface {
 
 // AccountSettings is what people can do with their own account: everybody reads it, admins change it.
 type AccountSettings struct {
-	Store AccountStore
+	Store     AccountStore
+	Retention RetentionStore
+	Schedule  RetentionSchedule
+	Default   job.Retention // of the system
+	Every     time.Duration // pause between two runs of the retention
+}
+
+// RetentionState is what an account is told of its retention.
+type RetentionState struct {
+	InForce job.Retention // where a config sets no limit of its own
+	Default job.Retention // the system's part of it
+	Every   time.Duration
+	Last    job.RetentionResult // zero before the first run
+}
+
+// RetentionState tells what is in force, and what the last run did.
+func (s *AccountSettings) RetentionState(ctx context.Context, a job.Actor) (RetentionState, error) {
+	account, err := s.Store.Account(ctx, a.AccountID)
+	if err != nil {
+		return RetentionState{}, err
+	}
+	last, err := s.Retention.RetentionResult(ctx, a.AccountID)
+	return RetentionState{InForce: account.Retention.Over(s.Default), Default: s.Default, Every: s.Every, Last: last}, err
+}
+
+// RunRetention starts a run of the retention, unless one is under way. It goes over all accounts, as every run does.
+func (s *AccountSettings) RunRetention(ctx context.Context, a job.Actor) error {
+	if !a.Admin {
+		return job.Errorf(job.Forbidden, job.WordAccessDenied, "The retention can be run by an admin only")
+	}
+	return s.Schedule.RunNow(ctx)
 }
 
 // AccountInput is what can be set.
@@ -39,8 +69,8 @@ func (s *AccountSettings) Get(ctx context.Context, a job.Actor) (job.Account, er
 // Change reads the account, lets edit make the new input of it, and stores that. A write by somebody else in between makes
 // it begin again, so that no change is lost.
 func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job.Account) (AccountInput, error)) (job.Account, error) {
-	if err := adminOnly(a, "The account"); err != nil {
-		return job.Account{}, err
+	if !a.Admin {
+		return job.Account{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "The account can be changed by an admin only")
 	}
 	const tries = 5
 	for try := 1; ; try++ {
@@ -60,13 +90,6 @@ func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job
 			return account, err
 		}
 	}
-}
-
-func adminOnly(a job.Actor, what string) error {
-	if a.Admin {
-		return nil
-	}
-	return job.Errorf(job.Forbidden, job.WordAccessDenied, "%s can be changed by an admin only", what)
 }
 
 func (in AccountInput) fill(a *job.Account) error {

@@ -191,7 +191,7 @@ func (zips) Inspect(_ context.Context, r io.ReaderAt, _ int64, _ string) (job.Ar
 func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 	w := newWorld(t)
 	store, spool := &objects{held: map[string][]byte{}}, t.TempDir()
-	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: spool, MaxSize: 1000, Now: w.Now}
+	files := &control.Files{Configs: w.configs, Store: w.store, Blobs: w.store, Objects: store, Archives: zips{}, Spool: spool, MaxSize: 1000, Now: w.Now}
 	c := w.runnable(w.admin, "c")
 	digest := sha256.Sum256([]byte("PK.."))
 	gone, cancel := context.WithCancel(t.Context())
@@ -236,7 +236,7 @@ func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 	w := newWorld(t)
 	store := &objects{held: map[string][]byte{}}
-	files := &control.Files{Configs: w.configs, Store: w.store, Objects: store, Archives: zips{}, Spool: t.TempDir(), MaxSize: 1000, Now: w.Now}
+	files := &control.Files{Configs: w.configs, Store: w.store, Blobs: w.store, Objects: store, Archives: zips{}, Spool: t.TempDir(), MaxSize: 1000, Now: w.Now}
 	c := w.runnable(w.admin, "c")
 	digest := sha256.Sum256([]byte("PK1"))
 	for i, text := range []string{"PK1", "PK2", "PK1"} {

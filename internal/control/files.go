@@ -28,6 +28,7 @@ type Archives interface {
 type Files struct {
 	Configs  *Configs
 	Store    FileStore
+	Blobs    BlobKeeper
 	Objects  Objects
 	Archives Archives
 	Spool    string // folder for uploads on their way; emptied at start
@@ -146,6 +147,9 @@ func (s *source) Read(p []byte) (int, error) {
 
 // keep puts the blob unless the same bytes are there already.
 func (s *Files) keep(ctx context.Context, account int64, temp *os.File, size int64, digest string) error {
+	if err := s.Blobs.HoldBlob(ctx, account, digest); err != nil {
+		return err
+	}
 	key := job.BlobKey(account, digest)
 	switch o, err := s.Objects.Stat(ctx, key); {
 	case err == nil && o.Size == size:

@@ -145,8 +145,9 @@ func (s *Store) SetConfigsActive(
 // be added to a config that is gone, and its id is never given out again.
 func (s *Store) DeleteConfigs(ctx context.Context, scope job.Scope, ids []int64) error {
 	return s.eachConfig(ctx, scope, ids, func(tx *gorm.DB, ids []int64) error {
-		_, err := run(tx, "UPDATE file_keys SET deleted = true WHERE account_id = ? AND entity_type = ? AND entity_id IN ?",
-			scope.AccountID, string(job.EntityJobConfig), ids)
+		_, err := run(tx, "UPDATE file_keys SET deleted = true, purge_after = ? WHERE account_id = ? AND entity_type = ? "+
+			"AND entity_id IN ? AND NOT deleted",
+			micros(s.now().Add(purgeGrace)), scope.AccountID, string(job.EntityJobConfig), ids)
 		if err != nil {
 			return err
 		}

@@ -121,9 +121,9 @@ func (s *Store) DeleteFile(ctx context.Context, account int64, e job.EntityType,
 	}
 	return s.transact(ctx, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
-			UPDATE file_keys SET deleted = true
+			UPDATE file_keys SET deleted = true, purge_after = ?
 			WHERE account_id = ? AND entity_type = ? AND entity_id = ? AND file_key = ? AND NOT deleted`,
-			account, string(e), entity, key)
+			micros(s.now().Add(purgeGrace)), account, string(e), entity, key)
 		if err == nil && changed == 0 {
 			return noFile(key, entity)
 		}

@@ -179,8 +179,10 @@ func (s *Store) joinChain(tx *gorm.DB, j *job.Job, force bool) error {
 	if root == "" {
 		root = parent.ID
 	}
-	if _, _, err := one[string](tx, "SELECT id FROM jobs WHERE id = ?"+s.forUpdate(), root); err != nil {
+	if _, found, err := one[string](tx, "SELECT id FROM jobs WHERE id = ?"+s.forUpdate(), root); err != nil {
 		return err
+	} else if !found { // retention deleted the family after the parent was read
+		return noJob(j.RetryOf)
 	}
 	if !force {
 		active, found, err := one[string](tx,

@@ -29,6 +29,8 @@ type Store interface {
 	control.CancelBacklog
 	control.Users
 	control.AccountStore
+	control.RetentionStore
+	control.BlobKeeper
 	control.Tokens
 	control.Lockouts
 	control.EventReader
@@ -64,6 +66,14 @@ func alone(t *testing.T, group string, cases map[string]func(*testing.T, *tenant
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				check(t, newTenant(t, open(t)))
+			})
+		}
+	})
+	t.Run("retention", func(t *testing.T) {
+		for name, check := range retentionCases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				check(t, newTenant(t, open(t))) // so does the retention
 			})
 		}
 	})

@@ -25,6 +25,9 @@ const id job.ID = "69b9209b00000000000000c1"
 var (
 	code    = 3
 	started = time.Date(2026, 3, 17, 9, 41, 47, 250_000_000, time.UTC)
+	place   = job.RetentionPlace{Finished: 1_773_740_460_000_000, Job: id}
+	mark    = job.RetentionMark{Account: 7, Floor: place, Config: 44, Bound: place, At: place, Done: true}
+	purged  = job.Purged{Jobs: 1, Histories: 2, Objects: 3, Bytes: 4, Versions: 5, Failed: 6}
 	input   = JobInput{
 		JobID: id, AccountID: 7, ConfigID: 44, ConfigName: "orders",
 		Root: "69b9209b00000000000000a1", Parent: "69b9209b00000000000000b2", TaskQueue: "acme-default",
@@ -70,6 +73,16 @@ var goldens = map[string]any{
 	"PokeInput":         PokeInput{AccountID: 7, Lane: "config:44"},
 	"ExpireInput":       ExpireInput{JobID: id, AccountID: 7, RunStarted: started, Limit: LimitQueue},
 	"ExpireResult":      ExpireResult{Ended: true, Job: JobResult{JobID: id, Status: job.Failed, Reason: job.ReasonTimeout}},
+
+	"DeliverInput":         DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, JobID: id, Round: 2, Mail: true},
+	"DeliverInput.least":   DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, Round: 1},
+	"DeliverResult":        DeliverResult{Status: job.DeliveryFailed, Code: 404, Attempts: 3, Error: "HTTP 404"},
+	"EndDeliveryInput":     EndDeliveryInput{ID: "69b9209b00000000000000d1", Round: 2, Error: "Cancelled by an operator"},
+	"RetentionInput":       RetentionInput{Started: started, Mark: mark, Deleted: purged},
+	"RetentionInput.least": RetentionInput{},
+	"RetentionResult":      RetentionResult{Deleted: purged},
+	"PurgeInput":           PurgeInput{Started: started, Mark: mark},
+	"PurgeResult":          PurgeResult{Mark: mark, Deleted: purged},
 }
 
 func TestPayloadsKeepTheirJSON(t *testing.T) {
@@ -186,6 +199,7 @@ func TestNamesNeverChange(t *testing.T) {
 		JobWorkflow: "Job", RetryWorkflow: "Retry",
 		ExecutePackage: "ExecutePackage", SettleJob: "SettleJob", RollUpRetry: "RollUpRetry",
 		QueryStatus: "status", SignalStarted: "started",
+		RetentionWorkflow: "Retention", PurgeJobs: "PurgeJobs", PurgePackages: "PurgePackages", RetentionID: "retention",
 		ErrAttemptFailed: "AttemptFailed", ErrFenced: "Fenced", ErrJobFailed: "JobFailed",
 		AttrAccount: "WaybillAccount", AttrJobConfig: "WaybillJobConfig", AttrJob: "WaybillJob",
 		AttrStatus: "WaybillStatus", AttrRootJob: "WaybillRootJob", AttrParentJob: "WaybillParentJob",

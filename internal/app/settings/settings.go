@@ -49,6 +49,10 @@ type Settings struct {
 	Work        string            // worker only: folder for packages and running jobs; empty: one in the data folder
 	Labels      map[string]string // of the worker
 
+	RetentionInterval time.Duration // pause between two runs of the retention
+	RetentionMaxAge   time.Duration // for accounts that set none; 0: for ever
+	RetentionMaxCount int           // the same; 0: any number
+
 	MasterKey         string // hex; empty: the file master.key in the data folder
 	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
 	S3                S3
@@ -102,6 +106,9 @@ var settings = []setting{
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
 	{name: "dates", only: Up, value: "medium", help: "date format of replies: medium or rfc3339"},
+	{name: "retention-interval", value: "10m", help: "pause between two runs of the retention, which deletes jobs that are over their time"},
+	{name: "retention-max-age", value: "0s", help: "how long finished jobs are kept where account and job config set no age; 0s: for ever"},
+	{name: "retention-max-count", value: "0", help: "how many finished jobs an account keeps where it and the job config set no number; 0: all"},
 	{name: "master-key", secret: true, help: "key that seals secrets, in hex (default: made at the first start, in the data folder)"},
 	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
 	{name: "s3-endpoint", help: "host:port of an S3 object store (default: embedded, in the data folder)"},
@@ -226,6 +233,10 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),
 		Concurrency: int(p.number("concurrency", 0, 10_000)), Labels: p.labels("labels"),
+
+		RetentionInterval: p.duration("retention-interval", time.Second, 366*24*time.Hour),
+		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
+		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
 		MasterKey: p.key("master-key"), Database: p.database("database"),
 		S3: S3{

@@ -29,6 +29,8 @@ type Store interface {
 	control.Settlement
 	control.Users
 	control.AccountStore
+	control.RetentionStore
+	control.BlobKeeper
 	control.Tokens
 	control.Lockouts
 	control.EventReader
@@ -70,7 +72,7 @@ func New(t testing.TB, store Store) *World {
 	w := &World{Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
 	w.Configs = &control.Configs{Reader: store, Writer: store, Destinations: store, Sealer: box, Now: w.Now, NewID: newID}
 	w.Files = &control.Files{
-		Configs: w.Configs, Store: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
+		Configs: w.Configs, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
 	}
 	w.Jobs = &control.Jobs{
 		Reader: store, Writer: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
@@ -81,8 +83,8 @@ func New(t testing.TB, store Store) *World {
 		Users: store, Tokens: store, Lockouts: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
-	w.Own = &control.AccountSettings{Store: store}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
+	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.Account(t, "default", "admin", "example-password")
 	return w
 }
