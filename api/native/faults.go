@@ -78,6 +78,7 @@ var byWord = map[job.Word]shown{
 	job.WordDuplicateName:        {409, "duplicate_name"},
 	job.WordInactiveConfig:       {409, "inactive_config"},
 	job.WordJobFinished:          {409, "job_finished"},
+	job.WordDeliveryActive:       {409, "delivery_active"},
 	job.WordJobNotFinished:       {409, "job_not_finished"},
 	job.WordNothingToRetry:       {409, "nothing_to_retry"},
 	job.WordRetryActive:          {409, "retry_active"},

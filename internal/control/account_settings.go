@@ -69,8 +69,8 @@ func (s *AccountSettings) Get(ctx context.Context, a job.Actor) (job.Account, er
 // Change reads the account, lets edit make the new input of it, and stores that. A write by somebody else in between makes
 // it begin again, so that no change is lost.
 func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job.Account) (AccountInput, error)) (job.Account, error) {
-	if !a.Admin {
-		return job.Account{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "The account can be changed by an admin only")
+	if err := adminOnly(a, "The account"); err != nil {
+		return job.Account{}, err
 	}
 	const tries = 5
 	for try := 1; ; try++ {
@@ -90,6 +90,13 @@ func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job
 			return account, err
 		}
 	}
+}
+
+func adminOnly(a job.Actor, what string) error {
+	if a.Admin {
+		return nil
+	}
+	return job.Errorf(job.Forbidden, job.WordAccessDenied, "%s can be changed by an admin only", what)
 }
 
 func (in AccountInput) fill(a *job.Account) error {

@@ -73,6 +73,7 @@ const (
 	WordJobResolved        Word = "job_resolved"
 	WordJobRetried         Word = "job_retried"
 	WordDestinationInUse   Word = "destination_in_use"
+	WordDeliveryActive     Word = "delivery_active"
 )
 
 // Error is the only error type that crosses a layer. Message is meant for the caller: it names the field or the id and

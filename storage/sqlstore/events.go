@@ -21,7 +21,10 @@ func note(tx *gorm.DB, row jobRow) error {
 	if row.StartAfter != nil {
 		change.StartAfter = *row.StartAfter
 	}
-	return noteEvent(tx, row, job.EventStatus, toJSON(change))
+	if err := noteEvent(tx, row, job.EventStatus, toJSON(change)); err != nil {
+		return err
+	}
+	return announce(tx, row, change)
 }
 
 func noteEvent(tx *gorm.DB, row jobRow, kind job.EventKind, data string) error {

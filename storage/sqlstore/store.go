@@ -198,9 +198,14 @@ func run(tx *gorm.DB, statement string, args ...any) (int64, error) {
 
 // insert stores a row whose id is known. Rows that the database numbers go through gorm's Create.
 func insert[R interface{ TableName() string }](tx *gorm.DB, row R) error {
+	return insertOr(tx, row, "")
+}
+
+// insertOr is insert with a clause for rows that are there already, such as "ON CONFLICT DO NOTHING".
+func insertOr[R interface{ TableName() string }](tx *gorm.DB, row R, clause string) error {
 	columns := columnsOf[R]("")
 	fields := addresses(reflect.ValueOf(&row).Elem(), nil)
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(fields)), ", ")
-	_, err := run(tx, "INSERT INTO "+row.TableName()+" ("+columns+") VALUES ("+marks+")", fields...)
+	_, err := run(tx, "INSERT INTO "+row.TableName()+" ("+columns+") VALUES ("+marks+") "+clause, fields...)
 	return err
 }

@@ -37,6 +37,10 @@ type Store interface {
 	control.EventPurger
 	control.RecordReader
 	control.RecordWriter
+	control.DeliveryStore
+	control.DeliveryRun
+	control.Outbox
+	control.SubscriptionStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -57,6 +61,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "backlog", backlogCases, open)
 	alone(t, "lane backlog", laneBacklogCases, open)
 	alone(t, "purge", purgeCases, open)
+	alone(t, "outbox", outboxCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.
@@ -94,6 +99,8 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"accounts": accountCases,
 	"tokens":   tokenCases,
 	"events":   eventCases,
+
+	"deliveries": deliveryCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.
