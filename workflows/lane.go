@@ -64,15 +64,18 @@ func (l *laneRun) run(ctx workflow.Context) error {
 		if err := l.advance(ctx); err != nil {
 			return err
 		}
+		poked := pokes.Len() > 0 // meanwhile
 		switch {
-		case pokes.Len() > 0: // came meanwhile
-		case l.status.Waiting == 0 && l.status.Untold == 0:
+		case !poked && l.status.Waiting == 0 && l.status.Untold == 0:
 			return nil
 		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
+			// Before the pokes that have come: the next run begins with a look, which answers them, and a lane that is
+			// poked without a pause would else never come to this.
+			drain(pokes)
 			return workflow.NewContinueAsNewError(ctx, contract.LaneWorkflow, contract.LaneInput{
 				AccountID: l.in.AccountID, Lane: l.in.Lane, Told: l.status.Told,
 			})
-		default:
+		case !poked:
 			if err := l.rest(ctx, pokes); err != nil {
 				return err
 			}

@@ -134,6 +134,26 @@ func TestLaneContinuesAsNewWithWhomItTold(t *testing.T) {
 	equal(t, "input of the next run", in, contract.LaneInput{AccountID: 7, Lane: "config:44", Told: []job.ID{testID}})
 }
 
+func TestLaneThatIsPokedWithoutAPauseContinuesAsNewAllTheSame(t *testing.T) {
+	t.Parallel()
+	f := &fakeActivities{}
+	env := newEnv(t, f)
+	f.advance = func(call int) (contract.LaneStatus, error) {
+		env.SignalWorkflow(contract.SignalPoke, nil) // before the answer is there
+		if call > 20 {
+			return laneWith(1, 0), nil
+		}
+		env.SetContinueAsNewSuggested(call >= 3)
+		return laneWith(1, 1, testID), nil
+	}
+	env.ExecuteWorkflow(contract.LaneWorkflow, laneInput())
+	var again *workflow.ContinueAsNewError
+	if err := env.GetWorkflowError(); !errors.As(err, &again) {
+		t.Fatalf("closed with %v after %d looks", err, len(f.advances))
+	}
+	equal(t, "looks", len(f.advances), 3)
+}
+
 func TestLaneOutlastsAnOutageOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	f := &fakeActivities{advance: func(call int) (contract.LaneStatus, error) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	for i, k := range takes() {
+	for i, k := range append(takes(), laneTakes()...) {
 		if only := os.Getenv("WAYBILL_RECORD_ONLY"); only != "" && only != k.name {
 			continue
 		}
@@ -63,6 +64,10 @@ type take struct {
 	execute func(ctx context.Context, s *stage) (contract.JobResult, error)
 	settle  func(in contract.SettleInput) (contract.JobResult, error)
 	people  func(s *stage)
+	// lane is a Lane instead of a job; advance and expire play the table for it, and for the limits of jobs.
+	lane    bool
+	advance func(call int) contract.LaneStatus
+	expire  func(s *stage, call int) contract.ExpireResult
 	// instead, when set, is registered in the place of Job.
 	instead func(workflow.Context, contract.JobInput) (contract.JobResult, error)
 }
@@ -76,6 +81,8 @@ type stage struct {
 	starter *starter.Starter
 	in      contract.JobInput
 	taken   chan int32    // attempts that began
+	looks   chan int      // calls of AdvanceLane that ended
+	calls   atomic.Int32  // of AdvanceLane or ExpireJob
 	over    chan struct{} // the take is over, workers that hang may go
 	// executed is what the present attempt was called with; only one runs at a time in a take that reads it.
 	executed contract.ExecuteInput
@@ -98,7 +105,7 @@ func newStage(t *testing.T, c client.Client, number int, k take) *stage {
 	}
 	return &stage{
 		T: t, take: k, ctx: ctx, c: c, starter: starter.New(c, starter.Config{Queue: in.TaskQueue, Timeout: 10 * time.Second}), in: in,
-		taken: make(chan int32, 10), over: make(chan struct{}),
+		taken: make(chan int32, 10), looks: make(chan int, 1000), over: make(chan struct{}),
 	}
 }
 
@@ -109,7 +116,7 @@ func (s *stage) play() {
 	})
 	s.register(w)
 	status := worker.New(s.c, contract.StatusQueue(s.in.TaskQueue), worker.Options{Identity: "recorder", DisableWorkflowWorker: true})
-	s.register(status)
+	s.registerActivities(status)
 	if s.late {
 		s.start()
 		s.people(s)
@@ -129,6 +136,10 @@ func (s *stage) play() {
 			s.people(s)
 		}
 	}
+	if s.lane {
+		s.save(s.name, contract.LaneWorkflowID(s.in.AccountID, s.in.Lane))
+		return
+	}
 	if s.retry {
 		s.save(s.name, contract.RetryWorkflowID(s.in.JobID))
 		if !s.late { // a late one never starts its job
@@ -145,6 +156,10 @@ func (s *stage) register(w worker.Worker) {
 	} else {
 		workflows.Register(w)
 	}
+	s.registerActivities(w)
+}
+
+func (s *stage) registerActivities(w worker.Worker) {
 	w.RegisterActivityWithOptions(func(ctx context.Context, in contract.ExecuteInput) (contract.JobResult, error) {
 		s.executed = in
 		s.taken <- activity.GetInfo(ctx).Attempt
@@ -156,19 +171,28 @@ func (s *stage) register(w worker.Worker) {
 		}
 		return contract.JobResult{JobID: in.JobID, Status: in.Status, Reason: in.Reason}, nil
 	}, activity.RegisterOptions{Name: contract.SettleJob})
+	s.registerLane(w)
 	w.RegisterActivityWithOptions(func(context.Context, contract.RollUpInput) error { return nil },
 		activity.RegisterOptions{Name: contract.RollUpRetry})
 }
 
 func (s *stage) start() {
+	if s.lane {
+		if err := s.starter.EnsureLane(s.ctx, s.ref()); err != nil {
+			s.Fatal(err)
+		}
+		return
+	}
 	if err := s.starter.StartJob(s.ctx, s.in); err != nil {
 		s.Fatal(err)
 	}
 }
 
 // save waits for the end of the workflow and writes its history.
-func (s *stage) save(name, workflowID string) {
-	events := s.c.GetWorkflowHistory(s.ctx, workflowID, "", true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+func (s *stage) save(name, workflowID string) { s.saveRun(name, workflowID, "") }
+
+func (s *stage) saveRun(name, workflowID, runID string) {
+	events := s.c.GetWorkflowHistory(s.ctx, workflowID, runID, true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	var history historypb.History
 	for events.HasNext() {
 		e, err := events.Next()

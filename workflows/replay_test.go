@@ -23,6 +23,7 @@ const (
 	closedFailed     = enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED
 	closedCanceled   = enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
 	closedTerminated = enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+	closedContinued  = enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
 )
 
 // recordings say what every recorded history is a recording of, so that a take that went wrong is not kept unnoticed.
@@ -58,8 +59,29 @@ var recordings = map[string]struct {
 	"retry_terminated_above":     {closedTerminated, "", ""},
 	"retry_terminated_above_job": {closedTerminated, "ExecutePackage", ""},
 
+	"lane_job":                    {closedCompleted, "ExecutePackage PokeLane", "completed"},
+	"lane_job_placed":             {closedCompleted, "ExecutePackage PokeLane", "completed"},
+	"lane_job_cancelled":          {closedCanceled, "SettleJob PokeLane", "cancelled"},
+	"lane_job_told_and_cancelled": {closedCanceled, "SettleJob PokeLane", "cancelled"},
+	"lane_job_queue_timeout":      {closedFailed, "ExpireJob PokeLane", "failed"},
+	"lane_job_retry":              {closedCompleted, "RollUpRetry", "completed"},
+	"lane_job_retry_job":          {closedCompleted, "ExecutePackage PokeLane", "completed"},
+	"limits_kept":                 {closedCompleted, "ExecutePackage", "completed"},
+	"queue_timeout_taken":         {closedCompleted, "ExecutePackage ExpireJob", "completed"},
+	"deadline":                    {closedFailed, "ExecutePackage ExpireJob", "failed"},
+	"deadline_worker_lost":        {closedFailed, "ExecutePackage ExpireJob ExpireJob SettleJob", "failed"},
+	"lane":                        {closedCompleted, looks(3), ""},
+	"lane_nudge":                  {closedCompleted, looks(3), ""},
+	"lane_pokes":                  {closedCompleted, looks(5), ""},
+	"lane_cancelled":              {closedCanceled, "AdvanceLane", ""},
+	"lane_continued_first":        {closedContinued, looks(14), ""},
+	"lane_continued":              {closedCompleted, looks(10), ""},
+
 	"must_fail_other_activity": {closedCompleted, "SettleJob", ""},
 }
+
+// looks is so many calls of AdvanceLane.
+func looks(n int) string { return strings.TrimSpace(strings.Repeat(contract.AdvanceLane+" ", n)) }
 
 func histories(t *testing.T) map[string]*historypb.History {
 	t.Helper()
