@@ -18,7 +18,11 @@ type Config struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Account  *control.AccountSettings
-	Feed     *control.Feed
+
+	Destinations *control.Destinations
+	Workers      *control.Workers
+	Places       *control.Places
+	Feed         *control.Feed
 	// EventsKept is how long events can be resumed from. 0: for ever.
 	EventsKept time.Duration
 
@@ -74,6 +78,9 @@ func (c *Config) check() error {
 	need(c.Jobs != nil, "Jobs")
 	need(c.Sessions != nil, "Sessions")
 	need(c.Account != nil, "Account")
+	need(c.Destinations != nil, "Destinations")
+	need(c.Workers != nil, "Workers")
+	need(c.Places != nil, "Places")
 	need(c.Feed != nil, "Feed")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")

@@ -77,7 +77,7 @@ type retryPolicyResponse struct {
 	NonRetryableExitCodes []int   `json:"nonRetryableExitCodes"`
 }
 
-func (s style) config(c job.Config) jobConfigResponse {
+func (s call) config(c job.Config) jobConfigResponse {
 	id := strconv.FormatInt(c.ID, 10)
 	return jobConfigResponse{
 		ID: id, ObjectID: c.ObjectID, Name: c.Name, Description: c.Description, Href: s.href("jobconfigs/" + id), Active: c.Active,
@@ -99,11 +99,11 @@ func shownID(id int64) string {
 	return strconv.FormatInt(id, 10)
 }
 
-func (s style) destination(id int64) *reference {
+func (s call) destination(id int64) *reference {
 	if id == 0 {
 		return nil
 	}
-	return &reference{ID: shownID(id), Href: s.href("destinations/" + shownID(id))}
+	return &reference{ID: shownID(id), Name: s.look().Name(id), Href: s.href("destinations/" + shownID(id))}
 }
 
 func label(id string) *reference {

@@ -36,14 +36,16 @@ type jobResponse struct {
 	ResolvedByJob      string     `json:"resolvedByJob,omitempty"`
 	ResolvedAt         string     `json:"resolvedAt,omitempty"`
 	FinalDestinationID string     `json:"finalDestinationId,omitempty"`
+	Destination        *reference `json:"destination,omitempty"`
 	FinalDestination   *reference `json:"finalDestination,omitempty"`
-	ServerID           string     `json:"serverId,omitempty" doc:"The worker that has or had it"`
+	Worker             string     `json:"worker,omitempty" doc:"The worker that has or had it"`
+	ServerID           string     `json:"serverId,omitempty" doc:"The same"`
 	JobConfig          *reference `json:"jobConfig,omitempty"`
 	JobLog             *reference `json:"jobLog,omitempty"`
 	SubmittedByUser    *reference `json:"submittedByUser,omitempty"`
 	StoppedByUser      *reference `json:"stoppedByUser,omitempty"`
 	Tags               []string   `json:"tags,omitempty"`
-	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable"`
+	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable, no_worker"`
 }
 
 // jobPage is a list of jobs: the envelope and the counts of all jobs the filter matches.
@@ -63,7 +65,8 @@ func (c call) job(j job.Job) jobResponse {
 		RunNumber: j.RunNumber, Attempt: max(1, j.Attempt), Lane: j.Lane, Position: j.Position,
 		QueueUntil: c.date(j.QueueUntil()), Deadline: c.date(j.Deadline()), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
 		RetryNumber: j.RetryNumber, ResolvedByJob: string(j.ResolvedBy), ResolvedAt: c.date(j.ResolvedAt),
-		FinalDestinationID: shownID(j.Destination), FinalDestination: c.destination(j.Destination), ServerID: j.Worker,
+		FinalDestinationID: shownID(j.Destination), Destination: c.destination(j.Destination),
+		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker,
 		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,
 	}
 	if j.ConfigID != 0 {
@@ -76,8 +79,17 @@ func (c call) job(j job.Job) jobResponse {
 	if j.Unreachable && j.Status == job.Queued {
 		r.Warnings = []string{"engine_unreachable"}
 	}
+	if !j.Status.Final() && c.look().NoWorker(j, c.Time) {
+		r.Warnings = append(r.Warnings, noWorker)
+		if j.Status == job.Queued {
+			r.Reason = noWorker
+		}
+	}
 	return r
 }
+
+// noWorker is what is said of a job that nobody is there to run. It is found out when the job is shown, not stored.
+const noWorker = "no_worker"
 
 // between is how long something took, "" unless it has begun and ended.
 func between(from, to time.Time) string {

@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"waybill/api"
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -41,6 +43,8 @@ func Register(s *api.Server) error {
 	d.jobRoutes()
 	d.followRoutes()
 	d.accountRoutes()
+	d.destinationRoutes()
+	d.workerRoutes()
 	d.unsupportedRoutes()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
@@ -55,11 +59,19 @@ func (d *door) quietStyle(r *api.Request) style { return d.styleOf(r, http.Heade
 type call struct {
 	*api.Request
 	style
+	// look tells where the account's jobs run; nil when that can not be found out, which is no reason to fail a call.
+	look func() *control.PlacesView
 }
 
 func (d *door) call(ctx context.Context) call {
 	r := api.RequestOf(ctx)
-	return call{Request: r, style: d.quietStyle(r)}
+	return call{Request: r, style: d.quietStyle(r), look: sync.OnceValue(func() *control.PlacesView {
+		view, err := d.server.Places.View(ctx, r.Actor.AccountID)
+		if err != nil {
+			return nil
+		}
+		return view
+	})}
 }
 
 // access says who may call an operation.

@@ -3,7 +3,6 @@ package native
 import (
 	"context"
 	"io"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -43,46 +42,20 @@ func (d *door) listOutputs(ctx context.Context, in *outputListInput) (*outputLis
 	if err != nil {
 		return nil, err
 	}
-	if l.keyset {
-		return nil, invalid("This list has no cursors; it is short enough for offset")
+	if err := noCursor(l); err != nil {
+		return nil, err
 	}
 	all, err := d.server.Jobs.Outputs(ctx, c.Actor, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	list, err := pageOf(all, l.query)
+	list, err := pageOfAll(all, l.query, "name", outputProperty)
 	if err != nil {
 		return nil, err
 	}
 	return &outputListReply{
 		envelope(d, c.style, l, list, func(o job.Output) fileResponse { return c.output(in.ID, o) }),
 	}, nil
-}
-
-func pageOf(all []job.Output, q job.Query) (job.List[job.Output], error) {
-	var matching []job.Output
-	for _, o := range all {
-		ok, err := job.Match(q.Where, outputProperty(o))
-		if err != nil {
-			return job.List[job.Output]{}, err
-		}
-		if ok {
-			matching = append(matching, o)
-		}
-	}
-	sorts := append(slices.Clone(q.Sort), job.Sort{Property: "name", Desc: q.Sort[len(q.Sort)-1].Desc})
-	for _, s := range sorts { // an unknown property is told even when there is nothing to sort
-		if _, err := outputProperty(job.Output{})(s.Property); err != nil {
-			return job.List[job.Output]{}, err
-		}
-	}
-	slices.SortFunc(matching, func(a, b job.Output) int {
-		n, _ := job.Order(sorts, outputProperty(a), outputProperty(b)) // the properties were checked
-		return n
-	})
-	from := min(q.Offset, len(matching))
-	to := min(from+q.Size, len(matching))
-	return job.List[job.Output]{Items: matching[from:to], Total: len(matching), More: to < len(matching)}, nil
 }
 
 func outputProperty(o job.Output) func(string) (any, error) {
@@ -95,7 +68,7 @@ func outputProperty(o job.Output) func(string) (any, error) {
 		case "created":
 			return o.CreatedAt, nil
 		}
-		return nil, job.Errorf(job.Invalid, job.WordUnknownProperty, "Unknown property '%s'", cut(name))
+		return nil, unknownProperty(name)
 	}
 }
 

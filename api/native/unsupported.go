@@ -36,18 +36,18 @@ var notBuilt = map[string][]string{
 		"/jobconfigs/:id/macrosets", "/jobs/:id/out", "/jobs/:id/out/:message", "/jobs/:id/out/:message/text", "/jobs/:id/errors",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
 		"/users/:id/logins", "/users/:id/metrics", "/access/permissions", "/access/resourcetypes", "/users/access/policies",
-		"/workers", "/audit", "/device/code",
+		"/audit", "/device/code",
 	},
 	"GET POST": {
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",
 		"/jobtemplates/:id/jobconfigs", "/account/:id/files", "/account/:id/macros", "/users", "/users/:id/files", "/users/:id/macros",
 		"/access/policies", "/users/:id/access/policies", "/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
-		"/jobconfig-aliases/:id/allowed-ips", "/apikeys", "/destinations",
+		"/jobconfig-aliases/:id/allowed-ips", "/apikeys",
 	},
 	"GET PUT": {"/users/:id", "/jobs/:id/errors/:record/data"},
 	"GET PUT DELETE": {
 		"/jobtemplates/:id/files/*key", "/account/:id/files/*key", "/users/:id/files/*key", "/access/policies/:id", "/macrosets/:id",
-		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id", "/destinations/:id",
+		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",
 	},
 	"GET POST PUT DELETE": {
 		"/jobconfigs/:id/macros/:name", "/jobconfigs/:id/schedule", "/jobtemplates/:id/macros/:name", "/account/:id/macros/:name",
@@ -55,7 +55,7 @@ var notBuilt = map[string][]string{
 	},
 	"GET PUT PATCH DELETE": {"/jobtemplates/:id", "/users/:id/preferences/:type"},
 	"PUT":                  {"/jobconfigs/:id/owner", "/jobtemplates/:id/owner"},
-	"PUT DELETE":           {"/jobconfigs/:id/tags", "/account/destination", "/users/:id/access/policies/:policy"},
+	"PUT DELETE":           {"/jobconfigs/:id/tags", "/users/:id/access/policies/:policy"},
 	"PATCH":                {"/users/activate", "/users/deactivate"},
 	"GET DELETE":           {"/apikeys/:id"},
 	"GET POST PUT PATCH DELETE": {

@@ -115,10 +115,15 @@ func (a *App) serve(listener net.Listener) error {
 	account := &control.AccountSettings{
 		Store: a.store, Retention: a.store, Schedule: a.retentionEngine(), Default: a.retentionDefault(), Every: a.settings.RetentionInterval,
 	}
+	places := &control.Places{Store: a.store, Now: time.Now}
+	workers := &control.Workers{Registry: a.store, Places: places, Now: time.Now}
+	reconciler.Duties = append(reconciler.Duties, workers.PurgeDuty())
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
+		Destinations: &control.Destinations{Store: a.store, Users: a.store, Places: places, Now: time.Now},
+		Workers:      workers, Places: places,
 		Feed: feed, EventsKept: a.settings.EventRetention,
 		BaseURL:   func() string { return a.info.URL },
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},

@@ -90,6 +90,14 @@ func TestRowsGiveBackEveryFieldOfTheDomain(t *testing.T) {
 
 	user := filled[job.User]()
 	check("user", toUserRow(user).user(), user, nil)
+
+	destination := filled[job.Destination]()
+	check("destination", toDestinationRow(destination).destination(), destination, nil)
+
+	worker := filled[job.Worker]()
+	worker.Destination = 0 // of whoever looks, not stored
+	gotWorker, err := toWorkerRow(worker).worker()
+	check("worker", gotWorker, worker, err)
 }
 
 func TestRowsGiveBackTheEmptyDomain(t *testing.T) {

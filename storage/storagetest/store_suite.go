@@ -31,6 +31,9 @@ type Store interface {
 	control.AccountStore
 	control.RetentionStore
 	control.BlobKeeper
+	control.DestinationStore
+	control.PlaceStore
+	control.WorkerRegistry
 	control.Tokens
 	control.Lockouts
 	control.EventReader
@@ -101,6 +104,9 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"events":   eventCases,
 
 	"deliveries": deliveryCases,
+
+	"destinations": destinationCases,
+	"workers":      workerCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.

@@ -31,6 +31,9 @@ type Store interface {
 	control.AccountStore
 	control.RetentionStore
 	control.BlobKeeper
+	control.DestinationStore
+	control.PlaceStore
+	control.WorkerRegistry
 	control.Tokens
 	control.Lockouts
 	control.EventReader
@@ -49,7 +52,11 @@ type World struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Own      *control.AccountSettings // of the account itself
-	Feed     *control.Feed
+
+	Places       *control.Places
+	Destinations *control.Destinations
+	Workers      *control.Workers
+	Feed         *control.Feed
 
 	mu  sync.Mutex
 	now time.Time
@@ -83,6 +90,9 @@ func New(t testing.TB, store Store) *World {
 		Users: store, Tokens: store, Lockouts: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
+	w.Places = &control.Places{Store: store, Now: w.Now}
+	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
+	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.Account(t, "default", "admin", "example-password")
