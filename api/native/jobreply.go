@@ -19,6 +19,7 @@ type jobResponse struct {
 	PackageSHA256      string     `json:"packageSha256,omitempty"`
 	EntryPoint         string     `json:"entryPoint,omitempty"`
 	Scheduled          string     `json:"scheduled,omitempty"`
+	StartAfter         string     `json:"startAfter,omitempty" doc:"When a job that is WAITING is tried again"`
 	Received           string     `json:"received,omitempty"`
 	Started            string     `json:"started,omitempty"`
 	Finished           string     `json:"finished,omitempty"`
@@ -33,6 +34,9 @@ type jobResponse struct {
 	RetryOf            string     `json:"retryOf,omitempty"`
 	RootJob            string     `json:"rootJob,omitempty"`
 	RetryNumber        int        `json:"retryNumber,omitempty"`
+	RetryScope         string     `json:"retryScope,omitempty" doc:"all, failed_step or failed_records; retries only"`
+	Trigger            string     `json:"trigger,omitempty" doc:"api, schedule or retry"`
+	TriggeredBy        *reference `json:"triggeredBy,omitempty" doc:"The user who, or as whom, it was started"`
 	ResolvedByJob      string     `json:"resolvedByJob,omitempty"`
 	ResolvedAt         string     `json:"resolvedAt,omitempty"`
 	FinalDestinationID string     `json:"finalDestinationId,omitempty"`
@@ -45,7 +49,13 @@ type jobResponse struct {
 	SubmittedByUser    *reference `json:"submittedByUser,omitempty"`
 	StoppedByUser      *reference `json:"stoppedByUser,omitempty"`
 	Tags               []string   `json:"tags,omitempty"`
-	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable, no_worker"`
+	RecordsRead        int64      `json:"recordsRead"`
+	RecordsWritten     int64      `json:"recordsWritten"`
+	RecordsFailed      int64      `json:"recordsFailed"`
+	RecordsIgnored     int64      `json:"recordsIgnored"`
+	ErrorsOpen         int64      `json:"errorsOpen" doc:"Record errors that wait for a retry or a person"`
+	ErrorsResolved     int64      `json:"errorsResolved"`
+	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable, no_worker; event_not_understood, event_not_supported, event_limit and what they are about"`
 }
 
 // jobPage is a list of jobs: the envelope and the counts of all jobs the filter matches.
@@ -68,6 +78,12 @@ func (c call) job(j job.Job) jobResponse {
 		FinalDestinationID: shownID(j.Destination), Destination: c.destination(j.Destination),
 		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker,
 		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,
+		RetryScope: string(j.RetryScope), Trigger: string(j.Trigger), TriggeredBy: c.user(j.SubmittedBy),
+		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed,
+		RecordsIgnored: j.Records.Ignored, ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved,
+	}
+	if j.Status == job.Queued {
+		r.StartAfter = c.date(j.StartAfter)
 	}
 	if j.ConfigID != 0 {
 		config := strconv.FormatInt(j.ConfigID, 10)
@@ -85,6 +101,7 @@ func (c call) job(j job.Job) jobResponse {
 			r.Reason = noWorker
 		}
 	}
+	r.Warnings = append(r.Warnings, j.Warnings...)
 	return r
 }
 

@@ -81,8 +81,11 @@ func (d *door) jobRoutes() {
 	operation(d, bearer, op("GET", "/jobs/{id}", "Get a job"), d.getJob)
 	operation(d, bearer, accepted(op("DELETE", "/jobs/{id}", "Stop a job")), d.stopJob)
 	operation(d, bearerOrBasic, started(op("POST", "/jobs/{id}/retry", "Make a new job from a finished one")), d.retryJob)
+	operation(d, bearerOrBasic, accepted(op("POST", "/jobs/retry", "Make new jobs from many finished ones")), d.retryJobs)
 	operation(d, bearer, op("GET", "/jobs/{id}/family", "The chain of retries a job belongs to, oldest first"), d.family)
 	operation(d, bearer, op("GET", "/jobs/{id}/steps", "The steps of a job"), d.steps)
+	d.attemptRoutes()
+	d.recordRoutes()
 	operation(
 		d,
 		bearer,
@@ -184,7 +187,17 @@ func (d *door) stopJobs(ctx context.Context, in *stopInput) (*stopReply, error) 
 type familyResponse struct {
 	RootJob string        `json:"rootJob"`
 	Outcome string        `json:"outcome" doc:"The status that stands for the whole chain"`
+	Totals  familyTotals  `json:"totals"`
 	Items   []jobResponse `json:"items"`
+}
+
+type familyTotals struct {
+	RecordsRead    int64 `json:"recordsRead"`
+	RecordsWritten int64 `json:"recordsWritten"`
+	RecordsFailed  int64 `json:"recordsFailed"`
+	RecordsIgnored int64 `json:"recordsIgnored"`
+	ErrorsOpen     int64 `json:"errorsOpen"`
+	ErrorsResolved int64 `json:"errorsResolved"`
 }
 
 func (d *door) family(ctx context.Context, in *jobInput) (*familyReply, error) {
@@ -193,7 +206,10 @@ func (d *door) family(ctx context.Context, in *jobInput) (*familyReply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := familyResponse{RootJob: string(f.Root), Outcome: statusWord(f.Outcome, c.Time)}
+	out := familyResponse{RootJob: string(f.Root), Outcome: statusWord(f.Outcome, c.Time), Totals: familyTotals{
+		RecordsRead: f.Totals.Records.Read, RecordsWritten: f.Totals.Records.Written, RecordsFailed: f.Totals.Records.Failed,
+		RecordsIgnored: f.Totals.Records.Ignored, ErrorsOpen: f.Totals.ErrorsOpen, ErrorsResolved: f.Totals.ErrorsResolved,
+	}}
 	for _, j := range f.Jobs {
 		out.Items = append(out.Items, c.job(j))
 	}
@@ -206,52 +222,6 @@ func (d *door) jobPackage(ctx context.Context, in *jobInput) (*streamReply, erro
 		return nil, err
 	}
 	return d.download(ctx, f), nil
-}
-
-type (
-	stepsResponse struct {
-		Items []stepResponse `json:"items"`
-	}
-	stepResponse struct {
-		Index          int    `json:"index"`
-		Name           string `json:"name"`
-		Status         string `json:"status"`
-		Attempt        int    `json:"attempt"`
-		Started        string `json:"started,omitempty"`
-		Finished       string `json:"finished,omitempty"`
-		Duration       string `json:"duration,omitempty"`
-		ReturnCode     string `json:"returnCode,omitempty"`
-		RecordsRead    int64  `json:"recordsRead"`
-		RecordsWritten int64  `json:"recordsWritten"`
-		RecordsFailed  int64  `json:"recordsFailed"`
-		Message        string `json:"message,omitempty"`
-	}
-)
-
-func (d *door) steps(ctx context.Context, in *jobInput) (*stepsReply, error) {
-	c := d.call(ctx)
-	steps, err := d.server.Jobs.Steps(ctx, c.Actor, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	out := stepsResponse{Items: make([]stepResponse, 0, len(steps))}
-	for _, s := range steps {
-		out.Items = append(out.Items, stepResponse{
-			Index: s.Index, Name: s.Name, Status: stepWord(s.Status), Attempt: s.Attempt, Started: c.date(s.StartedAt),
-			Finished: c.date(s.FinishedAt), Duration: between(s.StartedAt, s.FinishedAt), ReturnCode: returnCode(s.ReturnCode),
-			RecordsRead: s.RecordsRead, RecordsWritten: s.RecordsWritten, RecordsFailed: s.RecordsFailed, Message: s.Message,
-		})
-	}
-	return &stepsReply{out}, nil
-}
-
-// stepWord shows a step by the words of jobs: one that failed did so by itself, one that was cancelled had begun.
-func stepWord(s job.Status) string {
-	as := job.Job{Status: s, Taken: true}
-	if s == job.Failed {
-		as.Reason = job.ReasonError
-	}
-	return statusWord(as, time.Time{})
 }
 
 // presentKey is the Idempotency-Key of a call; one that is there must not be empty.

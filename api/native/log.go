@@ -69,7 +69,20 @@ func (d *door) log(ctx context.Context, in *logInput) (*streamReply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &streamReply{func(hc huma.Context) { d.wholeLog(ctx, api.Gin(hc), j, size, zone) }}, nil
+	text := logText{size: size, open: func(offset, length int64) (io.ReadCloser, error) {
+		return d.server.Jobs.Logs.Open(ctx, j.AccountID, j.ID, offset, length)
+	}}
+	if j.Status.Final() { // it does not change any more
+		text.tag = string(j.ID) + "-" + strconv.FormatInt(size, 10)
+	}
+	return &streamReply{func(hc huma.Context) { d.sendLog(ctx, api.Gin(hc), text, zone) }}, nil
+}
+
+// logText is a log, or a part of one, as it is now.
+type logText struct {
+	size int64
+	tag  string // of a text that does not change any more
+	open func(offset, length int64) (io.ReadCloser, error)
 }
 
 // zoneParam reads a zone's name; nil means UTC, in which the log is written.
@@ -84,21 +97,18 @@ func zoneParam(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// wholeLog answers with the log as it is now. A range is one of the bytes as they are stored, so a log with its stamps
-// rewritten has none and is sent whole (RFC 9110, 14.2 allows it).
-func (d *door) wholeLog(ctx context.Context, c *gin.Context, j job.Job, size int64, zone *time.Location) {
-	open := func(offset, length int64) (io.ReadCloser, error) {
-		return d.server.Jobs.Logs.Open(ctx, j.AccountID, j.ID, offset, length)
-	}
+// sendLog answers with a log. A range is one of the bytes as they are stored, so a log with its stamps rewritten has none
+// and is sent whole (RFC 9110, 14.2 allows it).
+func (d *door) sendLog(ctx context.Context, c *gin.Context, log logText, zone *time.Location) {
 	c.Header("Content-Type", "application/octet-stream")
 	if zone == nil {
-		if j.Status.Final() { // it does not change any more
-			c.Header("ETag", `"`+string(j.ID)+"-"+strconv.FormatInt(size, 10)+`"`)
+		if log.tag != "" {
+			c.Header("ETag", `"`+log.tag+`"`)
 		}
-		d.server.ServeContent(c, api.Content{Size: size, Open: open})
+		d.server.ServeContent(c, api.Content{Size: log.size, Open: log.open})
 		return
 	}
-	text, err := open(0, size)
+	text, err := log.open(0, log.size)
 	if err != nil {
 		d.server.Fail(c, err)
 		return

@@ -33,6 +33,7 @@ type retryRequest struct {
 	Scope     member[string]            `json:"scope" doc:"all, failed_step or failed_records; all if not given"`
 	RecordIDs member[[]string]          `json:"recordIds"`
 	Runtime   member[jobRuntimeRequest] `json:"runtimeConfig"`
+	Package   member[string]            `json:"package" doc:"original: the version the job ran, if not given; latest: the newest. runtimeConfig.packageVersion goes before it"`
 	Force     member[bool]              `json:"force" doc:"Also while another retry of the job is not final"`
 }
 
@@ -161,6 +162,7 @@ func (d *door) retryJob(ctx context.Context, in *retryInput) (*startReply, error
 	body := in.JSON.Value
 	r := control.RetryRequest{
 		Job: in.ID, Scope: job.RetryScope(body.Scope.Value), RecordIDs: body.RecordIDs.Value, Force: body.Force.Value,
+		Package: control.PackageChoice(body.Package.Value),
 	}
 	if r.IdempotencyKey, err = presentKey(c.Request); err != nil {
 		return nil, err

@@ -22,7 +22,7 @@ var notBuilt = map[string][]string{
 	"POST": {
 		"/jobconfigs/:id/clone", "/jobconfigs/:id/export", "/jobconfigs/import", "/jobconfigs/package", "/jobconfigs/:id/filelinks",
 		"/jobconfigs/:id/macrodef", "/jobconfigs/:id/subscription", "/jobconfigs/:id/listener", "/jobconfigs/:id/listener/file",
-		"/jobconfigs/:id/sfdc/obm", "/listener/:id", "/jobs/package", "/jobs/retry", "/jobs/:id/errors/resolve",
+		"/jobconfigs/:id/sfdc/obm", "/listener/:id", "/jobs/package",
 		"/jobtemplates/:id/clone", "/jobtemplates/:id/export", "/jobtemplates/import", "/jobtemplates/package",
 		"/jobtemplates/:id/filelinks", "/jobtemplates/:id/macrodef", "/jobtemplates/:id/jobconfigs/package",
 		"/account/:id/macrodef", "/users/:id/macrodef", "/users/:id/password", "/users/:id/preferences", "/aggregators",
@@ -33,7 +33,7 @@ var notBuilt = map[string][]string{
 		"/jobconfig-aliases/:id/allowed-ips/:ip",
 	},
 	"GET": {
-		"/jobconfigs/:id/macrosets", "/jobs/:id/out", "/jobs/:id/out/:message", "/jobs/:id/out/:message/text", "/jobs/:id/errors",
+		"/jobconfigs/:id/macrosets", "/jobs/:id/out", "/jobs/:id/out/:message", "/jobs/:id/out/:message/text",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
 		"/users/:id/logins", "/users/:id/metrics", "/access/permissions", "/access/resourcetypes", "/users/access/policies",
 		"/audit", "/device/code",
@@ -44,7 +44,7 @@ var notBuilt = map[string][]string{
 		"/access/policies", "/users/:id/access/policies", "/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
 		"/jobconfig-aliases/:id/allowed-ips", "/apikeys",
 	},
-	"GET PUT": {"/users/:id", "/jobs/:id/errors/:record/data"},
+	"GET PUT": {"/users/:id"},
 	"GET PUT DELETE": {
 		"/jobtemplates/:id/files/*key", "/account/:id/files/*key", "/users/:id/files/*key", "/access/policies/:id", "/macrosets/:id",
 		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",

@@ -99,7 +99,7 @@ func (a *App) serve(listener net.Listener) error {
 	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
 	jobs := &control.Jobs{
 		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start, Lanes: start,
-		Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: a.limits(), Now: time.Now,
+		Records: a.store, Mending: a.store, Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: a.limits(), Now: time.Now,
 		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
 	}
 	files := &control.Files{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +95,9 @@ func (w *world) upload(c job.Config, size int64) {
 		AccountID: c.AccountID, EntityType: job.EntityJobConfig, EntityID: c.ID, Key: "p.sh", Size: size,
 		SHA256: hex.EncodeToString(make([]byte, 32)), CreatedAt: w.Now(), CreatedBy: c.Owner,
 	})
+	if err == nil {
+		_, err = w.Objects.Put(w.t.Context(), job.BlobKey(c.AccountID, hex.EncodeToString(make([]byte, 32))), strings.NewReader("x"), 1)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -148,6 +152,7 @@ func want(t *testing.T, err error, code job.Code, word job.Word) {
 type engine struct {
 	mu         sync.Mutex
 	down       bool
+	asked      int // starts, successful or not
 	starts     []contract.JobInput
 	cancels    []job.ID
 	states     map[job.ID]control.EngineState
@@ -167,6 +172,7 @@ func (e *engine) ok() error {
 func (e *engine) StartJob(_ context.Context, in contract.JobInput) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.asked++
 	if e.down {
 		return errDown
 	}

@@ -13,6 +13,8 @@ import (
 // Jobs is what can be done with jobs. Verbs have files of their own: submit.go, cancel.go, retry.go, wait.go.
 type Jobs struct {
 	Reader  JobReader
+	Records RecordReader
+	Mending RecordWriter
 	Writer  JobWriter
 	Configs *Configs
 	Files   FileStore
@@ -43,6 +45,12 @@ type Logs interface {
 	Size(ctx context.Context, account int64, id job.ID) (int64, error)
 	// Open reads from offset, length bytes; length -1 means to the end as it is now.
 	Open(ctx context.Context, account int64, id job.ID, offset, length int64) (io.ReadCloser, error)
+	// Sections gives the bytes of each attempt, by its fence.
+	Sections(ctx context.Context, account int64, id job.ID) (map[int64]int64, error)
+	// SectionSize is the number of bytes of one attempt so far.
+	SectionSize(ctx context.Context, account int64, id job.ID, fence int64) (int64, error)
+	// OpenSection reads one attempt's part as Open reads the whole.
+	OpenSection(ctx context.Context, account int64, id job.ID, fence, offset, length int64) (io.ReadCloser, error)
 }
 
 // Get finds a job. One of the actor's account that is not theirs is Forbidden.
@@ -76,7 +84,7 @@ func (s *Jobs) Family(ctx context.Context, a job.Actor, ref string) (job.Family,
 	if err != nil {
 		return job.Family{}, err
 	}
-	return job.Family{Root: j.RootID(), Jobs: members, Outcome: job.OutcomeOf(members)}, nil
+	return job.Family{Root: j.RootID(), Jobs: members, Outcome: job.OutcomeOf(members), Totals: job.TotalsOf(members)}, nil
 }
 
 // Steps lists the job's steps.
@@ -150,6 +158,11 @@ func (s *Jobs) start(ctx context.Context, j *job.Job, queue string) {
 		return
 	}
 	s.Log.WarnContext(ctx, "job is stored but not started yet", "job", j.ID, "error", err)
+	s.leave(ctx, j)
+}
+
+// leave notes that the reconciler is to start the job.
+func (s *Jobs) leave(ctx context.Context, j *job.Job) {
 	j.Unreachable = true
 	// The row without the note is still found by the reconciler, so a failure here only costs the warning.
 	if err := s.Writer.MarkUnreachable(context.WithoutCancel(ctx), j.AccountID, j.ID, true); err != nil {

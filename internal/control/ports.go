@@ -62,6 +62,8 @@ type Submission struct {
 	// Records are those a retry of records is given; empty: all that are open. One that is not an open error of the parent
 	// is Invalid, WordUnknownRecord; none at all Conflict, WordNothingToRetry.
 	Records []string
+	// StartLater leaves the start of the workflow to the reconciler.
+	StartLater bool
 }
 
 // Idempotency identifies a repeatable call.

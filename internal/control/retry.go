@@ -6,18 +6,39 @@ import (
 	"waybill/internal/job"
 )
 
+// PackageChoice says which version of the package a retry runs.
+type PackageChoice string
+
+// The choices. A packageVersion in the overrides goes before either.
+const (
+	PackageOriginal PackageChoice = "original" // the one the parent ran; the default
+	PackageLatest   PackageChoice = "latest"   // the newest of the same file key
+)
+
+func (p PackageChoice) check() error {
+	if p != "" && p != PackageOriginal && p != PackageLatest {
+		return invalidField("package is original or latest")
+	}
+	return nil
+}
+
 // RetryRequest asks for a new job made from a finished one.
 type RetryRequest struct {
 	Job            string
 	Scope          job.RetryScope // empty: all
-	RecordIDs      []string
+	RecordIDs      []string       // failed_records only; empty: all that are open
+	Package        PackageChoice  `json:",omitempty"`
 	Overrides      Overrides
 	Force          bool // allow it while another retry of the job is unfinished
 	IdempotencyKey string
+
+	startLater bool                       // leave the start to the reconciler
+	needless   func(parent job.Job) error // says why the job need not be retried; nil: it is wanted anyway
 }
 
 // Retry makes a new job from a finished one. It runs the same snapshot - package version, macros, limits - with the
-// overrides laid over it, and its success completes the result of every job above it.
+// overrides laid over it, and its success completes the result of every job above it. The config may be gone; what a
+// retry needs is the parent and its package.
 func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitted, error) {
 	parent, err := s.Get(ctx, a, r.Job)
 	if err != nil {
@@ -27,33 +48,65 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitte
 	if err != nil || first.Replayed {
 		return first, err
 	}
+	if r.needless != nil {
+		if err := r.needless(parent); err != nil {
+			return Submitted{}, err
+		}
+	}
 	if err := checkScope(parent, &r); err != nil {
 		return Submitted{}, err
 	}
 	spec := parent.Spec
-	if err := s.override(&spec, r.Overrides); err != nil {
+	if err := s.prepareScope(ctx, parent, &r, &spec); err != nil {
 		return Submitted{}, err
 	}
-	if spec.PackageName != parent.Spec.PackageName || spec.PackageVersion != parent.Spec.PackageVersion {
-		if err := s.bind(ctx, parent.AccountID, parent.ConfigID, &spec); err != nil {
-			return Submitted{}, err
-		}
+	if err := s.choosePackage(ctx, parent, r, &spec); err != nil {
+		return Submitted{}, err
 	}
 	return s.accept(ctx, a, Submission{
 		Job: job.Job{
 			ConfigID: parent.ConfigID, ConfigName: parent.ConfigName, Spec: spec, Destination: parent.Destination,
 			Tags: parent.Tags, RetryOf: parent.ID, RetryScope: r.Scope, Trigger: job.TriggerRetry,
 		},
-		Idempotency: key, Force: r.Force,
+		Idempotency: key, Force: r.Force, Records: r.RecordIDs, StartLater: r.startLater,
 	})
 }
 
+// choosePackage lays the overrides over the snapshot and binds the package they ask for. The parent's own is bound already,
+// even if nothing leads to it any more but the parent.
+func (s *Jobs) choosePackage(ctx context.Context, parent job.Job, r RetryRequest, spec *job.Spec) error {
+	if err := r.Package.check(); err != nil {
+		return err
+	}
+	if err := s.override(spec, r.Overrides); err != nil {
+		return err
+	}
+	latest := r.Package == PackageLatest && r.Overrides.PackageVersion == nil
+	if latest {
+		spec.PackageVersion = 0
+	}
+	if latest || spec.PackageName != parent.Spec.PackageName || spec.PackageVersion != parent.Spec.PackageVersion {
+		return s.bind(ctx, parent.AccountID, parent.ConfigID, spec)
+	}
+	_, err := s.Objects.Stat(ctx, job.BlobKey(parent.AccountID, spec.PackageSHA256))
+	if job.CodeOf(err) == job.NotFound {
+		return job.Wrap(err, job.Invalid, job.WordPackageMissing, "Version %d of package '%s' is not kept any more", spec.PackageVersion, short(spec.PackageName))
+	}
+	return nil // an object store that is away is the worker's to wait for
+}
+
+func validScope(s job.RetryScope) bool {
+	return s == "" || s == job.RetryAll || s == job.RetryFailedStep || s == job.RetryFailedRecords
+}
+
+func invalidScope() error { return invalidField("scope is all, failed_step or failed_records") }
+
 func checkScope(parent job.Job, r *RetryRequest) error {
+	if !validScope(r.Scope) {
+		return invalidScope()
+	}
 	if r.Scope == "" {
 		r.Scope = job.RetryAll
-	}
-	if r.Scope != job.RetryAll && r.Scope != job.RetryFailedStep && r.Scope != job.RetryFailedRecords {
-		return invalidField("scope is all, failed_step or failed_records")
 	}
 	if len(r.RecordIDs) > 0 && r.Scope != job.RetryFailedRecords {
 		return invalidField("recordIds goes with scope failed_records only")
@@ -61,16 +114,9 @@ func checkScope(parent job.Job, r *RetryRequest) error {
 	if !parent.Status.Final() {
 		return job.Errorf(job.Conflict, job.WordJobNotFinished, "Job %s has not finished", parent.ID)
 	}
-	nothing := job.Errorf(job.Conflict, job.WordNothingToRetry, "Job %s has nothing of that scope to retry", parent.ID)
-	switch {
-	case r.Scope == job.RetryFailedStep && parent.Status == job.Completed:
-		return nothing
-	case r.Scope == job.RetryFailedRecords:
-		// Programs can not report single records yet, so no job has an open one.
-		if len(r.RecordIDs) > 0 {
-			return job.Errorf(job.Invalid, job.WordUnknownRecord, "'%s' is not an open error of job %s", short(r.RecordIDs[0]), parent.ID)
-		}
-		return nothing
+	none := r.Scope == job.RetryFailedRecords && parent.ErrorsOpen == 0 && len(r.RecordIDs) == 0
+	if none || r.Scope == job.RetryFailedStep && parent.Status == job.Completed {
+		return job.Errorf(job.Conflict, job.WordNothingToRetry, "Job %s has nothing of that scope to retry", parent.ID)
 	}
 	return nil
 }

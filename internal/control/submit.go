@@ -125,10 +125,13 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	if err != nil {
 		return Submitted{}, err
 	}
-	if !replayed && stored.ID != j.ID {
+	switch {
+	case replayed:
+	case stored.ID != j.ID:
 		return skipped(a, stored)
-	}
-	if !replayed {
+	case sub.StartLater:
+		s.leave(ctx, &stored)
+	default:
 		s.start(ctx, &stored, d.TaskQueue)
 	}
 	return Submitted{Job: stored, Replayed: replayed}, nil

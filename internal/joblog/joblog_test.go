@@ -102,6 +102,20 @@ func read(t *testing.T, s *store, offset, length int64) string {
 	return string(b)
 }
 
+func readSection(t *testing.T, s *store, fence, offset, length int64) string {
+	t.Helper()
+	r, err := Reader{s}.OpenSection(t.Context(), account, id, fence, offset, length)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func writer(t *testing.T, s *store, fence int64, first bool) *Writer {
 	t.Helper()
 	w, err := NewWriter(t.Context(), s, Target{Account: account, Job: id, Fence: fence, First: first})
@@ -253,6 +267,28 @@ func TestLaterAttemptsGoOnAndCutOffStaleWorkers(t *testing.T) {
 	if n, _ := (Reader{s}).Size(t.Context(), account, id); n != int64(len(want)) {
 		t.Errorf("size %d", n)
 	}
+	sections := map[int64]string{10: "first ", 20: "second", 30: " third", 15: ""}
+	sizes, err := (Reader{s}).Sections(t.Context(), account, id)
+	if err != nil || len(sizes) != 3 {
+		t.Errorf("sections %v %v", sizes, err)
+	}
+	for fence, text := range sections {
+		size, err := (Reader{s}).SectionSize(t.Context(), account, id, fence)
+		if err != nil || size != int64(len(text)) || sizes[fence] != size {
+			t.Errorf("section %d has %d (%d) bytes, %v", fence, size, sizes[fence], err)
+		}
+		for from := 0; from <= len(text); from++ {
+			for length := -1; length <= len(text); length++ {
+				a, b := from, len(text)
+				if length >= 0 {
+					b = min(a+length, b)
+				}
+				if got := readSection(t, s, fence, int64(from), int64(length)); got != text[a:b] {
+					t.Errorf("section %d from %d, %d bytes: %q, want %q", fence, from, length, got, text[a:b])
+				}
+			}
+		}
+	}
 	for from := 0; from <= len(want)+1; from++ {
 		for length := -1; length <= len(want)+1; length++ {
 			a, b := min(from, len(want)), len(want)
@@ -269,6 +305,9 @@ func TestLaterAttemptsGoOnAndCutOffStaleWorkers(t *testing.T) {
 func TestOpenRefusesRanges(t *testing.T) {
 	t.Parallel()
 	if _, err := (Reader{newStore()}).Open(t.Context(), account, id, -1, 5); job.WordOf(err) != job.WordInvalidRange {
+		t.Errorf("got %v", err)
+	}
+	if _, err := (Reader{newStore()}).OpenSection(t.Context(), account, id, 1, 0, -2); job.WordOf(err) != job.WordInvalidRange {
 		t.Errorf("got %v", err)
 	}
 }

@@ -30,19 +30,28 @@ func (r Reader) Size(ctx context.Context, account int64, id job.ID) (int64, erro
 // is. Memory use does not depend on the size. The caller closes.
 func (r Reader) Open(ctx context.Context, account int64, id job.ID, offset, length int64) (io.ReadCloser, error) {
 	if offset < 0 || length < -1 {
-		return nil, job.Errorf(job.Invalid, job.WordInvalidRange, "Offset %d, length %d is not a range", offset, length)
+		return nil, badRange(offset, length)
 	}
 	log, err := list(ctx, r.Objects, job.LogPrefix(account, id))
 	if err != nil {
 		return nil, err
 	}
+	return r.stream(ctx, log, offset, length), nil
+}
+
+func badRange(offset, length int64) error {
+	return job.Errorf(job.Invalid, job.WordInvalidRange, "Offset %d, length %d is not a range", offset, length)
+}
+
+// stream reads from a place in the whole log.
+func (r Reader) stream(ctx context.Context, log []segment, offset, length int64) io.ReadCloser {
 	to := end(log)
 	if length >= 0 && length < to-offset {
 		to = offset + length
 	}
 	// Begin with the segment that holds the offset.
 	first := sort.Search(len(log), func(i int) bool { return log[i].offset+log[i].size > offset })
-	return &stream{ctx: ctx, objects: r.Objects, log: log[first:], at: offset, to: to}, nil
+	return &stream{ctx: ctx, objects: r.Objects, log: log[first:], at: offset, to: to}
 }
 
 // stream reads segment after segment.

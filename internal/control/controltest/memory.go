@@ -130,36 +130,91 @@ func (o *Objects) Len() int {
 // Logs is the logs of jobs in memory.
 type Logs struct {
 	mu    sync.Mutex
-	texts map[job.ID]string
+	parts map[job.ID][]logPart
+}
+
+// logPart is what one attempt wrote.
+type logPart struct {
+	fence int64
+	text  string
 }
 
 // NewLogs makes an empty set of logs.
-func NewLogs() *Logs { return &Logs{texts: map[job.ID]string{}} }
+func NewLogs() *Logs { return &Logs{parts: map[job.ID][]logPart{}} }
 
-// Append adds to a job's log.
+// Append adds to a job's log, in the part written last.
 func (l *Logs) Append(id job.ID, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.texts[id] += text
+	parts := l.parts[id]
+	if len(parts) == 0 {
+		l.parts[id] = []logPart{{text: text}}
+		return
+	}
+	parts[len(parts)-1].text += text
 }
+
+// Begin begins the part of an attempt.
+func (l *Logs) Begin(id job.ID, fence int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.parts[id] = append(l.parts[id], logPart{fence: fence})
+}
+
+// text is what the log has, of one attempt or of all.
+func (l *Logs) text(id job.ID, of func(fence int64) bool) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all strings.Builder
+	for _, p := range l.parts[id] {
+		if of(p.fence) {
+			all.WriteString(p.text)
+		}
+	}
+	return all.String()
+}
+
+func every(int64) bool { return true }
+
+func only(fence int64) func(int64) bool { return func(f int64) bool { return f == fence } }
 
 // Size is control.Logs's.
 func (l *Logs) Size(_ context.Context, _ int64, id job.ID) (int64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int64(len(l.texts[id])), nil
+	return int64(len(l.text(id, every))), nil
 }
 
 // Open is control.Logs's.
 func (l *Logs) Open(_ context.Context, _ int64, id job.ID, offset, length int64) (io.ReadCloser, error) {
+	return piece(l.text(id, every), offset, length), nil
+}
+
+// Sections is control.Logs's.
+func (l *Logs) Sections(_ context.Context, _ int64, id job.ID) (map[int64]int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := l.texts[id]
+	sizes := map[int64]int64{}
+	for _, p := range l.parts[id] {
+		sizes[p.fence] += int64(len(p.text))
+	}
+	return sizes, nil
+}
+
+// SectionSize is control.Logs's.
+func (l *Logs) SectionSize(_ context.Context, _ int64, id job.ID, fence int64) (int64, error) {
+	return int64(len(l.text(id, only(fence)))), nil
+}
+
+// OpenSection is control.Logs's.
+func (l *Logs) OpenSection(_ context.Context, _ int64, id job.ID, fence, offset, length int64) (io.ReadCloser, error) {
+	return piece(l.text(id, only(fence)), offset, length), nil
+}
+
+func piece(text string, offset, length int64) io.ReadCloser {
 	text = text[min(offset, int64(len(text))):]
 	if length >= 0 {
 		text = text[:min(length, int64(len(text)))]
 	}
-	return io.NopCloser(strings.NewReader(text)), nil
+	return io.NopCloser(strings.NewReader(text))
 }
 
 // Engine is a control.Starter that remembers what it was asked.

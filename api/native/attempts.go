@@ -1,0 +1,93 @@
+package native
+
+import (
+	"context"
+	"io"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"waybill/api"
+	"waybill/internal/control"
+	"waybill/internal/job"
+)
+
+type (
+	attemptsReply    struct{ Body attemptsResponse }
+	attemptsResponse struct {
+		Items []attemptResponse `json:"items"`
+	}
+	attemptResponse struct {
+		Number     int            `json:"number"`
+		Started    string         `json:"started,omitempty"`
+		Finished   string         `json:"finished,omitempty"`
+		Duration   string         `json:"duration,omitempty"`
+		ReturnCode string         `json:"returnCode,omitempty"`
+		Reason     string         `json:"reason,omitempty" doc:"Why it ended; absent for a success"`
+		Message    string         `json:"message,omitempty"`
+		Worker     string         `json:"worker,omitempty"`
+		Log        attemptLogSize `json:"log"`
+	}
+	attemptLogSize struct {
+		Bytes int64  `json:"bytes"`
+		Href  string `json:"href"`
+	}
+	attemptLogInput struct {
+		JobPath
+		Number string `path:"number" doc:"From 1"`
+		ZoneID string `query:"zoneid" doc:"Zone of the time stamps, such as Europe/Paris; UTC if not given"`
+	}
+)
+
+func (d *door) attemptRoutes() {
+	tags := []string{"Jobs"}
+	operation(d, bearer, huma.Operation{
+		Method: "GET", Path: "/jobs/{id}/attempts", Summary: "The attempts of a job, first to last", Tags: tags,
+	}, d.attempts)
+	operation(d, bearer, binary(huma.Operation{
+		Method: "GET", Path: "/jobs/{id}/attempts/{number}/log", Summary: "Read what one attempt wrote into the log", Tags: tags,
+	}, "application/octet-stream"), d.attemptLog)
+}
+
+func (d *door) attempts(ctx context.Context, in *jobInput) (*attemptsReply, error) {
+	c := d.call(ctx)
+	attempts, err := d.server.Jobs.Attempts(ctx, c.Actor, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := attemptsResponse{Items: make([]attemptResponse, 0, len(attempts))}
+	for _, a := range attempts {
+		out.Items = append(out.Items, c.attempt(in.ID, a))
+	}
+	return &attemptsReply{out}, nil
+}
+
+func (s style) attempt(id string, a control.AttemptLog) attemptResponse {
+	return attemptResponse{
+		Number: a.Number, Started: s.date(a.StartedAt), Finished: s.date(a.FinishedAt), Duration: between(a.StartedAt, a.FinishedAt),
+		ReturnCode: returnCode(a.ReturnCode), Reason: string(a.Reason), Message: a.Message, Worker: a.Worker,
+		Log: attemptLogSize{a.LogBytes, s.href("jobs/" + id + "/attempts/" + strconv.Itoa(a.Number) + "/log")},
+	}
+}
+
+func (d *door) attemptLog(ctx context.Context, in *attemptLogInput) (*streamReply, error) {
+	zone, err := zoneParam(in.ZoneID)
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(in.Number)
+	if err != nil {
+		return nil, job.Errorf(job.NotFound, job.WordNotFound, "Attempt '%s' not found", cut(in.Number))
+	}
+	j, a, err := d.server.Jobs.Attempt(ctx, d.call(ctx).Actor, in.ID, number)
+	if err != nil {
+		return nil, err
+	}
+	text := logText{size: a.LogBytes, open: func(offset, length int64) (io.ReadCloser, error) {
+		return d.server.Jobs.Logs.OpenSection(ctx, j.AccountID, j.ID, a.Fence, offset, length)
+	}}
+	if !a.FinishedAt.IsZero() {
+		text.tag = in.ID + "-" + in.Number + "-" + strconv.FormatInt(a.LogBytes, 10)
+	}
+	return &streamReply{func(hc huma.Context) { d.sendLog(ctx, api.Gin(hc), text, zone) }}, nil
+}
