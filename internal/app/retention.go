@@ -15,6 +15,7 @@ import (
 var (
 	_ control.RetentionStore = (*sqlstore.Store)(nil)
 	_ control.BlobKeeper     = (*sqlstore.Store)(nil)
+	_ control.KnownJobs      = (*sqlstore.Store)(nil)
 )
 
 // retentionDefault is what the settings say of accounts without limits of their own.
@@ -42,6 +43,12 @@ func (p *parts) retentionDuty() control.Duty {
 		Name: "schedule of the retention", Every: time.Minute, Engine: true,
 		Do: func(ctx context.Context, _ bool) error { return schedule.Ensure(ctx, p.settings.RetentionInterval) },
 	}
+}
+
+// orphanDuty ends workflows that no unfinished job stands behind.
+func (p *parts) orphanDuty(start *starter.Starter) control.Duty {
+	o := &control.Orphanage{Engine: starter.NewOpen(p.temporal), Known: p.store, Starter: start, Now: time.Now, Log: p.log}
+	return o.Duty()
 }
 
 // countPurged counts what the retention deletes. The names are part of the interface (docs/metrics.md).

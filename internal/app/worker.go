@@ -41,8 +41,8 @@ func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
 	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
-		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start,
-		Duties: []control.Duty{lanes.Duty(), cancels.Duty(), p.retentionDuty()},
+		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
+		Duties: []control.Duty{lanes.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)},
 	}
 }
 

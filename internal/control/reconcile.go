@@ -18,12 +18,15 @@ type Reconciler struct {
 	Users      Users
 	Starter    Starter
 	Lanes      LaneEngine
+	Open       OpenWorkflows // makes passes cheap; nil: every job is looked up
 	Bell       *Bell
 	Limits     Limits
 	Now        Clock
 	Log        *slog.Logger
 	// Duties are what other parts of the product want looked after in the same loop.
 	Duties []Duty
+
+	open map[job.ID]struct{} // jobs whose workflow was open when the present pass of steps began
 }
 
 // Duty is a piece of reconciling that belongs to one feature: it compares the tables with the engine, or with the world,
@@ -42,7 +45,8 @@ const (
 	tick        = time.Second
 	terminated  = 10 * time.Second // how far back the engine's list of terminated workflows is read: it lags a little
 	settledFor  = 10 * time.Second // jobs written more recently are left to those who are at work on them
-	perTick     = 100              // jobs looked up in the engine at every tick
+	perTick     = 100              // unreached jobs started at every tick
+	perPage     = 500              // unfinished jobs looked at at every tick
 	everySweep  = 30 * time.Second // pause between two passes over the unfinished jobs
 	everyPurge  = time.Hour
 	rollUpLimit = 100
@@ -96,37 +100,37 @@ func (r *Reconciler) Run(ctx context.Context) {
 // database is down.
 func (r *Reconciler) Sweep(ctx context.Context, before time.Time) error {
 	var after job.ID
+	open := r.listOpen(ctx)
 	for {
-		jobs, err := r.Backlog.Unfinished(ctx, before, after, perTick)
+		jobs, err := r.Backlog.Unfinished(ctx, before, after, perPage)
 		if err != nil || len(jobs) == 0 {
 			return err
 		}
-		for _, j := range jobs {
-			if err := r.mend(ctx, j); err != nil {
-				return err
-			}
-			after = j.ID
+		if err := r.mendAll(ctx, jobs, open); err != nil {
+			return err
 		}
+		after = jobs[len(jobs)-1].ID
 	}
 }
 
 // step is a slice of a Sweep; it returns where the next one begins, "" at the end.
 func (r *Reconciler) step(ctx context.Context, before time.Time, after job.ID) job.ID {
-	jobs, err := r.Backlog.Unfinished(ctx, before, after, perTick)
+	if after == "" {
+		r.open = r.listOpen(ctx)
+	}
+	jobs, err := r.Backlog.Unfinished(ctx, before, after, perPage)
 	if err != nil {
 		r.complain(ctx, "unfinished jobs not read", err)
 		return after
 	}
-	for _, j := range jobs {
-		if err := r.mend(ctx, j); err != nil {
-			return after
-		}
-		after = j.ID
+	if err := r.mendAll(ctx, jobs, r.open); err != nil {
+		return after
 	}
-	if len(jobs) < perTick {
+	if len(jobs) < perPage {
+		r.open = nil
 		return ""
 	}
-	return after
+	return jobs[len(jobs)-1].ID
 }
 
 // Check looks at one job now: the activity calls it when its workflow is gone.

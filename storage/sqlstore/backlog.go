@@ -2,10 +2,12 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -82,4 +84,28 @@ func all[R, T any](rows []R, convert func(R) (T, error)) ([]T, error) {
 		items = append(items, item)
 	}
 	return items, nil
+}
+
+type knownRow struct {
+	ID       string `gorm:"column:id"`
+	Finished *int64 `gorm:"column:finished_at"`
+}
+
+// KnownJobs is control.KnownJobs'.
+func (s *Store) KnownJobs(ctx context.Context, ids []job.ID) (map[job.ID]control.KnownJob, error) {
+	known := make(map[job.ID]control.KnownJob, len(ids))
+	for some := range slices.Chunk(ids, configsAtOnce) {
+		list := make([]string, len(some))
+		for i, id := range some {
+			list[i] = string(id)
+		}
+		rows, err := many[knownRow](s.read.WithContext(ctx), "SELECT id, finished_at FROM jobs WHERE id IN ?", list)
+		if err != nil {
+			return nil, s.fault(ctx, err)
+		}
+		for _, r := range rows {
+			known[job.ID(r.ID)] = control.KnownJob{FinishedAt: timeOrZero(r.Finished)}
+		}
+	}
+	return known, nil
 }

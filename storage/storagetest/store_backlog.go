@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -70,6 +71,17 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		for _, id := range []job.ID{newID(), "nul\x00"} {
 			_, err := n.AnyJob(t.Context(), id)
 			absent(t, err)
+		}
+	},
+	"jobs are known by their ids, of any account": func(t *testing.T, n *tenant) {
+		queued, done := n.submit(t), n.other(t).ended(t, completed())
+		got, err := n.KnownJobs(t.Context(), []job.ID{queued.ID, newID(), done.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "known", got, map[job.ID]control.KnownJob{queued.ID: {}, done.ID: {FinishedAt: at(110)}})
+		if got, err = n.KnownJobs(t.Context(), nil); err != nil || len(got) != 0 {
+			t.Errorf("of none: %v, %v", got, err)
 		}
 	},
 	"a job written since is not in the backlog": func(t *testing.T, n *tenant) {

@@ -34,6 +34,7 @@ type Store interface {
 	control.DestinationStore
 	control.PlaceStore
 	control.WorkerRegistry
+	control.KnownJobs
 	control.Tokens
 	control.Lockouts
 	control.EventReader
