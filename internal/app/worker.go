@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -129,6 +130,7 @@ func (p *parts) startWorker(w *work, drain func()) error {
 		p.onStop("registration", 5*time.Second, r.leave)
 		p.background("signs of life", r.run)
 	}
+	p.background("tidying of work folders", p.tidyWorkFolders)
 	if err := w.post.start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
@@ -144,4 +146,31 @@ func (p *parts) startWorker(w *work, drain func()) error {
 		return w.post.end(limited)
 	})
 	return nil
+}
+
+// everyTidy is the pause between two looks for work folders whose worker was killed.
+const everyTidy = 10 * time.Second
+
+// tidyWorkFolders ends what workers that were killed left running in the data folder. Their jobs run again elsewhere, and
+// must not do so beside the programs of the first time for longer than can be helped.
+func (p *parts) tidyWorkFolders(ctx context.Context) {
+	ticker := time.NewTicker(everyTidy)
+	defer ticker.Stop()
+	for {
+		folders, _ := filepath.Glob(filepath.Join(p.settings.Data, workFolders, "*", "lock")) // the pattern is well formed
+		for _, lock := range folders {
+			folder := filepath.Dir(lock)
+			switch killed, err := runner.Tidy(ctx, folder); {
+			case err != nil:
+				p.log.WarnContext(ctx, "a work folder whose worker is gone could not be tidied", "folder", folder, "error", err)
+			case killed > 0:
+				p.log.WarnContext(ctx, "programs of a worker that is gone were still running and have been ended", "count", killed)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }

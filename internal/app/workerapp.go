@@ -171,6 +171,9 @@ func (w *Worker) connect(ctx context.Context) error {
 	})
 }
 
+// workFolders is the folder of the data folder that holds the workers' work folders.
+const workFolders = "workers"
+
 // maxWorkFolders is how many workers may share a data folder.
 const maxWorkFolders = 1000
 
@@ -181,7 +184,7 @@ func (w *Worker) newWorkerIn(box secret.Box, reconciler *control.Reconciler, to 
 		return w.newWorker(box, reconciler, w.settings.Work, to)
 	}
 	for n := 1; ; n++ {
-		folder := filepath.Join(w.settings.Data, "workers", strconv.Itoa(n))
+		folder := filepath.Join(w.settings.Data, workFolders, strconv.Itoa(n))
 		work, err := w.newWorker(box, reconciler, folder, to)
 		if !errors.Is(err, runner.ErrWorkFolderInUse) || n == maxWorkFolders {
 			return work, err
