@@ -20,7 +20,7 @@ type fault struct {
 
 // faults are what can go wrong, in groups; in each group one thing happens at a time.
 func (s *system) faults() [][]fault {
-	processes := []fault{{"kill up", s.killUp}, {"freeze up", s.freeze(s.up)}}
+	processes := []fault{{"kill up", s.killUp}, {"freeze up", s.freeze(s.up)}, {"restart up", s.restartUp}}
 	if len(s.workers) > 0 {
 		processes = append(processes, fault{"kill a worker", s.killWorker}, fault{"drain a worker", s.drainWorker}, fault{"freeze a worker", s.freezeWorker})
 	}
@@ -91,6 +91,15 @@ func (s *system) killUp(ctx context.Context, r *rand.Rand) (string, error) {
 	}
 	err := s.up.start(context.WithoutCancel(ctx))
 	return fmt.Sprintf("ready again after %s", time.Since(killed).Round(time.Millisecond)), err
+}
+
+func (s *system) restartUp(ctx context.Context, _ *rand.Rand) (string, error) {
+	if err := s.up.stop(); err != nil {
+		return "", err
+	}
+	stopped := time.Now()
+	err := s.up.start(context.WithoutCancel(ctx))
+	return fmt.Sprintf("ready again %s after its end", time.Since(stopped).Round(time.Millisecond)), err
 }
 
 func (s *system) killWorker(ctx context.Context, r *rand.Rand) (string, error) {
