@@ -309,9 +309,17 @@ func (c *check) dossier(j *jobState) string {
 // summary counts how the jobs ended.
 func (c *check) summary() string {
 	counts := map[string]int{}
-	again, overlapping := 0, 0
+	again, overlapping, waited, raised, resolved, completed := 0, 0, 0, 0, 0, 0
 	for _, j := range c.state {
 		counts[j.ending()]++
+		raised += len(j.errors)
+		resolved += int(j.resolved)
+		if j.laneSeq > 0 {
+			waited++
+		}
+		if j.resolvedBy != "" {
+			completed++
+		}
 		if j.attempt > 1 {
 			again++
 		}
@@ -328,6 +336,7 @@ func (c *check) summary() string {
 		words = append(words, fmt.Sprintf("%d %s", n, ending))
 	}
 	slices.Sort(words)
-	return fmt.Sprintf("%d jobs: %s; %d with more than one attempt; %d attempts began beside the one before",
-		len(c.state), strings.Join(words, ", "), again, overlapping)
+	return fmt.Sprintf("%d jobs: %s; %d with more than one attempt, %d attempts began beside the one before; %d waited in a lane; "+
+		"%d completed by retries; %d record errors, %d resolved",
+		len(c.state), strings.Join(words, ", "), again, overlapping, waited, completed, raised, resolved)
 }

@@ -20,12 +20,8 @@ func (c *check) lanes() {
 		}
 	}
 	for _, jobs := range byLane {
-		slices.SortFunc(jobs, func(a, b *jobState) int { return int(a.laneSeq - b.laneSeq) })
 		limit := 1
-		for n, j := range jobs {
-			if n > 0 && j.laneSeq > 0 && jobs[n-1].laneSeq == j.laneSeq {
-				c.wrongWith(j, "its place %d in lane %s is also that of %s", j.laneSeq, j.lane, jobs[n-1].id)
-			}
+		for _, j := range jobs {
 			if k := c.kindOf[j.config]; k != nil && k.limit > 0 {
 				limit = k.limit
 			}
@@ -75,28 +71,67 @@ func (c *check) crowded(jobs []*jobState, limit int) {
 	}
 }
 
-// inOrder compares when jobs that had to wait were seen first with their places in the queue. With several places in the lane
-// two neighbours may be admitted at once and seen in either order, so a job may be overtaken by as many as there are further
-// places. One that found a place at once has no number.
-func (c *check) inOrder(jobs []*jobState, limit int) {
-	first := map[string]time.Time{}
+// queue is the part of the stream of events in which a job waited in its lane.
+type queue struct {
+	job      *jobState
+	from, to int
+	began    time.Time // its first program; zero: never
+}
+
+func (c *check) queues(jobs []*jobState) (all []queue) {
 	for _, j := range jobs {
-		if runs := c.runsOf[j.id]; len(runs) > 0 {
-			first[j.id] = runs[0].began
-		}
-	}
-	for n, j := range jobs {
-		if first[j.id].IsZero() || j.laneSeq == 0 {
+		if j.laneSeq == 0 { // it found a place at once
 			continue
 		}
+		q := queue{job: j}
+		for _, e := range j.events {
+			if e.kind != "status" {
+				continue
+			}
+			if q.from == 0 {
+				q.from = e.place
+			}
+			if e.status.Status != "queued" || e.status.Reason != "sequenced" {
+				q.to = e.place
+				break
+			}
+		}
+		if runs := c.runsOf[j.id]; len(runs) > 0 {
+			q.began = runs[0].began
+		}
+		all = append(all, q)
+	}
+	return all
+}
+
+// inOrder compares jobs that waited at the same time: who came first begins first. Numbers start again when a lane was empty,
+// so they tell the order of such jobs only. With several places in the lane two neighbours may be admitted at once and their
+// programs be seen in either order, so a job may be overtaken by as many as there are further places.
+func (c *check) inOrder(jobs []*jobState, limit int) {
+	all := c.queues(jobs)
+	for _, j := range jobs {
+		accepted, _ := j.told()
+		for _, q := range all {
+			if j.laneSeq == 0 && q.from < accepted && accepted < q.to {
+				c.wrongWith(j, "it was given a place in lane %s while job %s waited", j.lane, q.job.id)
+			}
+		}
+	}
+	for _, a := range all {
 		var overtakers []string
-		for _, later := range jobs[n+1:] {
-			if at := first[later.id]; !at.IsZero() && at.Before(first[j.id]) {
-				overtakers = append(overtakers, later.id)
+		for _, b := range all {
+			if a.job == b.job || b.to < a.from || a.to < b.from {
+				continue
+			}
+			if a.job.laneSeq == b.job.laneSeq {
+				c.wrongWith(a.job, "it waits in lane %s with number %d, and so does %s", a.job.lane, a.job.laneSeq, b.job.id)
+			}
+			if a.job.laneSeq < b.job.laneSeq && !a.began.IsZero() && !b.began.IsZero() && b.began.Before(a.began) {
+				overtakers = append(overtakers, b.job.id)
 			}
 		}
 		if len(overtakers) >= limit {
-			c.wrongWith(j, "it has place %d in lane %s, and jobs behind it began before it: %v", j.laneSeq, j.lane, overtakers)
+			c.wrongWith(a.job, "it waits in lane %s with number %d, and jobs behind it began before it: %v", a.job.lane, a.job.laneSeq, overtakers)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (s *system) faults() [][]fault {
 	if len(s.workers) > 0 {
 		processes = append(processes, fault{"kill a worker", s.killWorker}, fault{"drain a worker", s.drainWorker}, fault{"freeze a worker", s.freezeWorker})
 	}
-	engine := []fault{{"terminate a job", s.terminate("Job")}, {"terminate a retry", s.terminate("Retry")}}
+	engine := []fault{{"terminate a job", s.terminate("Job")}, {"terminate a retry", s.terminate("Retry")}, {"terminate a lane", s.terminate("Lane")}}
 	for _, p := range s.proxies {
 		engine = append(engine, fault{p.name + " away", s.away(p)})
 	}

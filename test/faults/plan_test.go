@@ -77,6 +77,26 @@ func kinds() []*kind {
 		{name: "elsewhere-flaky", weight: 5, second: true, attempts: 3, plan: func(r *rand.Rand) plan {
 			return plan{Millis: millis(r, 100, 2000), Code: 3, Fail: r.IntN(4)}
 		}},
+		{name: "lane", weight: 14, limit: 1, onLimit: "queue", lanes: []string{"a", "b"}, plan: func(r *rand.Rand) plan {
+			return plan{Millis: millis(r, 200, 2500)}
+		}},
+		{name: "lane-of-two", weight: 12, limit: 2, onLimit: "queue", attempts: 3, lanes: []string{"c"}, plan: func(r *rand.Rand) plan {
+			return plan{Millis: millis(r, 200, 4000), Code: 4, Fail: r.IntN(4) / 2}
+		}},
+		{name: "lane-of-three", weight: 10, limit: 3, onLimit: "queue", second: true, lanes: []string{"e"}, plan: func(r *rand.Rand) plan {
+			return plan{Millis: millis(r, 300, 6000)}
+		}},
+		{name: "skip", weight: 3, limit: 1, onLimit: "skip", lanes: []string{"f"}, plan: func(r *rand.Rand) plan { return plan{Millis: r.IntN(3000)} }},
+		{name: "refuse", weight: 3, limit: 2, onLimit: "fail", lanes: []string{"g"}, plan: func(r *rand.Rand) plan { return plan{Millis: r.IntN(3000)} }},
+		{name: "ordered", weight: 6, ordered: true, plan: func(r *rand.Rand) plan { return plan{Millis: r.IntN(2000)} }},
+		{name: "records", weight: 12, retry: "failed_records", plan: func(r *rand.Rand) plan {
+			n := 1 + r.IntN(8)
+			p := plan{Millis: r.IntN(800), Records: n, Bad: r.IntN(n + 1)}
+			if r.IntN(3) == 0 {
+				p.Code, p.Fail = 5, always
+			}
+			return p
+		}},
 	}
 }
 
