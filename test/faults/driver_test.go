@@ -17,8 +17,10 @@ type promise struct {
 	kind   *kind
 	parent string // of a retry
 	forced bool
-	asked  bool   // somebody asked for its cancel, with whatever result
-	final  string // status, reason, code and attempt as they were first seen after its end
+	asked  bool // somebody asked for its cancel, with whatever result
+	// It was accepted between these two.
+	sent, answered time.Time
+	final          string // status, reason, code and attempt as they were first seen after its end
 }
 
 // ledger is what clients know.
@@ -40,6 +42,7 @@ func (l *ledger) accept(p promise) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.promises[p.id] == nil {
+		p.answered = time.Now()
 		l.promises[p.id] = &p
 		l.order = append(l.order, p.id)
 	}
@@ -198,11 +201,12 @@ func (d *driver) start(ctx context.Context) {
 		path += "?ordered=true"
 	}
 	replay := d.random.IntN(6) == 0
+	sent := time.Now()
 	a := d.once(ctx, path, body, key)
 	id := a.text("id")
 	switch {
 	case a.status == http.StatusAccepted && id != "":
-		d.accept(promise{id: id, kind: k})
+		d.accept(promise{id: id, kind: k, sent: sent})
 		d.count("accepted")
 	case a.status == http.StatusOK && k.onLimit == "skip" && a.header.Get("X-Waybill-Skipped") == "true":
 		d.count("skipped at the limit")
@@ -253,10 +257,11 @@ func (d *driver) retryOne(ctx context.Context) {
 
 // retry asks for one and tells how it was answered.
 func (d *driver) retry(ctx context.Context, p promise, body object, key []string) answer {
+	sent := time.Now()
 	a := d.once(ctx, "/api/jobs/"+p.id+"/retry", body, key)
 	switch code := a.text("code"); {
 	case a.status == http.StatusAccepted && a.text("retryOf") == p.id:
-		d.accept(promise{id: a.text("id"), kind: p.kind, parent: p.id, forced: body["force"] == true})
+		d.accept(promise{id: a.text("id"), kind: p.kind, parent: p.id, forced: body["force"] == true, sent: sent})
 		d.count("retries accepted")
 	case a.status == http.StatusConflict && (code == "retry_active" || code == "nothing_to_retry" || code == "concurrency_limit"):
 		d.count("retries refused: " + code)

@@ -42,7 +42,7 @@ func (c *check) families() {
 	}
 }
 
-// oneRetryAtATime: a retry is accepted when those before it have ended, or by force. The stream of events tells the order.
+// oneRetryAtATime: a retry is accepted when those before it have ended, or by force.
 func (c *check) oneRetryAtATime(parent *jobState, retries []*jobState) {
 	slices.SortFunc(retries, func(a, b *jobState) int { return a.retryNumber - b.retryNumber })
 	for n, now := range retries {
@@ -50,9 +50,8 @@ func (c *check) oneRetryAtATime(parent *jobState, retries []*jobState) {
 		if p == nil || p.forced { // one that got no answer may have been forced
 			continue
 		}
-		accepted, _ := now.told()
 		for _, before := range retries[:n] {
-			if _, ended := before.told(); ended > accepted {
+			if before.finished.After(p.answered) {
 				c.wrongWith(now, "it was accepted while retry %s of the same job %s had not ended", before.id, parent.id)
 			}
 		}

@@ -28,6 +28,7 @@ func (c *check) lanes() {
 		}
 		c.crowded(jobs, limit)
 		c.inOrder(jobs, limit)
+		c.firstCome(jobs)
 	}
 }
 
@@ -75,6 +76,7 @@ func (c *check) crowded(jobs []*jobState, limit int) {
 type queue struct {
 	job      *jobState
 	from, to int
+	left     time.Time // when it ceased to wait
 	began    time.Time // its first program; zero: never
 }
 
@@ -92,7 +94,7 @@ func (c *check) queues(jobs []*jobState) (all []queue) {
 				q.from = e.place
 			}
 			if e.status.Status != "queued" || e.status.Reason != "sequenced" {
-				q.to = e.place
+				q.to, q.left = e.place, e.at
 				break
 			}
 		}
@@ -109,14 +111,6 @@ func (c *check) queues(jobs []*jobState) (all []queue) {
 // programs be seen in either order, so a job may be overtaken by as many as there are further places.
 func (c *check) inOrder(jobs []*jobState, limit int) {
 	all := c.queues(jobs)
-	for _, j := range jobs {
-		accepted, _ := j.told()
-		for _, q := range all {
-			if j.laneSeq == 0 && q.from < accepted && accepted < q.to {
-				c.wrongWith(j, "it was given a place in lane %s while job %s waited", j.lane, q.job.id)
-			}
-		}
-	}
 	for _, a := range all {
 		var overtakers []string
 		for _, b := range all {
@@ -132,6 +126,27 @@ func (c *check) inOrder(jobs []*jobState, limit int) {
 		}
 		if len(overtakers) >= limit {
 			c.wrongWith(a.job, "it waits in lane %s with number %d, and jobs behind it began before it: %v", a.job.lane, a.job.laneSeq, overtakers)
+		}
+	}
+}
+
+// firstCome compares jobs as the clients saw them: when a job had been accepted before the call for another one was made, and
+// waits after that was answered, then the other one waits behind it.
+func (c *check) firstCome(jobs []*jobState) {
+	all := c.queues(jobs)
+	for _, j := range jobs {
+		later := c.promises[j.id]
+		for _, q := range all {
+			first := c.promises[q.job.id]
+			if later == nil || first == nil || !first.answered.Before(later.sent) || !q.left.After(later.answered) {
+				continue
+			}
+			if j.laneSeq == 0 {
+				c.wrongWith(j, "it was given a place in lane %s while job %s waited", j.lane, q.job.id)
+			} else if j.laneSeq < q.job.laneSeq {
+				c.wrongWith(j, "it waits in lane %s with number %d, before job %s, which came first and has number %d",
+					j.lane, j.laneSeq, q.job.id, q.job.laneSeq)
+			}
 		}
 	}
 }

@@ -67,20 +67,6 @@ type errorState struct {
 	retry   string // the newest that was given the record, or raised it again
 }
 
-// told gives the places of the first and the last event of the job's status.
-func (j jobState) told() (first, last int) {
-	for _, e := range j.events {
-		if e.kind != "status" {
-			continue
-		}
-		if first == 0 {
-			first = e.place
-		}
-		last = e.place
-	}
-	return first, last
-}
-
 func (j jobState) final() bool { return final(j.status) }
 
 func final(status string) bool {
