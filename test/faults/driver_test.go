@@ -152,6 +152,8 @@ func (d *driver) run(ctx context.Context, turns <-chan struct{}) {
 			d.cancel(ctx)
 		case n < 94:
 			d.cancelMany(ctx)
+		case n < 96:
+			d.retryMany(ctx)
 		default:
 			d.look(ctx)
 		}
@@ -307,6 +309,54 @@ func (d *driver) victims(ctx context.Context, n int) []string {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !d.knows(id) })
 	d.random.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	return ids[:min(n, len(ids))]
+}
+
+// retryMany asks for retries of several jobs, or of all that a filter finds, and asks again under the same key.
+func (d *driver) retryMany(ctx context.Context) {
+	body := object{"recordIds": d.some(d.random, 6)}
+	if d.random.IntN(2) == 0 {
+		body = object{"jobconfigid": d.kinds[d.random.IntN(len(d.kinds))].id, "state": "finished_error"}
+	}
+	d.calls++
+	key := []string{"Idempotency-Key", fmt.Sprintf("%s-%d", d.name, d.calls)}
+	sent := time.Now()
+	a := d.once(ctx, "/api/jobs/retry", body, key)
+	first, ok := d.retried(body, a)
+	if !ok {
+		return
+	}
+	for _, r := range first {
+		if d.knows(r.RetryOf) {
+			d.accept(promise{id: r.ID, kind: d.get(r.RetryOf).kind, parent: r.RetryOf, sent: sent})
+		}
+	}
+	d.count("bulk retries")
+	if d.random.IntN(2) == 0 {
+		return
+	}
+	if second, ok := d.retried(body, d.once(ctx, "/api/jobs/retry", body, key)); ok {
+		for _, r := range first {
+			if !slices.Contains(second, r) {
+				d.wrong("the bulk retry with %v made %v, and under the same key again answers %v", body, first, second)
+				return
+			}
+		}
+	}
+}
+
+type retried struct{ ID, RetryOf string }
+
+// retried reads the answer to a bulk retry.
+func (d *driver) retried(body object, a answer) ([]retried, bool) {
+	var summary struct{ Retries []retried }
+	if a.away() {
+		return nil, false
+	}
+	if a.status != http.StatusAccepted || json.Unmarshal(a.body, &summary) != nil {
+		d.wrong("the bulk retry with %v answers %s", body, a)
+		return nil, false
+	}
+	return summary.Retries, true
 }
 
 func (d *driver) cancel(ctx context.Context) {

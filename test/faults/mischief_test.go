@@ -38,7 +38,7 @@ func (s *system) wreak(ctx context.Context, faults []fault, r *rand.Rand) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(time.Duration(2000+r.IntN(6000)) * time.Millisecond):
+			case <-time.After(time.Duration(1000+r.IntN(4500)) * time.Millisecond):
 			}
 			began := time.Now()
 			what, err := faults[n].do(ctx, r)

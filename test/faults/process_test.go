@@ -24,8 +24,9 @@ type process struct {
 	name string // up, worker-1
 	args []string
 	env  []string
-	logs string                                   // file
-	up   func(ctx context.Context, pid int) error // tells whether it is ready
+	logs string                                               // file
+	up   func(ctx context.Context, pid int, from int64) error // tells whether it is ready; its log begins at from
+	from int64
 
 	turn sync.Mutex // held while something is done to it
 	mu   sync.Mutex
@@ -60,6 +61,9 @@ func (p *process) startOnce(ctx context.Context) error {
 	cmd := exec.Command(binary, p.args...)
 	cmd.Env = append(environment(), p.env...)
 	cmd.Stdout, cmd.Stderr = out, out
+	if info, err := out.Stat(); err == nil {
+		p.from = info.Size()
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (p *process) startOnce(ctx context.Context) error {
 	p.cmd, p.gone = cmd, gone
 	p.mu.Unlock()
 	for {
-		err := p.up(ctx, cmd.Process.Pid)
+		err := p.up(ctx, cmd.Process.Pid, p.from)
 		if err == nil {
 			return nil
 		}
@@ -162,8 +166,8 @@ type runFile struct {
 }
 
 // readyFile tells whether the run.json in the data folder is that of the process.
-func readyFile(data string) func(context.Context, int) error {
-	return func(_ context.Context, pid int) error {
+func readyFile(data string) func(context.Context, int, int64) error {
+	return func(_ context.Context, pid int, _ int64) error {
 		text, err := os.ReadFile(filepath.Join(data, "run.json"))
 		if err != nil {
 			return err
@@ -174,6 +178,20 @@ func readyFile(data string) func(context.Context, int) error {
 		}
 		if r.PID != pid {
 			return fmt.Errorf("run.json is that of process %d", r.PID)
+		}
+		return nil
+	}
+}
+
+// readyWord tells whether the process has written the words to its log.
+func readyWord(logs, words string) func(context.Context, int, int64) error {
+	return func(_ context.Context, _ int, from int64) error {
+		text, err := os.ReadFile(logs)
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(string(text[from:]), words) {
+			return fmt.Errorf("it has not said that it %s", words)
 		}
 		return nil
 	}

@@ -25,18 +25,19 @@ import (
 
 // system is everything under test, and what stands around it.
 type system struct {
-	dir      string // data folders and logs; kept when the test fails
-	seed     uint64
-	mark     string
-	up       *process
-	workers  []*process
-	proxies  []*proxy
-	client   *restClient
-	observer *observer
-	temporal client.Client
-	run      runFile
-	database database
-	servers  []string // settings that say where database and object store are
+	dir       string // data folders and logs; kept when the test fails
+	seed      uint64
+	mark      string
+	up        *process
+	workers   []*process
+	proxies   []*proxy
+	client    *restClient
+	observer  *observer
+	temporal  client.Client
+	run       runFile
+	database  database
+	servers   []string // settings that say where database and object store are
+	elsewhere string   // id of the second destination
 
 	mu         sync.Mutex
 	done       []string // faults, with their times
@@ -91,6 +92,9 @@ func newBehindProxies(t *testing.T) *system {
 	return s
 }
 
+// manners are settings that every process gets, so that a lost worker is found and a stop is over soon.
+var manners = []string{"--worker-loss", "4s", "--job-grace", "2s", "--drain-timeout", "3s"}
+
 // newSystem prepares the folder and the process that is always there.
 func newSystem(t *testing.T) *system {
 	t.Helper()
@@ -123,10 +127,11 @@ func newSystem(t *testing.T) *system {
 		name: "up", logs: filepath.Join(dir, "up.log"), up: readyFile(data),
 		args: []string{
 			"up", "--data", data, "--listen", ports[0], "--engine-listen", ports[1], "--engine-ui-listen", ports[2],
-			"--worker-loss", "4s", "--job-grace", "2s", "--drain-timeout", "3s", "--dates", "rfc3339",
+			"--dates", "rfc3339",
 		},
 		env: []string{"WAYBILL_ADMIN_PASSWORD=" + password},
 	}
+	s.up.args = append(s.up.args, manners...)
 	s.client = newClient("http://" + ports[0])
 	return s
 }
@@ -159,6 +164,32 @@ func (s *system) launch(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.temporal.Close)
+	s.launchWorkers(t)
+}
+
+// launchWorkers starts the worker processes of the second destination. They find what the settings do not name in the data
+// folder of up.
+func (s *system) launchWorkers(t *testing.T) {
+	t.Helper()
+	a, err := s.client.must(t.Context(), http.StatusCreated, http.MethodPost, "/api/destinations", object{"name": "elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.elsewhere = a.text("id")
+	for _, name := range []string{"worker-1", "worker-2"} {
+		logs := filepath.Join(s.dir, name+".log")
+		p := &process{
+			name: name, logs: logs, up: readyWord(logs, "runs jobs of destination elsewhere"), env: s.servers,
+			args: append([]string{
+				"worker", "--data", filepath.Join(s.dir, "up"), "--work", filepath.Join(s.dir, name, "work"),
+				"--destination", "elsewhere", "--concurrency", "6",
+			}, manners...),
+		}
+		s.workers = append(s.workers, p)
+		if err := p.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (s *system) all() []*process { return append([]*process{s.up}, s.workers...) }
@@ -168,10 +199,7 @@ func (s *system) configure(t *testing.T, all []*kind) (made []*kind) {
 	t.Helper()
 	ctx := t.Context()
 	for _, k := range all {
-		if k.second && len(s.workers) == 0 {
-			continue
-		}
-		c := k.config(s.observer.address(), s.mark, "")
+		c := k.config(s.observer.address(), s.mark, s.elsewhere)
 		a, err := s.client.must(ctx, http.StatusCreated, http.MethodPost, "/api/jobconfigs", object{"name": c["name"]})
 		if err != nil {
 			t.Fatal(err)
