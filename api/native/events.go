@@ -112,6 +112,9 @@ type follower struct {
 	change int64     // of the row at the last look
 	state  job.Job   // as the last event left it
 	since  time.Time // the row has been final without an event that says so
+
+	reported  *job.Progress // what the program told last and was not sent yet
+	byProgram bool          // the program tells how far it is, so its steps are not counted
 }
 
 // patience is how long the end of a job is waited for in the stream of events, when the row has it already: another
@@ -139,7 +142,7 @@ func (f *follower) see(ctx context.Context, j job.Job) (more bool, err error) {
 		}
 	}
 	final := f.state.Status.Final()
-	if first || j.Change != f.change || final {
+	if first || j.Change != f.change || final || f.reported != nil {
 		if err := f.progress(ctx, j); err != nil {
 			return false, err
 		}
@@ -181,6 +184,11 @@ func (f *follower) states(ctx context.Context, j job.Job) ([]moment, error) {
 	}
 	var states []moment
 	for _, e := range events {
+		if e.Kind == job.EventProgress {
+			if err := f.report(e); err != nil {
+				return nil, err
+			}
+		}
 		if e.Kind != job.EventStatus {
 			continue
 		}
@@ -248,9 +256,25 @@ func (f *follower) status(j job.Job) error {
 	return f.event("status", statusEvent{ID: string(j.ID), Status: word, Reason: string(j.Reason)})
 }
 
-// progress counts the steps that are over.
+// report takes notice of how far the program says it is.
+func (f *follower) report(e job.Event) error {
+	var change job.ProgressChange
+	if err := json.Unmarshal([]byte(e.Data), &change); err != nil {
+		return job.Wrap(err, job.Internal, job.WordInternal, "An event can not be read")
+	}
+	if change.Progress != (job.Progress{}) {
+		f.reported, f.byProgram = &change.Progress, true
+	}
+	return nil
+}
+
+// progress sends how far the program says it is or, of one that does not say, counts the steps that are over.
 func (f *follower) progress(ctx context.Context, j job.Job) error {
-	if !j.Taken {
+	if p := f.reported; p != nil {
+		f.reported = nil
+		return f.sendProgress(progressEvent{Step: p.Step, Done: int(p.Done), Total: int(p.Total)})
+	}
+	if !j.Taken || f.byProgram {
 		return nil
 	}
 	steps, err := f.d.server.Jobs.Reader.Steps(ctx, j.AccountID, j.ID)
@@ -265,6 +289,10 @@ func (f *follower) progress(ctx context.Context, j job.Job) error {
 			p.Step = steps[i].Name
 		}
 	}
+	return f.sendProgress(p)
+}
+
+func (f *follower) sendProgress(p progressEvent) error {
 	if p.Done == f.mark.done && p.Total == f.mark.total {
 		return nil
 	}
