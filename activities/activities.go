@@ -54,6 +54,9 @@ type Config struct {
 	Expiry     control.Expiry
 	Lanes      control.LaneStore
 	LaneEngine LaneEngine
+	Fires      Fires
+	Webhooks   Webhooks
+	Jobs       JobReader
 	Objects    Objects
 	Secrets    Secrets
 	Bell       Bell // may be nil
@@ -117,6 +120,9 @@ func (a *Activities) Register(r Registry) {
 	r.RegisterActivityWithOptions(a.AdvanceLane, activity.RegisterOptions{Name: contract.AdvanceLane})
 	r.RegisterActivityWithOptions(a.PokeLane, activity.RegisterOptions{Name: contract.PokeLane})
 	r.RegisterActivityWithOptions(a.ExpireJob, activity.RegisterOptions{Name: contract.ExpireJob})
+	r.RegisterActivityWithOptions(a.TakeFire, activity.RegisterOptions{Name: contract.TakeFire})
+	r.RegisterActivityWithOptions(a.CallWebhook, activity.RegisterOptions{Name: contract.CallWebhook})
+	r.RegisterActivityWithOptions(a.LookAtJob, activity.RegisterOptions{Name: contract.LookAtJob})
 	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
 	r.RegisterActivityWithOptions(a.PurgeJobs, activity.RegisterOptions{Name: contract.PurgeJobs})
 	r.RegisterActivityWithOptions(a.PurgePackages, activity.RegisterOptions{Name: contract.PurgePackages})

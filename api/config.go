@@ -23,6 +23,7 @@ type Config struct {
 	Workers      *control.Workers
 	Places       *control.Places
 	Feed         *control.Feed
+	Schedules    *control.Schedules
 	// EventsKept is how long events can be resumed from. 0: for ever.
 	EventsKept time.Duration
 
@@ -82,6 +83,7 @@ func (c *Config) check() error {
 	need(c.Workers != nil, "Workers")
 	need(c.Places != nil, "Places")
 	need(c.Feed != nil, "Feed")
+	need(c.Schedules != nil, "Schedules")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

@@ -12,6 +12,7 @@ import (
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Job, workflow.RegisterOptions{Name: contract.JobWorkflow})
 	r.RegisterWorkflowWithOptions(Lane, workflow.RegisterOptions{Name: contract.LaneWorkflow})
+	r.RegisterWorkflowWithOptions(Fire, workflow.RegisterOptions{Name: contract.FireWorkflow})
 	r.RegisterWorkflowWithOptions(Retry, workflow.RegisterOptions{Name: contract.RetryWorkflow})
 	r.RegisterWorkflowWithOptions(Retention, workflow.RegisterOptions{Name: contract.RetentionWorkflow})
 }

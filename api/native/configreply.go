@@ -31,6 +31,8 @@ type jobConfigResponse struct {
 	Retention      *retentionResponse     `json:"retention,omitempty"`
 	Tags           []string               `json:"tags,omitempty"`
 	TaskType       string                 `json:"taskType,omitempty"`
+	Schedule       string                 `json:"schedule,omitempty" doc:"The pattern of a cron schedule"`
+	NextFireTime   string                 `json:"nextFireTime,omitempty"`
 	DestinationID  string                 `json:"destinationId,omitempty"`
 	Destination    *reference             `json:"destination,omitempty"`
 	AgentID        string                 `json:"agentId,omitempty"`

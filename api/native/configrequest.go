@@ -25,6 +25,7 @@ type jobConfigRequest struct {
 	IntegrationID member[string]               `json:"integrationId" doc:"Stored and given back, without effect"`
 	ProfileID     member[string]               `json:"profileId" doc:"Stored and given back, without effect"`
 	TaskType      member[string]               `json:"taskType"`
+	Schedule      member[string]               `json:"schedule" doc:"Cron pattern in UTC; short for POST or PUT of the schedule. An empty one takes it away, none leaves it as it is"`
 	Blocking      member[bool]                 `json:"blocking" doc:"true: one job of the config at a time, the others wait; as concurrency {limit 1, onLimit queue}"`
 	Concurrency   member[concurrencyRequest]   `json:"concurrency" doc:"How many jobs of one key run at once; counts from the next start on"`
 	QueueTimeout  member[int64]                `json:"queueTimeout" doc:"Minutes a job may wait, its lane included, until a worker takes it; 0: no limit"`
@@ -33,7 +34,6 @@ type jobConfigRequest struct {
 	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
 	JobTemplateID member[string]         `json:"jobTemplateId" doc:"Not supported yet"`
 	Macrosets     member[[]string]       `json:"macrosets" doc:"Not supported yet"`
-	Schedule      member[string]         `json:"schedule" doc:"Not supported yet"`
 	Resources     member[map[string]any] `json:"resources" doc:"Not supported yet"`
 	Callbacks     member[[]any]          `json:"callbacks" doc:"Not supported yet"`
 }
@@ -145,7 +145,6 @@ func (r *jobConfigRequest) refuse() error {
 	}{
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
-		{"schedule", r.Schedule.Value != ""},
 		{"resources", len(r.Resources.Value) > 0},
 		{"callbacks", len(r.Callbacks.Value) > 0},
 		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},

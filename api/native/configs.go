@@ -88,8 +88,12 @@ func (d *door) listConfigs(ctx context.Context, in *configListInput) (*configLis
 	if err != nil {
 		return nil, err
 	}
+	show, err := d.withSchedules(ctx, c, list.Items)
+	if err != nil {
+		return nil, err
+	}
 	return &configListReply{envelope(d, c.style, l, list, func(one job.Config) jobConfigResponse {
-		shown := c.config(one)
+		shown := show(one)
 		if permissions {
 			shown.Permissions = []string{"view", "edit", "delete", "execute"} // lists hold only what the caller may touch
 		}
@@ -147,18 +151,25 @@ func (d *door) createConfig(ctx context.Context, in *configCreateInput) (*config
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+		return nil, err
+	}
 	made, err := d.server.Configs.Create(ctx, c.Actor, input)
 	if err != nil {
 		return nil, err
 	}
-	shown := c.config(made)
-	return &configReply{Location: shown.Href, Body: shown}, nil
+	shown, err := d.scheduled(ctx, c, in.JSON.Value.Schedule, made)
+	return &configReply{Location: shown.Href, Body: shown}, err
 }
 
 func (d *door) getConfig(ctx context.Context, in *ConfigPath) (*configReply, error) {
 	c := d.call(ctx)
 	found, err := d.server.Configs.Get(ctx, c.Actor, in.ID)
-	return &configReply{Body: c.config(found)}, err
+	if err != nil {
+		return nil, err
+	}
+	shown, err := d.scheduled(ctx, c, member[string]{}, found)
+	return &configReply{Body: shown}, err
 }
 
 func (d *door) putConfig(ctx context.Context, in *configWriteInput) (*configReply, error) {
@@ -167,16 +178,30 @@ func (d *door) putConfig(ctx context.Context, in *configWriteInput) (*configRepl
 	if err != nil {
 		return nil, err
 	}
+	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+		return nil, err
+	}
 	changed, err := d.server.Configs.Replace(ctx, c.Actor, in.ID, input)
-	return &configReply{Body: c.config(changed)}, err
+	if err != nil {
+		return nil, err
+	}
+	shown, err := d.scheduled(ctx, c, in.JSON.Value.Schedule, changed)
+	return &configReply{Body: shown}, err
 }
 
 func (d *door) patchConfig(ctx context.Context, in *configWriteInput) (*configReply, error) {
 	c := d.call(ctx)
+	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+		return nil, err
+	}
 	changed, err := d.server.Configs.Change(ctx, c.Actor, in.ID, func(now job.Config) (control.ConfigInput, error) {
 		return in.JSON.Value.input(inputOf(now))
 	})
-	return &configReply{Body: c.config(changed)}, err
+	if err != nil {
+		return nil, err
+	}
+	shown, err := d.scheduled(ctx, c, in.JSON.Value.Schedule, changed)
+	return &configReply{Body: shown}, err
 }
 
 func (d *door) deleteConfig(ctx context.Context, in *ConfigPath) (*noReply, error) {

@@ -39,6 +39,7 @@ func Register(s *api.Server) error {
 	d.api = s.AddDoor(d.self, d.document())
 	d.sessionRoutes()
 	d.configRoutes()
+	d.scheduleRoutes()
 	d.fileRoutes()
 	d.jobRoutes()
 	d.followRoutes()

@@ -50,7 +50,7 @@ var notBuilt = map[string][]string{
 		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",
 	},
 	"GET POST PUT DELETE": {
-		"/jobconfigs/:id/macros/:name", "/jobconfigs/:id/schedule", "/jobtemplates/:id/macros/:name", "/account/:id/macros/:name",
+		"/jobconfigs/:id/macros/:name", "/jobtemplates/:id/macros/:name", "/account/:id/macros/:name",
 		"/users/:id/macros/:name", "/tags", "/jobconfig-aliases/:id/accesskey", "/jobconfig-aliases/:id/secretkey",
 	},
 	"GET PUT PATCH DELETE": {"/jobtemplates/:id", "/users/:id/preferences/:type"},

@@ -96,12 +96,9 @@ func (a *App) serve(listener net.Listener) error {
 	if work.runner != nil {
 		a.info.Sandbox = work.runner.Sandbox()
 	}
-	configs := &control.Configs{Reader: a.store, Writer: a.store, Destinations: a.store, Sealer: box, Now: time.Now, NewID: newID}
-	jobs := &control.Jobs{
-		Reader: a.store, Writer: a.store, Configs: configs, Files: a.store, Users: a.store, Objects: a.objects, Starter: start, Lanes: start,
-		Records: a.store, Mending: a.store, Logs: joblog.Reader{Objects: a.objects}, Sealer: box, Bell: a.bell, Limits: a.limits(), Now: time.Now,
-		NewID: func() job.ID { return job.ID(newID()) }, Log: a.log, DigestKey: a.keys.Derive("idempotency"),
-	}
+	configs, jobs := a.newJobs(box, start)
+	schedules := a.newSchedules(configs, box)
+	reconciler.Duties = append(reconciler.Duties, schedules.Duties()...)
 	files := &control.Files{
 		Configs: configs, Store: a.store, Blobs: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
 		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
@@ -124,7 +121,7 @@ func (a *App) serve(listener net.Listener) error {
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
 		Destinations: &control.Destinations{Store: a.store, Users: a.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
-		Feed: feed, EventsKept: a.settings.EventRetention,
+		Feed: feed, Schedules: schedules, EventsKept: a.settings.EventRetention,
 		BaseURL:   func() string { return a.info.URL },
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
 		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",

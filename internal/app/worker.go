@@ -75,12 +75,15 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack, OnFatalError: w.post.failed,
 	})
-	acts := activities.New(activities.Config{
+	start := starter.New(p.temporal, starter.Config{})
+	config := activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
-		LaneEngine: starter.New(p.temporal, starter.Config{}), Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
+		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
 		Purger: p.newRetention(),
-	})
+	}
+	p.addFires(&config, box, start)
+	acts := activities.New(config)
 	w.post.acts = acts
 	acts.Register(w.status)
 	return w, nil

@@ -33,6 +33,8 @@ type Configs struct {
 	Sealer       Sealer
 	Now          Clock
 	NewID        func() string // makes object ids: 24 hex digits
+	// Forget, when set, is told of configs that were deleted.
+	Forget func(ctx context.Context, configs []int64)
 }
 
 // ConfigInput is a whole job config as a caller gives it. Fields left zero take their defaults.
@@ -137,7 +139,13 @@ func (s *Configs) Delete(ctx context.Context, a job.Actor, refs []string) error 
 	if err != nil {
 		return err
 	}
-	return s.Writer.DeleteConfigs(ctx, a.Scope(), ids)
+	if err := s.Writer.DeleteConfigs(ctx, a.Scope(), ids); err != nil {
+		return err
+	}
+	if s.Forget != nil {
+		s.Forget(ctx, ids)
+	}
+	return nil
 }
 
 // maxBulk bounds what one bulk call may name.

@@ -64,6 +64,8 @@ type Submission struct {
 	Records []string
 	// StartLater leaves the start of the workflow to the reconciler.
 	StartLater bool
+
+	held bool // whoever submits it starts it, too
 }
 
 // Idempotency identifies a repeatable call.

@@ -34,6 +34,8 @@ type SubmitRequest struct {
 	Ordered bool
 	// IdempotencyKey, when set, makes a repeat within 24 hours give the same job (native.md, 6).
 	IdempotencyKey string
+	// firedAt makes it a job of a schedule, which is stored and not started; see SubmitHeld.
+	firedAt time.Time
 }
 
 // Submitted is an accepted job.
@@ -53,7 +55,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	if err != nil {
 		return Submitted{}, err
 	}
-	key, first, err := s.repeated(ctx, a, "submit/"+c.ObjectID, r.IdempotencyKey, r.body())
+	key, first, err := s.repeated(ctx, a, r.route()+c.ObjectID, r.IdempotencyKey, r.body())
 	if err != nil || first.Replayed {
 		return first, err
 	}
@@ -82,7 +84,18 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	j := job.Job{
 		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags, Trigger: job.TriggerAPI,
 	}
-	return s.accept(ctx, a, Submission{Job: j, Idempotency: key})
+	if !r.firedAt.IsZero() {
+		j.Trigger, j.FiredAt = job.TriggerSchedule, r.firedAt
+	}
+	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, held: !r.firedAt.IsZero()})
+}
+
+// route keeps the keys of schedules apart from those that clients make up.
+func (r SubmitRequest) route() string {
+	if !r.firedAt.IsZero() {
+		return "fire/"
+	}
+	return "submit/"
 }
 
 // repeated makes the idempotency key of a call, and finds the job that an earlier call with it made. That comes before the
@@ -129,6 +142,7 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	case replayed:
 	case stored.ID != j.ID:
 		return skipped(a, stored)
+	case sub.held:
 	case sub.StartLater:
 		s.leave(ctx, &stored)
 	default:

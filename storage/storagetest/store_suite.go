@@ -37,6 +37,9 @@ type Store interface {
 	control.KnownJobs
 	control.Tokens
 	control.Lockouts
+	control.ScheduleStore
+	control.FireStore
+	control.ScheduleBacklog
 	control.EventReader
 	control.EventPurger
 	control.RecordReader
@@ -108,6 +111,8 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 
 	"destinations": destinationCases,
 	"workers":      workerCases,
+	"schedules":    scheduleCases,
+	"fires":        fireCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.

@@ -25,23 +25,25 @@ import (
 // Settings is everything that can be set. Each has a flag, an environment variable (WAYBILL_ and the flag's name in
 // capitals, "-" as "_") and a key of the settings file (the flag's name); flag beats environment beats file.
 type Settings struct {
-	Data           string
-	Listen         string
-	BaseURL        string
-	AdminPassword  string
-	EngineListen   string
-	EngineUIListen string
-	LogLevel       string
-	LogFormat      string
-	Sandbox        string
-	Workers        int // jobs that run at once; 0: by the number of cores
-	JobGrace       time.Duration
-	WorkerLoss     time.Duration
-	DrainTimeout   time.Duration
-	MaxFileSize    int64
-	CacheSize      int64
-	Dates          string
-	EventRetention time.Duration
+	Data                  string
+	Listen                string
+	BaseURL               string
+	AdminPassword         string
+	EngineListen          string
+	EngineUIListen        string
+	LogLevel              string
+	LogFormat             string
+	Sandbox               string
+	Workers               int // jobs that run at once; 0: by the number of cores
+	JobGrace              time.Duration
+	WorkerLoss            time.Duration
+	DrainTimeout          time.Duration
+	MaxFileSize           int64
+	CacheSize             int64
+	Dates                 string
+	SubMinuteSchedules    bool // cron patterns may fire more than once a minute
+	CallbacksAllowPrivate bool // users may name addresses that are not public
+	EventRetention        time.Duration
 
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
@@ -105,6 +107,8 @@ var settings = []setting{
 	{name: "max-file-size", only: Up, value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
+	{name: "allow-sub-minute-schedules", only: Up, value: "false", flag: true, help: "let cron patterns fire more than once a minute"},
+	{name: "callbacks-allow-private", value: "false", flag: true, help: "let webhooks and callbacks reach addresses that are not public"},
 	{name: "dates", only: Up, value: "medium", help: "date format of replies: medium or rfc3339"},
 	{name: "retention-interval", value: "10m", help: "pause between two runs of the retention, which deletes jobs that are over their time"},
 	{name: "retention-max-age", value: "0s", help: "how long finished jobs are kept where account and job config set no age; 0s: for ever"},
@@ -213,22 +217,23 @@ func loadFile(k *koanf.Koanf, path string) error {
 func parse(k *koanf.Koanf) (Settings, []error) {
 	p := parser{k: k}
 	s := Settings{
-		Data:           p.path("data"),
-		Listen:         p.address("listen"),
-		BaseURL:        p.url("base-url"),
-		AdminPassword:  k.String("admin-password"),
-		EngineListen:   p.loopback("engine-listen"),
-		EngineUIListen: p.loopback("engine-ui-listen"),
-		LogLevel:       p.word("log-level", "debug", "info", "warn", "error"),
-		LogFormat:      p.word("log-format", "text", "json"),
-		Sandbox:        p.word("sandbox", "auto", "strict", "off"),
-		Workers:        int(p.number("workers", 0, 10_000)),
-		JobGrace:       p.duration("job-grace", 0, time.Hour),
-		WorkerLoss:     p.duration("worker-loss", 3*time.Second, time.Hour),
-		DrainTimeout:   p.duration("drain-timeout", 0, 24*time.Hour),
-		MaxFileSize:    p.number("max-file-size", 1, 1<<50),
-		CacheSize:      p.number("cache-size", 0, 1<<50),
-		Dates:          p.word("dates", "medium", "rfc3339"),
+		Data:               p.path("data"),
+		Listen:             p.address("listen"),
+		BaseURL:            p.url("base-url"),
+		AdminPassword:      k.String("admin-password"),
+		EngineListen:       p.loopback("engine-listen"),
+		EngineUIListen:     p.loopback("engine-ui-listen"),
+		LogLevel:           p.word("log-level", "debug", "info", "warn", "error"),
+		LogFormat:          p.word("log-format", "text", "json"),
+		Sandbox:            p.word("sandbox", "auto", "strict", "off"),
+		Workers:            int(p.number("workers", 0, 10_000)),
+		JobGrace:           p.duration("job-grace", 0, time.Hour),
+		WorkerLoss:         p.duration("worker-loss", 3*time.Second, time.Hour),
+		DrainTimeout:       p.duration("drain-timeout", 0, 24*time.Hour),
+		MaxFileSize:        p.number("max-file-size", 1, 1<<50),
+		CacheSize:          p.number("cache-size", 0, 1<<50),
+		Dates:              p.word("dates", "medium", "rfc3339"),
+		SubMinuteSchedules: p.truth("allow-sub-minute-schedules"), CallbacksAllowPrivate: p.truth("callbacks-allow-private"),
 		EventRetention: p.duration("event-retention", time.Minute, 10*366*24*time.Hour),
 
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),

@@ -37,6 +37,9 @@ type Store interface {
 	control.Tokens
 	control.Lockouts
 	control.EventReader
+	control.ScheduleStore
+	control.FireStore
+	control.ScheduleBacklog
 	control.RecordReader
 	control.RecordWriter
 }
@@ -57,6 +60,11 @@ type World struct {
 	Destinations *control.Destinations
 	Workers      *control.Workers
 	Feed         *control.Feed
+
+	Schedules      *control.Schedules
+	Fires          *control.Fires
+	Webhooks       *control.ScheduleWebhooks
+	ScheduleEngine *ScheduleEngine
 
 	mu  sync.Mutex
 	now time.Time
@@ -95,6 +103,7 @@ func New(t testing.TB, store Store) *World {
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
+	w.schedules(store, box)
 	w.Account(t, "default", "admin", "example-password")
 	return w
 }
