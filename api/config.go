@@ -19,11 +19,15 @@ type Config struct {
 	Sessions *control.Sessions
 	Account  *control.AccountSettings
 
-	Destinations *control.Destinations
-	Workers      *control.Workers
-	Places       *control.Places
-	Feed         *control.Feed
-	Schedules    *control.Schedules
+	Destinations  *control.Destinations
+	Workers       *control.Workers
+	Places        *control.Places
+	Feed          *control.Feed
+	Schedules     *control.Schedules
+	Deliveries    *control.Deliveries
+	Subscriptions *control.Subscriptions
+	// Mail tells that mail can be sent.
+	Mail bool
 	// EventsKept is how long events can be resumed from. 0: for ever.
 	EventsKept time.Duration
 
@@ -84,6 +88,8 @@ func (c *Config) check() error {
 	need(c.Places != nil, "Places")
 	need(c.Feed != nil, "Feed")
 	need(c.Schedules != nil, "Schedules")
+	need(c.Deliveries != nil, "Deliveries")
+	need(c.Subscriptions != nil, "Subscriptions")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

@@ -15,4 +15,5 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Fire, workflow.RegisterOptions{Name: contract.FireWorkflow})
 	r.RegisterWorkflowWithOptions(Retry, workflow.RegisterOptions{Name: contract.RetryWorkflow})
 	r.RegisterWorkflowWithOptions(Retention, workflow.RegisterOptions{Name: contract.RetentionWorkflow})
+	r.RegisterWorkflowWithOptions(Deliver, workflow.RegisterOptions{Name: contract.DeliverWorkflow})
 }

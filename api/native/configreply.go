@@ -19,6 +19,7 @@ type jobConfigResponse struct {
 	Href           string                 `json:"href"`
 	Active         bool                   `json:"active"`
 	Blocking       bool                   `json:"blocking"`
+	Callbacks      []callbackResponse     `json:"callbacks,omitempty"`
 	Favorite       bool                   `json:"favorite"`
 	Remote         bool                   `json:"remote"`
 	Timeout        int64                  `json:"timeout,omitempty" doc:"Minutes"`
@@ -83,7 +84,7 @@ func (s call) config(c job.Config) jobConfigResponse {
 	id := strconv.FormatInt(c.ID, 10)
 	return jobConfigResponse{
 		ID: id, ObjectID: c.ObjectID, Name: c.Name, Description: c.Description, Href: s.href("jobconfigs/" + id), Active: c.Active,
-		Timeout: wholeMinutes(c.Timeout), Blocking: c.Rules.Blocking, Concurrency: concurrencyShown(c.Rules.Concurrency),
+		Timeout: wholeMinutes(c.Timeout), Blocking: c.Rules.Blocking, Callbacks: callbacksShown(c.Rules.Callbacks), Concurrency: concurrencyShown(c.Rules.Concurrency),
 		QueueTimeout: wholeMinutes(c.Rules.QueueTimeout), TotalTimeout: wholeMinutes(c.Rules.TotalTimeout), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
 		OnWorkerLoss: string(c.OnLoss), Retention: retentionShown(c.Rules.Retention), Tags: c.Tags, TaskType: c.Labels.TaskType,
 		DestinationID: shownID(c.Destination), Destination: s.destination(c.Destination),

@@ -31,11 +31,12 @@ type jobConfigRequest struct {
 	QueueTimeout  member[int64]                `json:"queueTimeout" doc:"Minutes a job may wait, its lane included, until a worker takes it; 0: no limit"`
 	TotalTimeout  member[int64]                `json:"totalTimeout" doc:"Minutes a job may take from its start on, over all attempts, waits and pauses; 0: no limit"`
 
+	Callbacks member[[]callbackRequest] `json:"callbacks" doc:"Addresses that are told of the jobs from the next start on; 10 at most"`
+
 	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
 	JobTemplateID member[string]         `json:"jobTemplateId" doc:"Not supported yet"`
 	Macrosets     member[[]string]       `json:"macrosets" doc:"Not supported yet"`
 	Resources     member[map[string]any] `json:"resources" doc:"Not supported yet"`
-	Callbacks     member[[]any]          `json:"callbacks" doc:"Not supported yet"`
 }
 
 // runtimeConfigRequest is the vendor's RuntimeConfig as a client sends it.
@@ -85,6 +86,7 @@ func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, e
 	lay(r.ObjectID, &in.ObjectID)
 	lay(r.Name, &in.Name)
 	lay(r.Description, &in.Description)
+	layCallbacks(r.Callbacks, &in.Rules.Callbacks)
 	lay(r.Tags, &in.Tags)
 	lay(r.AgentID, &in.Labels.AgentID)
 	lay(r.IntegrationID, &in.Labels.IntegrationID)
@@ -146,7 +148,6 @@ func (r *jobConfigRequest) refuse() error {
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
 		{"resources", len(r.Resources.Value) > 0},
-		{"callbacks", len(r.Callbacks.Value) > 0},
 		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},
 		{"runtimeConfig.outMessageNames", len(rt.OutMessageNames.Value) > 0},
 	} {

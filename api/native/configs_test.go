@@ -95,7 +95,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		`{"name":"x","queueTimeout":-1}`:                         "invalid_field queueTimeout is a number of minutes, 0 for no limit",
 		`{"name":"x","totalTimeout":527041}`:                     "invalid_field totalTimeout is between 0 and 527040 minutes",
 		`{"name":"x","schedule":"* * * * * ?"}`:                  "invalid_cron cronSchedule fires more than once a minute",
-		`{"name":"x","callbacks":[{}]}`:                          "invalid_field callbacks is not supported yet",
+		`{"name":"x","callbacks":[{}]}`:                          "missing_field callbacks: url is required",
 		`{"name":"x","resources":{"cpus":1}}`:                    "invalid_field resources is not supported yet",
 		`{"name":"x","macrosets":["1"]}`:                         "invalid_field macrosets is not supported yet",
 		`{"name":"x","jobTemplateId":"1"}`:                       "invalid_field jobTemplateId is not supported yet",

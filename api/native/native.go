@@ -43,6 +43,8 @@ func Register(s *api.Server) error {
 	d.fileRoutes()
 	d.jobRoutes()
 	d.followRoutes()
+	d.deliveryRoutes()
+	d.subscriptionRoutes()
 	d.accountRoutes()
 	d.destinationRoutes()
 	d.workerRoutes()

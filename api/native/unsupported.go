@@ -21,7 +21,7 @@ var notBuilt = map[string][]string{
 	},
 	"POST": {
 		"/jobconfigs/:id/clone", "/jobconfigs/:id/export", "/jobconfigs/import", "/jobconfigs/package", "/jobconfigs/:id/filelinks",
-		"/jobconfigs/:id/macrodef", "/jobconfigs/:id/subscription", "/jobconfigs/:id/listener", "/jobconfigs/:id/listener/file",
+		"/jobconfigs/:id/macrodef", "/jobconfigs/:id/listener", "/jobconfigs/:id/listener/file",
 		"/jobconfigs/:id/sfdc/obm", "/listener/:id", "/jobs/package",
 		"/jobtemplates/:id/clone", "/jobtemplates/:id/export", "/jobtemplates/import", "/jobtemplates/package",
 		"/jobtemplates/:id/filelinks", "/jobtemplates/:id/macrodef", "/jobtemplates/:id/jobconfigs/package",

@@ -53,6 +53,7 @@ type Info struct {
 // fails.
 func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, error) {
 	a := &App{parts: newParts(s, log), started: processStart()}
+	a.url = func() string { return a.info.URL }
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 	}

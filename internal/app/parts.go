@@ -31,10 +31,14 @@ type parts struct {
 	namespace string // of temporal
 	metrics   *prometheus.Registry
 	bell      *control.Bell
+	url       func() string // by which clients reach the REST API
 }
 
 func newParts(s settings.Settings, log *slog.Logger) parts {
-	return parts{lifecycle: newLifecycle(), settings: s, log: log, metrics: newRegistry(), bell: control.NewBell()}
+	return parts{
+		lifecycle: newLifecycle(), settings: s, log: log, metrics: newRegistry(), bell: control.NewBell(),
+		url: func() string { return s.BaseURL },
+	}
 }
 
 // loadKeys takes the master key of the settings, else the one of the file.

@@ -43,7 +43,7 @@ func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
-		Duties: []control.Duty{lanes.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)},
+		Duties: append(p.deliverer(start).Duties(), lanes.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)),
 	}
 }
 
@@ -86,6 +86,11 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	acts := activities.New(config)
 	w.post.acts = acts
 	acts.Register(w.status)
+	deliveries, err := p.newDeliveries(box)
+	if err != nil {
+		return nil, err
+	}
+	deliveries.Register(w.status)
 	return w, nil
 }
 

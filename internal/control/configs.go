@@ -31,6 +31,7 @@ type Configs struct {
 	Writer       ConfigWriter
 	Destinations DestinationFinder
 	Sealer       Sealer
+	Targets      Targets
 	Now          Clock
 	NewID        func() string // makes object ids: 24 hex digits
 	// Forget, when set, is told of configs that were deleted.
@@ -231,10 +232,15 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	if err != nil {
 		return err
 	}
+	callbacks, err := sealCallbacks(s.Sealer, s.Targets, c.Rules.Callbacks, in.Rules.Callbacks)
+	if err != nil {
+		return err
+	}
 	c.Name, c.Description, c.Active = name, in.Description, !in.Inactive
 	c.Runtime, c.Destination, c.Timeout = runtime, in.Destination, in.Timeout
 	c.Retry, c.OnLoss, c.Tags, c.Labels = in.Retry, in.OnLoss, tags, in.Labels
 	c.Rules = in.Rules
+	c.Rules.Callbacks = callbacks
 	return nil
 }
 

@@ -73,6 +73,10 @@ type Callback struct {
 	URL    string   `json:"url"`
 	Events []string `json:"events,omitempty"` // names of CallbackEvents; empty: all
 	Sealed string   `json:"sealed,omitempty"` // the secret that signs deliveries, see internal/secret; empty: unsigned
+
+	// Only in the request that brings the callback, never stored:
+	Secret string `json:"-"` // the secret in clear
+	Keep   bool   `json:"-"` // the secret that is stored for this URL stays
 }
 
 // Retention says how long finished jobs are kept. Zero members set no limit.

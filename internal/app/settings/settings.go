@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,6 +46,8 @@ type Settings struct {
 	CallbacksAllowPrivate bool // users may name addresses that are not public
 	EventRetention        time.Duration
 
+	SMTP SMTP
+
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
 	Concurrency int               // worker only: as Workers
@@ -66,6 +69,13 @@ type Settings struct {
 type S3 struct {
 	Endpoint, AccessKey, SecretKey, Region, Bucket string
 	TLS                                            bool
+}
+
+// SMTP is the server that takes mail; with an empty Host none is sent.
+type SMTP struct {
+	Host, User, Password, From string
+	Port                       int
+	TLS                        string // none, starttls, tls
 }
 
 // setting describes one member of Settings.
@@ -109,6 +119,12 @@ var settings = []setting{
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
 	{name: "allow-sub-minute-schedules", only: Up, value: "false", flag: true, help: "let cron patterns fire more than once a minute"},
 	{name: "callbacks-allow-private", value: "false", flag: true, help: "let webhooks and callbacks reach addresses that are not public"},
+	{name: "smtp-host", help: "mail server (default: no mail is sent)"},
+	{name: "smtp-port", value: "587", help: "port of the mail server"},
+	{name: "smtp-user", help: "user to sign in to the mail server with (default: no sign-in)"},
+	{name: "smtp-password", secret: true, help: "password to sign in to the mail server with"},
+	{name: "smtp-from", help: "sender of mail, such as 'Waybill <waybill@example.com>'"},
+	{name: "smtp-tls", value: "starttls", help: "protection of mail: none, starttls (required) or tls (from the first byte)"},
 	{name: "dates", only: Up, value: "medium", help: "date format of replies: medium or rfc3339"},
 	{name: "retention-interval", value: "10m", help: "pause between two runs of the retention, which deletes jobs that are over their time"},
 	{name: "retention-max-age", value: "0s", help: "how long finished jobs are kept where account and job config set no age; 0s: for ever"},
@@ -236,6 +252,11 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		SubMinuteSchedules: p.truth("allow-sub-minute-schedules"), CallbacksAllowPrivate: p.truth("callbacks-allow-private"),
 		EventRetention: p.duration("event-retention", time.Minute, 10*366*24*time.Hour),
 
+		SMTP: SMTP{
+			Host: k.String("smtp-host"), Port: int(p.number("smtp-port", 1, 65535)), User: k.String("smtp-user"),
+			Password: k.String("smtp-password"), From: k.String("smtp-from"), TLS: p.word("smtp-tls", "none", "starttls", "tls"),
+		},
+
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),
 		Concurrency: int(p.number("concurrency", 0, 10_000)), Labels: p.labels("labels"),
 
@@ -258,6 +279,14 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")
+	}
+	if s.SMTP.Host != "" {
+		if _, err := mail.ParseAddress(s.SMTP.From); err != nil {
+			p.fault("smtp-from", "is an e-mail address, not %q", s.SMTP.From)
+		}
+		if s.SMTP.User != "" && s.SMTP.Password == "" {
+			p.fault("smtp-password", "must not be empty with --smtp-user")
+		}
 	}
 	if n := len(s.AdminPassword); n > 0 && (n < 8 || n > 1024) {
 		p.fault("admin-password", "has 8 to 1024 bytes")

@@ -16,6 +16,7 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/secret"
 	"waybill/internal/token"
+	"waybill/internal/webhook/guard"
 )
 
 // Store is the database ports the use cases need, and those by which a test plays the worker.
@@ -40,6 +41,10 @@ type Store interface {
 	control.ScheduleStore
 	control.FireStore
 	control.ScheduleBacklog
+	control.DeliveryStore
+	control.DeliveryRun
+	control.Outbox
+	control.SubscriptionStore
 	control.RecordReader
 	control.RecordWriter
 }
@@ -56,10 +61,12 @@ type World struct {
 	Sessions *control.Sessions
 	Own      *control.AccountSettings // of the account itself
 
-	Places       *control.Places
-	Destinations *control.Destinations
-	Workers      *control.Workers
-	Feed         *control.Feed
+	Places        *control.Places
+	Destinations  *control.Destinations
+	Workers       *control.Workers
+	Feed          *control.Feed
+	Deliveries    *control.Deliveries
+	Subscriptions *control.Subscriptions
 
 	Schedules      *control.Schedules
 	Fires          *control.Fires
@@ -101,6 +108,9 @@ func New(t testing.TB, store Store) *World {
 	w.Places = &control.Places{Store: store, Now: w.Now}
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
+	w.Configs.Targets = guard.Guard{}
+	w.Deliveries = &control.Deliveries{Store: store, Jobs: w.Jobs, Targets: guard.Guard{}, Sealer: box, Now: w.Now, NewID: newID}
+	w.Subscriptions = &control.Subscriptions{Store: store, Configs: w.Configs, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.schedules(store, box)

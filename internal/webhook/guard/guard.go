@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -71,10 +72,11 @@ func numeric(host string) bool {
 	return last != "" && (strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x"))
 }
 
-// refusedError is the cause of a refused connection.
-type refusedError struct{ address string }
+// errRefused is the cause of a refused connection.
+var errRefused = errors.New("callbacks may not reach this address")
 
-func (e refusedError) Error() string { return "callbacks may not reach " + e.address }
+// Refused tells whether err comes of a connection that Control refused.
+func Refused(err error) bool { return errors.Is(err, errRefused) }
 
 // Control is for net.Dialer.ControlContext: it sees the address that is really connected to.
 func (g Guard) Control(_ context.Context, network, address string, _ syscall.RawConn) error {
@@ -83,10 +85,10 @@ func (g Guard) Control(_ context.Context, network, address string, _ syscall.Raw
 	}
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !strings.HasPrefix(network, "tcp") {
-		return fmt.Errorf("callbacks may not reach %q over %s", address, network)
+		return fmt.Errorf("%w: %q over %s", errRefused, address, network)
 	}
 	if !Public(to.Addr()) {
-		return refusedError{to.Addr().String()}
+		return fmt.Errorf("%w: %s", errRefused, to.Addr())
 	}
 	return nil
 }

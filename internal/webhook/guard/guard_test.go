@@ -62,7 +62,7 @@ func TestURLs(t *testing.T) {
 func TestControlSeesTheAddressThatIsConnectedTo(t *testing.T) {
 	t.Parallel()
 	for address, ok := range map[string]bool{"1.1.1.1:443": true, "127.0.0.1:80": false, "[::1]:80": false, "[fe80::1%eth0]:80": false, "junk": false} {
-		if err := (guard.Guard{}).Control(t.Context(), "tcp4", address, nil); (err == nil) != ok {
+		if err := (guard.Guard{}).Control(t.Context(), "tcp4", address, nil); (err == nil) != ok || guard.Refused(err) == ok {
 			t.Errorf("%s: %v", address, err)
 		}
 		if err := (guard.Guard{AllowPrivate: true}).Control(t.Context(), "tcp4", address, nil); err != nil {
