@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strconv"
 	"time"
@@ -37,11 +38,17 @@ type Jobs interface {
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
 }
 
+// Logs reads logs.
+type Logs interface {
+	Size(ctx context.Context, account int64, id job.ID) (int64, error)
+	Open(ctx context.Context, account int64, id job.ID, offset, length int64) (io.ReadCloser, error)
+}
+
 // DeliverConfig is what deliveries are made with.
 type DeliverConfig struct {
 	Run     control.DeliveryRun
 	Jobs    Jobs
-	Logs    control.Logs
+	Logs    Logs
 	Secrets Secrets
 	Calls   Caller
 	Mail    Mailer // nil: mail is not configured

@@ -284,6 +284,9 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		if _, err := mail.ParseAddress(s.SMTP.From); err != nil {
 			p.fault("smtp-from", "is an e-mail address, not %q", s.SMTP.From)
 		}
+		if s.SMTP.User != "" && s.SMTP.TLS == "none" {
+			p.fault("smtp-tls", "must not be none with --smtp-user: the password would go in clear")
+		}
 		if s.SMTP.User != "" && s.SMTP.Password == "" {
 			p.fault("smtp-password", "must not be empty with --smtp-user")
 		}
