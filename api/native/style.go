@@ -1,6 +1,7 @@
 package native
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -72,7 +73,11 @@ func isoDuration(d time.Duration) string {
 		b = append(strconv.AppendInt(b, m, 10), 'M')
 	}
 	if rest := d % time.Minute; rest > 0 {
-		b = append(strconv.AppendFloat(b, rest.Seconds(), 'f', -1, 64), 'S')
+		b = strconv.AppendInt(b, int64(rest/time.Second), 10)
+		if ms := int64(rest % time.Second / time.Millisecond); ms > 0 { // as a float it would not always be written as meant
+			b = append(b, strings.TrimRight(fmt.Sprintf(".%03d", ms), "0")...)
+		}
+		b = append(b, 'S')
 	}
 	return string(b)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"waybill/activities"
@@ -125,9 +126,14 @@ func (t *post) drain() error {
 		}
 		t.system = w
 	}
+	t.release()
+	return nil
+}
+
+// release lets the worker that takes jobs go. The caller holds the lock.
+func (t *post) release() {
 	t.leave(t.taker)
 	t.taker = nil
-	return nil
 }
 
 // leave lets a worker end what it runs and then stop.
@@ -144,13 +150,33 @@ func (t *post) drained() bool {
 	return t.taker == nil
 }
 
+// reachable tells whether the engine answers soon.
+func (t *post) reachable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := t.parts.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	if err != nil {
+		return fmt.Errorf("the engine does not answer: %w", err)
+	}
+	return nil
+}
+
 // end drains for good and gives the programs that run their drain time. Workflows are served until the last one has ended,
 // so that its job is settled.
 func (t *post) end(ctx context.Context) error {
 	close(t.ending)
-	err := t.drain()
+	err := t.reachable(ctx) // a new worker would take long to find out that the engine is away
+	if err == nil {
+		err = t.drain()
+	}
 	t.mu.Lock()
 	t.over = true
+	if t.taker != nil { // the engine is away: nobody serves workflows now anyway
+		t.release()
+		if t.queue == contract.SystemQueue {
+			t.system = nil
+		}
+	}
 	system := t.system
 	t.mu.Unlock()
 	if stopped(ctx, t.leaving.Wait) != nil {
