@@ -77,6 +77,11 @@ var recordings = map[string]struct {
 	"lane_continued_first":        {closedContinued, looks(14), ""},
 	"lane_continued":              {closedCompleted, looks(10), ""},
 
+	"retention":                 {closedCompleted, "PurgeJobs PurgeJobs PurgeJobs PurgePackages", ""},
+	"retention_outage":          {closedFailed, "PurgeJobs PurgeJobs", ""},
+	"retention_continued_first": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, strings.TrimSpace(strings.Repeat("PurgeJobs ", 17)), ""},
+	"retention_continued":       {closedCompleted, strings.Repeat("PurgeJobs ", 40-2*17) + "PurgePackages", ""},
+
 	"must_fail_other_activity": {closedCompleted, "SettleJob", ""},
 }
 

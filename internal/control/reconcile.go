@@ -100,12 +100,17 @@ func (r *Reconciler) Run(ctx context.Context) {
 // database is down.
 func (r *Reconciler) Sweep(ctx context.Context, before time.Time) error {
 	var after job.ID
+	began, looked := time.Now(), 0
 	open := r.listOpen(ctx)
 	for {
 		jobs, err := r.Backlog.Unfinished(ctx, before, after, perPage)
+		if err == nil && len(jobs) == 0 && looked > 0 {
+			r.Log.InfoContext(ctx, "compared the unfinished jobs with the engine", "jobs", looked, "open", len(open), "took", time.Since(began))
+		}
 		if err != nil || len(jobs) == 0 {
 			return err
 		}
+		looked += len(jobs)
 		if err := r.mendAll(ctx, jobs, open); err != nil {
 			return err
 		}
