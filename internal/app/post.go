@@ -165,8 +165,10 @@ func (t *post) reachable(ctx context.Context) error {
 // so that its job is settled.
 func (t *post) end(ctx context.Context) error {
 	close(t.ending)
-	err := t.reachable(ctx) // a new worker would take long to find out that the engine is away
-	if err == nil {
+	var err error
+	if away := t.reachable(ctx); away != nil { // a new worker would take long to find that out
+		t.parts.log.WarnContext(ctx, "the worker ends without the engine", "error", away)
+	} else {
 		err = t.drain()
 	}
 	t.mu.Lock()
