@@ -45,12 +45,11 @@ func (f *fireRun) run(ctx workflow.Context) (contract.Fired, error) {
 	if err != nil {
 		return fired, err
 	}
-	called := f.callWebhook(ctx, fired)
+	f.callWebhook(ctx, fired)
 	if fired.Job != nil {
 		fired.Status, err = f.follow(ctx, *fired.Job)
 		fired.Job = nil // it is in the history already
 	}
-	called(ctx)
 	if ctx.Err() != nil {
 		return fired, temporal.NewCanceledError(fired)
 	}
@@ -73,24 +72,30 @@ func (f *fireRun) take(ctx workflow.Context) (contract.Fired, error) {
 	return fired, err
 }
 
-// callWebhook begins to call the webhook; the function it returns waits for that. What comes of it is in the schedule's row, and
-// nothing depends on it.
-func (f *fireRun) callWebhook(ctx workflow.Context, fired contract.Fired) func(workflow.Context) {
+// callWebhook starts the call of the webhook as a workflow of its own, which goes on when the fire ends: a webhook that does not
+// answer must not keep the next fire from its job. It costs a fire without a webhook nothing.
+func (f *fireRun) callWebhook(ctx workflow.Context, fired contract.Fired) {
 	if !fired.Webhook {
-		return func(workflow.Context) {}
+		return
 	}
-	sure, done := workflow.NewDisconnectedContext(ctx)
-	call := workflow.ExecuteActivity(workflow.WithActivityOptions(sure, workflow.ActivityOptions{
+	sure, _ := workflow.NewDisconnectedContext(ctx) // never ended: that would cancel the call
+	call := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(sure, workflow.ChildWorkflowOptions{
+		WorkflowID:            contract.WebhookWorkflowID(f.in.ConfigID, fired.At),
+		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		TypedSearchAttributes: FireAttributes(f.in.AccountID, f.in.ConfigID),
+	}), contract.WebhookWorkflow, contract.CallWebhookInput{AccountID: f.in.AccountID, ConfigID: f.in.ConfigID})
+	if err := call.GetChildWorkflowExecution().Get(sure, nil); err != nil { // there already: this run was reset
+		workflow.GetLogger(sure).Warn("the schedule's webhook is called elsewhere", "error", err)
+	}
+}
+
+// Webhook calls the webhook of a schedule until it takes the call, five times at most. What comes of it is in the schedule's row.
+func Webhook(ctx workflow.Context, in contract.CallWebhookInput) error {
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		ActivityID: "webhook", Summary: "call the schedule's webhook", TaskQueue: contract.StatusQueue(workflow.GetInfo(ctx).TaskQueueName),
 		StartToCloseTimeout: 30 * time.Second, ScheduleToCloseTimeout: time.Hour,
 		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 5 * time.Second, BackoffCoefficient: 3, MaximumInterval: time.Minute, MaximumAttempts: 5},
-	}), contract.CallWebhook, contract.CallWebhookInput{AccountID: f.in.AccountID, ConfigID: f.in.ConfigID})
-	return func(workflow.Context) {
-		defer done()
-		if err := call.Get(sure, nil); err != nil {
-			workflow.GetLogger(sure).Warn("the schedule's webhook was not reached", "error", err)
-		}
-	}
+	}), contract.CallWebhook, in).Get(ctx, nil)
 }
 
 // follow runs the job as a child to its end.

@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -144,7 +145,29 @@ func TestFireWaitsForTheDatabaseAsLongAsItTakes(t *testing.T) {
 	}
 }
 
-func TestFireCallsTheWebhookWhateverComesOfIt(t *testing.T) {
+func TestFireHasTheWebhookCalledAndDoesNotWaitForIt(t *testing.T) {
+	t.Parallel()
+	for _, fired := range []contract.Fired{firedJob(), {Outcome: string(job.FireRefused), At: fireAt}} {
+		fired.Webhook = true
+		f := &fakeFires{fired: fired, call: temporal.NewApplicationError("away", string(job.Unavailable))} // for two minutes
+		env := fireEnv(t, &fakeActivities{execute: ends(resultWith(job.Completed, "", 0))}, f)
+		closed, ids := false, []string{}
+		env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, _ converter.EncodedValues) {
+			ids = append(ids, info.WorkflowExecution.ID)
+		})
+		env.RegisterDelayedCallback(func() { closed = env.IsWorkflowCompleted() }, 30*time.Second)
+		fire(env)
+		completed(t, env)
+		if !slices.Contains(ids, contract.WebhookWorkflowID(44, fireAt)) || len(f.calls) == 0 || f.calls[0] != (contract.CallWebhookInput{AccountID: 7, ConfigID: 44}) {
+			t.Errorf("%s: children %v, calls %+v", fired.Outcome, ids, f.calls)
+		}
+		if took := len(f.calls); !closed && took > 2 {
+			t.Errorf("%s: the fire waited for its webhook", fired.Outcome)
+		}
+	}
+}
+
+func TestWebhookIsCalledUntilItTakesTheCall(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		err   error
@@ -154,22 +177,12 @@ func TestFireCallsTheWebhookWhateverComesOfIt(t *testing.T) {
 		"refused":   {temporal.NewNonRetryableApplicationError("gone", string(job.Invalid), nil), 1},
 		"no answer": {temporal.NewApplicationError("away", string(job.Unavailable)), 5},
 	} {
-		fired := firedJob()
-		fired.Webhook = true
-		a, f := &fakeActivities{execute: ends(resultWith(job.Completed, "", 0))}, &fakeFires{fired: fired, call: c.err}
-		env := fireEnv(t, a, f)
-		fire(env)
-		completed(t, env)
-		if len(f.calls) != c.calls || f.calls[0] != (contract.CallWebhookInput{AccountID: 7, ConfigID: 44}) {
-			t.Errorf("%s: calls %+v", name, f.calls)
+		f := &fakeFires{call: c.err}
+		env := fireEnv(t, &fakeActivities{}, f)
+		env.ExecuteWorkflow(contract.WebhookWorkflow, contract.CallWebhookInput{AccountID: 7, ConfigID: 44})
+		if err := env.GetWorkflowError(); (err != nil) != (c.err != nil) || len(f.calls) != c.calls {
+			t.Errorf("%s: %v, calls %+v", name, err, f.calls)
 		}
-	}
-	f := &fakeFires{fired: contract.Fired{Outcome: string(job.FireRefused), Webhook: true, At: fireAt}}
-	env := fireEnv(t, &fakeActivities{}, f)
-	fire(env)
-	completed(t, env)
-	if len(f.calls) != 1 {
-		t.Error("a refused fire is not told of")
 	}
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Names of what a fire of a schedule does.
 const (
-	FireWorkflow = "Fire"
+	FireWorkflow    = "Fire"
+	WebhookWorkflow = "Webhook"
 
 	TakeFire    = "TakeFire"
 	CallWebhook = "CallWebhook"
@@ -34,6 +35,11 @@ func ScheduleConfig(id string) (int64, bool) {
 
 // FireWorkflowID is the workflow id of a config's fires; the engine appends the time.
 func FireWorkflowID(config int64) string { return "fire-" + strconv.FormatInt(config, 10) }
+
+// WebhookWorkflowID is the workflow id of the call of a webhook after the fire of a time.
+func WebhookWorkflowID(config int64, at time.Time) string {
+	return "webhook-" + strconv.FormatInt(config, 10) + "-" + at.UTC().Format(time.RFC3339)
+}
 
 // FireInput is the argument of Fire.
 type FireInput struct {
@@ -64,7 +70,7 @@ type Fired struct {
 	Status job.Status `json:"status,omitempty"`
 }
 
-// CallWebhookInput is the argument of CallWebhook.
+// CallWebhookInput is the argument of Webhook and CallWebhook.
 type CallWebhookInput struct {
 	AccountID int64 `json:"accountId"`
 	ConfigID  int64 `json:"configId"`
