@@ -33,6 +33,11 @@ var recordings = map[string]struct {
 	shown      string // values of WaybillStatus, in order
 }{
 	"success":              {closedCompleted, "ExecutePackage", "completed"},
+	"deliver":              {closedCompleted, "DeliverOnce", ""},
+	"deliver_mail":         {closedCompleted, "DeliverOnce", ""},
+	"deliver_refused":      {closedFailed, "DeliverOnce", ""},
+	"deliver_impossible":   {closedFailed, "DeliverOnce EndDelivery", ""},
+	"deliver_cancelled":    {closedCanceled, "DeliverOnce EndDelivery", ""},
 	"failure":              {closedFailed, "ExecutePackage", "failed"},
 	"attempt":              {closedCompleted, "ExecutePackage", "completed"},
 	"worker_lost":          {closedCompleted, "ExecutePackage", "completed"},
