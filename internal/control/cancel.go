@@ -4,12 +4,22 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"waybill/internal/job"
 )
 
 // Cancel records the actor's wish that the job end, and passes it to the engine. The record is what counts: an engine
-// that can not be reached now is told by the reconciler later.
+// that can not be reached now is told later, see CancelCourier.
 func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
+	j, err := s.recordCancel(ctx, a, ref)
+	if err == nil {
+		s.passCancel(ctx, j.ID)
+	}
+	return j, err
+}
+
+func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
 	j, err := s.Get(ctx, a, ref)
 	if err != nil {
 		return job.Job{}, err
@@ -19,10 +29,37 @@ func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (job.Job, er
 		return job.Job{}, err
 	}
 	s.Bell.Ring(j.ID)
-	if err := s.Starter.CancelJob(ctx, j.ID); err != nil {
-		s.Log.WarnContext(ctx, "cancel is stored but the engine has not been told yet", "job", j.ID, "error", err)
-	}
 	return j, nil
+}
+
+func (s *Jobs) passCancel(ctx context.Context, id job.ID) {
+	if err := s.Starter.CancelJob(ctx, id); err != nil {
+		s.Log.WarnContext(ctx, "cancel is stored but the engine has not been told yet", "job", id, "error", err)
+	}
+}
+
+// How a bulk cancel tells the engine: several calls at once, and no longer than its caller will wait. What is left then is
+// the CancelCourier's.
+const (
+	cancelCalls    = 8
+	cancelPatience = 3 * time.Second
+)
+
+// passCancels tells the engine of many cancels.
+func (s *Jobs) passCancels(ctx context.Context, refs []string) {
+	ctx, done := context.WithTimeout(ctx, cancelPatience)
+	defer done()
+	var calls errgroup.Group
+	calls.SetLimit(cancelCalls)
+	for _, ref := range refs {
+		calls.Go(func() error {
+			if ctx.Err() == nil {
+				s.passCancel(ctx, job.ID(ref))
+			}
+			return nil
+		})
+	}
+	_ = calls.Wait() // none of them returns an error
 }
 
 // Skipped is a record a bulk call left alone, and why.
@@ -40,6 +77,7 @@ func (s *Jobs) CancelMany(ctx context.Context, a job.Actor, refs []string, runni
 	if len(refs) > maxBulk {
 		return nil, nil, invalidField("recordIds names more than %d records", maxBulk)
 	}
+	defer func() { s.passCancels(ctx, accepted) }() // also those that were recorded before an error
 	for _, ref := range refs {
 		j, err := s.Get(ctx, a, ref)
 		switch {
@@ -52,7 +90,7 @@ func (s *Jobs) CancelMany(ctx context.Context, a job.Actor, refs []string, runni
 		case j.Status != job.Queued && !running:
 			skipped = append(skipped, Skipped{ref, WordJobRunning})
 		default:
-			if _, err := s.Cancel(ctx, a, ref); err != nil {
+			if _, err := s.recordCancel(ctx, a, ref); err != nil {
 				if job.CodeOf(err) != job.Conflict {
 					return accepted, skipped, err
 				}
