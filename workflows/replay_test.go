@@ -32,6 +32,10 @@ var recordings = map[string]struct {
 	activities string // scheduled, in order
 	shown      string // values of WaybillStatus, in order
 }{
+	"fire":                 {closedCompleted, "TakeFire", ""},
+	"fire_cancelled":       {closedCanceled, "TakeFire", ""},
+	"fire_job_elsewhere":   {closedCompleted, "TakeFire LookAtJob LookAtJob LookAtJob", ""},
+	"fire_refused":         {closedCompleted, "TakeFire", ""},
 	"success":              {closedCompleted, "ExecutePackage", "completed"},
 	"deliver":              {closedCompleted, "DeliverOnce", ""},
 	"deliver_mail":         {closedCompleted, "DeliverOnce", ""},
