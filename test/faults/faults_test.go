@@ -148,7 +148,7 @@ func ordeal(t *testing.T, s *system, jobs int64) {
 	}
 
 	drained := time.Now()
-	if err := s.drain(t.Context(), all); err != nil {
+	if err := s.drain(t.Context()); err != nil {
 		t.Errorf("not everything came to its end: %v", err)
 	}
 	t.Logf("drained after %s; clients: %v", time.Since(drained).Round(time.Millisecond), all.counts)

@@ -107,6 +107,16 @@ func (s *system) read(ctx context.Context) (order []*jobState, err error) {
 	return order, nil
 }
 
+// notRolledUp counts retries whose parents have not been told yet.
+func (s *system) notRolledUp(ctx context.Context) (n int, err error) {
+	db, err := sql.Open(s.database.driver, s.database.source)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	return n, db.QueryRowContext(ctx, "SELECT count(*) FROM jobs WHERE retry_of <> '' AND NOT rolled_up").Scan(&n)
+}
+
 // each runs a query and calls fn for every row.
 func each(ctx context.Context, db *sql.DB, query string, fn func(*sql.Rows) error) error {
 	rows, err := db.QueryContext(ctx, query)

@@ -226,8 +226,8 @@ func (s *system) unfinished(ctx context.Context) (ids []string, err error) {
 	return ids, json.Unmarshal(a.body, &ids)
 }
 
-// drain waits until all jobs have ended, no workflow is open, and no program runs.
-func (s *system) drain(ctx context.Context, all *ledger) error {
+// drain waits until all jobs have ended and all retries are rolled up, no workflow is open, and no program runs.
+func (s *system) drain(ctx context.Context) error {
 	return within(ctx, drainWithin, func() error {
 		ids, err := s.unfinished(ctx)
 		if err != nil {
@@ -242,6 +242,9 @@ func (s *system) drain(ctx context.Context, all *ledger) error {
 		}
 		if len(open) > 0 {
 			return fmt.Errorf("%d workflows are open: %s", len(open), strings.Join(open[:min(len(open), 10)], " "))
+		}
+		if n, err := s.notRolledUp(ctx); err != nil || n > 0 {
+			return fmt.Errorf("%d retries are not rolled up (%v)", n, err)
 		}
 		return s.observer.silent()
 	})
