@@ -93,13 +93,24 @@ func (s *system) killUp(ctx context.Context, r *rand.Rand) (string, error) {
 	return fmt.Sprintf("ready again after %s", time.Since(killed).Round(time.Millisecond)), err
 }
 
+// halt stops a process. One that can not say goodbye to a server that is away may complain about it.
+func (s *system) halt(p *process) (what string, err error) {
+	outages := s.outages.Load()
+	err = p.stop()
+	if errors.Is(err, errUnclean) && (outages%2 == 1 || s.outages.Load() != outages) {
+		return "which complains of a server that is away, ", nil
+	}
+	return "", err
+}
+
 func (s *system) restartUp(ctx context.Context, _ *rand.Rand) (string, error) {
-	if err := s.up.stop(); err != nil {
+	complains, err := s.halt(s.up)
+	if err != nil {
 		return "", err
 	}
 	stopped := time.Now()
-	err := s.up.start(context.WithoutCancel(ctx))
-	return fmt.Sprintf("ready again %s after its end", time.Since(stopped).Round(time.Millisecond)), err
+	err = s.up.start(context.WithoutCancel(ctx))
+	return fmt.Sprintf("%sready again %s after its end", complains, time.Since(stopped).Round(time.Millisecond)), err
 }
 
 func (s *system) killWorker(ctx context.Context, r *rand.Rand) (string, error) {
@@ -113,11 +124,12 @@ func (s *system) killWorker(ctx context.Context, r *rand.Rand) (string, error) {
 
 func (s *system) drainWorker(ctx context.Context, r *rand.Rand) (string, error) {
 	p := s.workers[r.IntN(len(s.workers))]
-	if err := p.stop(); err != nil {
+	complains, err := s.halt(p)
+	if err != nil {
 		return p.name, err
 	}
 	pause(ctx, r, 0, 3*time.Second)
-	return p.name, p.start(context.WithoutCancel(ctx))
+	return complains + p.name, p.start(context.WithoutCancel(ctx))
 }
 
 func (s *system) freezeWorker(ctx context.Context, r *rand.Rand) (string, error) {
@@ -139,6 +151,8 @@ func (s *system) freeze(p *process) func(context.Context, *rand.Rand) (string, e
 func (s *system) away(p *proxy) func(context.Context, *rand.Rand) (string, error) {
 	return func(ctx context.Context, r *rand.Rand) (string, error) {
 		how := waysAway[r.IntN(len(waysAway))]
+		s.outages.Add(1)
+		defer s.outages.Add(1)
 		back, err := p.away(how)
 		if err != nil {
 			return how, err

@@ -132,10 +132,13 @@ func (p *process) stop() error {
 		return fmt.Errorf("%s did not stop within %s of SIGTERM", p.name, stopWithin)
 	}
 	if code := cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Errorf("%s stopped with %s", p.name, cmd.ProcessState)
+		return fmt.Errorf("%s %w: %s", p.name, errUnclean, cmd.ProcessState)
 	}
 	return nil
 }
+
+// errUnclean is said of a process that has stopped and complains.
+var errUnclean = errors.New("stopped, but not well")
 
 // put ends it whatever state it is in, at the end of a test that failed.
 func (p *process) put() {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ type system struct {
 	database  database
 	servers   []string // settings that say where database and object store are
 	elsewhere string   // id of the second destination
+
+	outages atomic.Int64 // begun and ended, of servers; one at a time, so it is odd during one
 
 	mu         sync.Mutex
 	done       []string // faults, with their times
