@@ -23,10 +23,17 @@ type check struct {
 	mistakes []mistake
 }
 
-type mistake struct{ job, text string }
+// mistake is a wrong answer. Those of one kind have the same format.
+type mistake struct{ kind, job, text string }
 
 func (c *check) wrongWith(j *jobState, format string, args ...any) {
-	c.mistakes = append(c.mistakes, mistake{j.id, fmt.Sprintf("job %s (%s, %s): ", j.id, c.nameOf(j), j.ending()) + fmt.Sprintf(format, args...)})
+	text := fmt.Sprintf("job %s (%s, %s): ", j.id, c.nameOf(j), j.ending()) + fmt.Sprintf(format, args...)
+	c.mistakes = append(c.mistakes, mistake{format, j.id, text})
+}
+
+// wrong is about no job of the table.
+func (c *check) wrong(format string, args ...any) {
+	c.mistakes = append(c.mistakes, mistake{format, "", fmt.Sprintf(format, args...)})
 }
 
 func (c *check) nameOf(j *jobState) string {
@@ -56,13 +63,13 @@ func (c *check) all() {
 	c.families()
 	c.lanes()
 	for _, left := range c.jobFolders() {
-		c.mistakes = append(c.mistakes, mistake{"", "a job folder is left after everything has stopped: " + left})
+		c.wrong("a job folder is left after everything has stopped: %s", left)
 	}
 	if pids := c.processesLeft(); len(pids) > 0 {
-		c.mistakes = append(c.mistakes, mistake{"", fmt.Sprintf("processes of jobs are left: %v", pids)})
+		c.wrong("processes of jobs are left: %v", pids)
 	}
 	for _, text := range c.problems {
-		c.mistakes = append(c.mistakes, mistake{"", text})
+		c.wrong("%s", text)
 	}
 }
 
@@ -70,12 +77,12 @@ func (c *check) all() {
 func (c *check) nothingLost() {
 	for _, id := range c.order {
 		if c.jobs[id] == nil {
-			c.mistakes = append(c.mistakes, mistake{id, fmt.Sprintf("job %s was accepted and is not in the table", id)})
+			c.wrong("job %s was accepted and is not in the table", id)
 		}
 	}
 	for id := range c.runsOf {
 		if c.jobs[id] == nil {
-			c.mistakes = append(c.mistakes, mistake{id, fmt.Sprintf("a program ran for job %s, which is not in the table", id)})
+			c.wrong("a program ran for job %s, which is not in the table", id)
 		}
 	}
 }
@@ -241,19 +248,26 @@ func (c *check) planned(j *jobState, k *kind) []string {
 	return allowed
 }
 
+// ofOneKind is how many mistakes of one kind are told; all of them are in the file.
+const ofOneKind = 8
+
 // report tells what is wrong, and all that is known of the first jobs it is wrong with.
 func (c *check) report(t *testing.T) {
 	t.Helper()
-	told := map[string]bool{}
-	for n, m := range c.mistakes {
-		if n == 40 {
-			t.Errorf("and %d more", len(c.mistakes)-n)
-			break
+	told, kinds := map[string]bool{}, map[string]int{}
+	for _, m := range c.mistakes {
+		if kinds[m.kind]++; kinds[m.kind] > ofOneKind {
+			continue
 		}
 		t.Error(m.text)
-		if j := c.jobs[m.job]; j != nil && len(told) < 6 && !told[m.job] {
+		if j := c.jobs[m.job]; j != nil && kinds[m.kind] == 1 && !told[m.job] {
 			told[m.job] = true
 			t.Log(c.dossier(j))
+		}
+	}
+	for kind, n := range kinds {
+		if n > ofOneKind {
+			t.Errorf("%q was said of %d jobs in all", kind, n)
 		}
 	}
 	if t.Failed() {
@@ -261,9 +275,12 @@ func (c *check) report(t *testing.T) {
 	}
 }
 
-// keep writes down all that is known of every job, beside the logs.
+// keep writes down all mistakes and all that is known of every job, beside the logs.
 func (c *check) keep(t *testing.T) {
 	var b strings.Builder
+	for _, m := range c.mistakes {
+		b.WriteString(m.text + "\n")
+	}
 	for _, j := range c.state {
 		b.WriteString(c.dossier(j))
 	}

@@ -1,15 +1,23 @@
 package faults
 
+// counters are those of a job, or of one of its steps.
+type counters struct{ read, written, failed, ignored, open, resolved int64 }
+
+func (c counters) plus(d counters) counters {
+	return counters{
+		c.read + d.read, c.written + d.written, c.failed + d.failed, c.ignored + d.ignored, c.open + d.open, c.resolved + d.resolved,
+	}
+}
+
 // countersOf: what a job counts is the sum over its steps, its errors are counted as they lie there, and what its last program
 // reported is what is stored.
 func (c *check) countersOf(j *jobState) {
-	var sum stepState
+	var sum counters
 	for _, s := range j.steps {
-		sum.read, sum.written, sum.failed, sum.ignored = sum.read+s.read, sum.written+s.written, sum.failed+s.failed, sum.ignored+s.ignored
-		sum.open, sum.resolved = sum.open+s.open, sum.resolved+s.resolved
+		sum = sum.plus(s.counters)
 	}
-	if own := (stepState{read: j.read, written: j.written, failed: j.failed, ignored: j.ignored, open: j.open, resolved: j.resolved}); own != sum {
-		c.wrongWith(j, "it counts %+v, its steps make %+v", own, sum)
+	if j.counters != sum {
+		c.wrongWith(j, "it counts %+v, its steps make %+v", j.counters, sum)
 	}
 	var open, resolved int64
 	for record, e := range j.errors {

@@ -27,14 +27,13 @@ type jobState struct {
 	rolledUp                            bool
 	lane                                string
 	laneSeq                             int64
-	read, written, failed, ignored      int64
-	open, resolved                      int64
-	plan                                plan
-	attempts                            []attemptState
-	events                              []eventState
-	steps                               []stepState
-	errors                              map[string]errorState // by record
-	given                               []string              // records, of a retry of failed records
+	counters
+	plan     plan
+	attempts []attemptState
+	events   []eventState
+	steps    []stepState
+	errors   map[string]errorState // by record
+	given    []string              // records, of a retry of failed records
 }
 
 type attemptState struct {
@@ -56,9 +55,8 @@ type eventState struct {
 }
 
 type stepState struct {
-	name, status                   string
-	read, written, failed, ignored int64
-	open, resolved                 int64
+	name, status string
+	counters
 }
 
 type errorState struct {
