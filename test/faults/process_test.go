@@ -28,7 +28,6 @@ type process struct {
 	up   func(ctx context.Context, pid int, from int64) error // tells whether it is ready; its log begins at from
 	from int64
 
-	turn sync.Mutex // held while something is done to it
 	mu   sync.Mutex
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when cmd has ended

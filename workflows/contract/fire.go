@@ -18,7 +18,7 @@ const (
 	LookAtJob   = "LookAtJob"
 )
 
-// Outcomes of a fire: those of job.FireOutcome, and FireNotDue for one that was none.
+// FireNotDue is the outcome of a fire that was none; the others are those of job.FireOutcome.
 const FireNotDue = "not_due"
 
 const schedulePrefix = "schedule-"
