@@ -129,6 +129,9 @@ func (c *check) attemptsOf(j *jobState) {
 		if a.ended.IsZero() {
 			c.wrongWith(j, "its attempt %d has not ended", a.number)
 		}
+		if p := c.promises[j.id]; p != nil && !p.stopped.IsZero() && a.started.After(p.stopped) {
+			c.wrongWith(j, "its attempt %d began at %s, and its cancel had been accepted at %s", a.number, clock(a.started), clock(p.stopped))
+		}
 		lastOne := n == len(j.attempts)-1
 		switch {
 		case a.reason == "error":
@@ -289,13 +292,15 @@ func (c *check) keep(t *testing.T) {
 	}
 }
 
+// clock shows a moment.
+func clock(at time.Time) string { return at.UTC().Format("15:04:05.000000") }
+
 // dossier is all that is known of a job.
 func (c *check) dossier(j *jobState) string {
-	const clock = "15:04:05.000000"
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "    "+format+"\n", args...) }
 	fmt.Fprintf(&b, "job %s, %s, plan %s\n", j.id, c.nameOf(j), j.plan)
-	line("scheduled %s, finished %s, worker %s, message %q", j.scheduled.UTC().Format(clock), j.finished.UTC().Format(clock), j.worker, j.message)
+	line("scheduled %s, finished %s, worker %s, message %q", clock(j.scheduled), clock(j.finished), j.worker, j.message)
 	if j.retryOf != "" {
 		line("retry %d of %s, root %s, scope %s, rolled up %t", j.retryNumber, j.retryOf, j.root, j.scope, j.rolledUp)
 	}
@@ -303,14 +308,14 @@ func (c *check) dossier(j *jobState) string {
 		line("lane %s, seq %d", j.lane, j.laneSeq)
 	}
 	for _, e := range j.events {
-		line("event %s %s %s", e.at.UTC().Format(clock), e.kind, e.data)
+		line("event %s %s %s", clock(e.at), e.kind, e.data)
 	}
 	for _, a := range j.attempts {
-		line("attempt %d %s to %s, %q %s %s", a.number, a.started.UTC().Format(clock), a.ended.UTC().Format(clock), a.reason, a.worker, a.message)
+		line("attempt %d %s to %s, %q %s %s", a.number, clock(a.started), clock(a.ended), a.reason, a.worker, a.message)
 	}
 	for _, r := range c.runsOf[j.id] {
-		line("seen: attempt %d, process %d, %s to %s, exit code told %s: %d", r.attempt, r.pid, r.began.UTC().Format(clock),
-			r.ended.UTC().Format(clock), r.said.UTC().Format(clock), r.code)
+		line("seen: attempt %d, process %d, %s to %s, exit code told %s: %d", r.attempt, r.pid, clock(r.began),
+			clock(r.ended), clock(r.said), r.code)
 	}
 	if p := c.promises[j.id]; p != nil {
 		line("cancel asked %t, first seen as %q", p.asked, p.final)
@@ -322,6 +327,9 @@ func (c *check) dossier(j *jobState) string {
 	}
 	return b.String()
 }
+
+// enough is how many jobs make it certain that everything of the mix has come up.
+const enough = 300
 
 // summary counts how the jobs ended.
 func (c *check) summary() string {
@@ -346,6 +354,14 @@ func (c *check) summary() string {
 			if runs[n].began.Before(runs[n-1].ended) {
 				overlapping++
 			}
+		}
+	}
+	for what, n := range map[string]int{
+		"second attempts": again, "waiting in lanes": waited, "results completed by retries": completed, "record errors": raised,
+		"cancels": counts["cancelled/stopped"],
+	} {
+		if n == 0 && len(c.state) >= enough {
+			c.wrong("a run of %d jobs has shown nothing about %s", len(c.state), what)
 		}
 	}
 	var words []string

@@ -13,11 +13,12 @@ import (
 
 // promise is a job that was accepted.
 type promise struct {
-	id     string
-	kind   *kind
-	parent string // of a retry
-	forced bool
-	asked  bool // somebody asked for its cancel, with whatever result
+	id      string
+	kind    *kind
+	parent  string // of a retry
+	forced  bool
+	asked   bool      // somebody asked for its cancel, with whatever result
+	stopped time.Time // when a cancel was first said to be accepted
 	// It was accepted between these two.
 	sent, answered time.Time
 	final          string // status, reason, code and attempt as they were first seen after its end
@@ -94,6 +95,17 @@ func (l *ledger) get(id string) promise {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return *l.promises[id]
+}
+
+// stop notes that the cancel of jobs was accepted.
+func (l *ledger) stop(ids ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		if p := l.promises[id]; p != nil && p.stopped.IsZero() {
+			p.stopped = time.Now()
+		}
+	}
 }
 
 func (l *ledger) ask(ids ...string) {
@@ -232,68 +244,12 @@ func (d *driver) start(ctx context.Context) {
 	d.count("replayed")
 }
 
-// finished finds a job that has ended and is worth a retry.
-func (d *driver) finished(ctx context.Context) (promise, bool) {
-	for _, id := range d.some(d.random, 6) {
-		a := d.call(ctx, http.MethodGet, "/api/jobs/"+id, nil)
-		if d.checkGet(id, a) && d.seen(a) && (a.text("status") != "FINISHED" || d.get(id).kind.retry != "" || d.random.IntN(8) == 0) {
-			return d.get(id), true
-		}
-	}
-	return promise{}, false
-}
-
 // checkGet tells whether there is a job to look at. One that was accepted is there.
 func (d *driver) checkGet(id string, a answer) bool {
 	if a.status != http.StatusOK && !a.away() {
 		d.wrong("job %s was accepted, and its GET answers %s", id, a)
 	}
 	return a.status == http.StatusOK
-}
-
-func (d *driver) retryOne(ctx context.Context) {
-	if p, ok := d.finished(ctx); ok {
-		d.retry(ctx, p, p.kind.again(d.random), d.key())
-	}
-}
-
-// retry asks for one and tells how it was answered.
-func (d *driver) retry(ctx context.Context, p promise, body object, key []string) answer {
-	sent := time.Now()
-	a := d.once(ctx, "/api/jobs/"+p.id+"/retry", body, key)
-	switch code := a.text("code"); {
-	case a.status == http.StatusAccepted && a.text("retryOf") == p.id:
-		d.accept(promise{id: a.text("id"), kind: p.kind, parent: p.id, forced: body["force"] == true, sent: sent})
-		d.count("retries accepted")
-	case a.status == http.StatusConflict && (code == "retry_active" || code == "nothing_to_retry" || code == "concurrency_limit"):
-		d.count("retries refused: " + code)
-	case a.status == http.StatusOK && p.kind.onLimit == "skip":
-	case a.away():
-	default:
-		d.wrong("the retry of job %s with %v answers %s", p.id, body, a)
-	}
-	return a
-}
-
-// retryTwice asks for two retries of one job at once; one of three times the second is forced.
-func (d *driver) retryTwice(ctx context.Context) {
-	p, ok := d.finished(ctx)
-	if !ok {
-		return
-	}
-	first, second := p.kind.again(d.random), p.kind.again(d.random)
-	keys := [][]string{d.key(), d.key()}
-	if d.random.IntN(3) == 0 {
-		second["force"] = true
-	}
-	// once draws from the driver's generator, so the second has one of its own.
-	other := *d
-	other.random = rand.New(rand.NewPCG(d.random.Uint64(), 1))
-	var both sync.WaitGroup
-	both.Go(func() { d.retry(ctx, p, first, keys[0]) })
-	both.Go(func() { other.retry(ctx, p, second, keys[1]) })
-	both.Wait()
-	d.count("pairs of retries")
 }
 
 // victims chooses jobs to cancel: most of them from those that have not ended.
@@ -311,60 +267,13 @@ func (d *driver) victims(ctx context.Context, n int) []string {
 	return ids[:min(n, len(ids))]
 }
 
-// retryMany asks for retries of several jobs, or of all that a filter finds, and asks again under the same key.
-func (d *driver) retryMany(ctx context.Context) {
-	body := object{"recordIds": d.some(d.random, 6)}
-	if d.random.IntN(2) == 0 {
-		body = object{"jobconfigid": d.kinds[d.random.IntN(len(d.kinds))].id, "state": "finished_error"}
-	}
-	d.calls++
-	key := []string{"Idempotency-Key", fmt.Sprintf("%s-%d", d.name, d.calls)}
-	sent := time.Now()
-	a := d.once(ctx, "/api/jobs/retry", body, key)
-	first, ok := d.retried(body, a)
-	if !ok {
-		return
-	}
-	for _, r := range first {
-		if d.knows(r.RetryOf) {
-			d.accept(promise{id: r.ID, kind: d.get(r.RetryOf).kind, parent: r.RetryOf, sent: sent})
-		}
-	}
-	d.count("bulk retries")
-	if d.random.IntN(2) == 0 {
-		return
-	}
-	if second, ok := d.retried(body, d.once(ctx, "/api/jobs/retry", body, key)); ok {
-		for _, r := range first {
-			if !slices.Contains(second, r) {
-				d.wrong("the bulk retry with %v made %v, and under the same key again answers %v", body, first, second)
-				return
-			}
-		}
-	}
-}
-
-type retried struct{ ID, RetryOf string }
-
-// retried reads the answer to a bulk retry.
-func (d *driver) retried(body object, a answer) ([]retried, bool) {
-	var summary struct{ Retries []retried }
-	if a.away() {
-		return nil, false
-	}
-	if a.status != http.StatusAccepted || json.Unmarshal(a.body, &summary) != nil {
-		d.wrong("the bulk retry with %v answers %s", body, a)
-		return nil, false
-	}
-	return summary.Retries, true
-}
-
 func (d *driver) cancel(ctx context.Context) {
 	for _, id := range d.victims(ctx, 1) {
 		d.ask(id)
 		a := d.call(ctx, http.MethodDelete, "/api/jobs/"+id, nil)
 		switch {
 		case a.status == http.StatusAccepted:
+			d.stop(id)
 			d.count("cancels accepted")
 		case a.status == http.StatusConflict && a.text("code") == "job_finished":
 			d.count("cancels too late")
@@ -384,7 +293,7 @@ func (d *driver) cancelMany(ctx context.Context) {
 	d.ask(ids...)
 	a := d.call(ctx, http.MethodDelete, "/api/jobs/stop", object{"recordIds": ids})
 	var summary struct {
-		Accepted []json.RawMessage
+		Accepted []string
 		Skipped  []struct{ ID, Code string }
 	}
 	switch {
@@ -394,6 +303,7 @@ func (d *driver) cancelMany(ctx context.Context) {
 	case len(summary.Accepted)+len(summary.Skipped) != len(ids):
 		d.wrong("the cancel of %d jobs tells what became of %d: %s", len(ids), len(summary.Accepted)+len(summary.Skipped), a)
 	default:
+		d.stop(summary.Accepted...)
 		d.count("bulk cancels")
 	}
 }

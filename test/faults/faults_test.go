@@ -160,8 +160,9 @@ func ordeal(t *testing.T, s *system, jobs int64) {
 	}
 	c := &check{system: s, ledger: all, state: state, runs: s.observer.executions()}
 	c.all()
+	summary := c.summary()
 	c.report(t)
-	t.Logf("in the end: %s; the whole took %s", c.summary(), time.Since(began).Round(time.Second))
+	t.Logf("in the end: %s; the whole took %s", summary, time.Since(began).Round(time.Second))
 }
 
 // pace gives the clients their turns, until there are enough jobs.

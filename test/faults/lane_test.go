@@ -67,7 +67,7 @@ func (c *check) crowded(jobs []*jobState, limit int) {
 			}
 			slices.Sort(ids)
 			c.wrongWith(s.job, "%d jobs of lane %s are at work at %s, %d are allowed: %v",
-				len(at), s.job.lane, s.from.UTC().Format("15:04:05.000"), limit, ids)
+				len(at), s.job.lane, clock(s.from), limit, ids)
 		}
 	}
 }
