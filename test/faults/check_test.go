@@ -68,9 +68,7 @@ func (c *check) all() {
 	if pids := c.processesLeft(); len(pids) > 0 {
 		c.wrong("processes of jobs are left: %v", pids)
 	}
-	for _, text := range c.problems {
-		c.wrong("%s", text)
-	}
+	c.mistakes = append(c.mistakes, c.problems...)
 }
 
 // nothingLost: every job whose id was given to a client is there.

@@ -31,7 +31,7 @@ type ledger struct {
 	promises map[string]*promise
 	kinds    []*kind
 	counts   map[string]int
-	problems []string // what was wrong at once
+	problems []mistake // what was wrong at once
 }
 
 func newLedger(kinds []*kind) *ledger {
@@ -64,7 +64,7 @@ func (l *ledger) accepted() int {
 func (l *ledger) wrong(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.problems = append(l.problems, fmt.Sprintf(format, args...))
+	l.problems = append(l.problems, mistake{kind: format, text: fmt.Sprintf(format, args...)})
 }
 
 // some gives the ids of up to n jobs, most of them young.
@@ -133,7 +133,9 @@ func (l *ledger) seen(a answer) (ended bool) {
 	case p.final == "" && status != "":
 		p.final = now
 	case p.final != "" && p.final != now:
-		l.problems = append(l.problems, fmt.Sprintf("job %s had ended as %s and is now %s", p.id, p.final, now))
+		l.problems = append(l.problems, mistake{
+			kind: "changed", job: p.id, text: fmt.Sprintf("job %s had ended as %s and is now %s", p.id, p.final, now),
+		})
 	}
 	return status != ""
 }

@@ -114,4 +114,3 @@ func (d *driver) retried(body object, a answer) ([]retried, bool) {
 	}
 	return summary.Retries, true
 }
-
