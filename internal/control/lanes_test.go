@@ -131,6 +131,26 @@ func TestSkippedStartShowsTheJobThatIsThereButNotAnothersJob(t *testing.T) {
 	}
 }
 
+func TestSkippedStartOverAnothersJobDoesNotUseUpItsKey(t *testing.T) {
+	w := newWorld(t)
+	rules := job.Rules{Concurrency: job.Concurrency{Limit: 1, Key: "k", OnLimit: job.OnLimitSkip}}
+	others := w.submit(w.limited(w.admin, "orders", rules))
+	clerk := job.Actor{AccountID: w.admin.AccountID, User: job.UserRef{ID: 99, Name: "clerk"}}
+	own := w.limited(clerk, "of the clerk", rules)
+	call := control.SubmitRequest{Config: own.ObjectID, IdempotencyKey: "once"}
+	for range 2 { // a repeat must not show what the first call kept to itself
+		s, err := w.start(clerk, call)
+		want(t, err, job.Conflict, job.WordConcurrencyLimit)
+		if s.Job.ID != "" {
+			t.Errorf("job %s of another user was shown", s.Job.ID)
+		}
+	}
+	w.finish(others, failed())
+	if s, err := w.start(clerk, call); err != nil || s.Replayed || s.Job.OwnerID != 99 {
+		t.Errorf("after the other's end: %+v, %v", s, err)
+	}
+}
+
 func TestRetryWaitsInTheLaneOfItsParent(t *testing.T) {
 	w := newWorld(t)
 	c := w.limited(w.admin, "orders", job.Rules{Concurrency: job.Concurrency{Limit: 1, OnLimit: job.OnLimitSkip}})

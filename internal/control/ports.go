@@ -64,6 +64,9 @@ type Submission struct {
 	Records []string
 	// StartLater leaves the start of the workflow to the reconciler.
 	StartLater bool
+	// MayShow tells whether a start that is skipped may be answered with a job of that owner. If not, it is Conflict,
+	// WordConcurrencyLimit, and leaves nothing behind, its key included. nil: with any.
+	MayShow func(owner int64) bool
 
 	held bool // whoever submits it starts it, too
 }
@@ -129,7 +132,8 @@ type RecordReader interface {
 
 // RecordWriter changes record errors on behalf of users.
 type RecordWriter interface {
-	// SetErrorData replaces the record the next retry sends. An error that is resolved: Conflict, WordRecordResolved.
+	// SetErrorData replaces the record the next retry sends. An error that is resolved: Conflict, WordRecordResolved; one
+	// whose retry has not finished: Conflict, WordRetryActive.
 	SetErrorData(ctx context.Context, account int64, id job.ID, record string, data []byte, at time.Time) (job.RecordData, error)
 	// ResolveErrors resolves those of the errors that are open, nil meaning all, and counts them. One that is no error of
 	// the job is Invalid, WordUnknownRecord, and then nothing is changed.

@@ -128,6 +128,7 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	if err := s.withinAccount(ctx, a.AccountID, &sub.Job.Spec); err != nil {
 		return Submitted{}, err
 	}
+	sub.MayShow = a.MayTouch
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
@@ -141,7 +142,7 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	switch {
 	case replayed:
 	case stored.ID != j.ID:
-		return skipped(a, stored)
+		return Submitted{Job: stored, Skipped: true}, nil
 	case sub.held:
 	case sub.StartLater:
 		s.leave(ctx, &stored)
@@ -149,14 +150,6 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 		s.start(ctx, &stored, d.TaskQueue)
 	}
 	return Submitted{Job: stored, Replayed: replayed}, nil
-}
-
-// skipped answers with a job that was there. One of another user, which a key may have in common, is not shown.
-func skipped(a job.Actor, j job.Job) (Submitted, error) {
-	if !a.MayTouch(j.OwnerID) {
-		return Submitted{}, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once, of another user")
-	}
-	return Submitted{Job: j, Skipped: true}, nil
 }
 
 func (s *Jobs) override(spec *job.Spec, o Overrides) error {

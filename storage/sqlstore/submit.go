@@ -84,8 +84,15 @@ func orphanRun(tx *gorm.DB, j job.Job) (int64, error) {
 }
 
 // skipped answers a start at the limit of its lane with a job that is there already. The key of the call stands for that
-// one from now on.
+// one from now on. A job of another user, which a lane may have in common, is not shown, now or to a repeat.
 func (s *Store) skipped(tx *gorm.DB, sub control.Submission, instead job.ID) (job.Job, error) {
+	there, err := s.jobIn(tx, sub.Job.AccountID, instead)
+	if err != nil {
+		return job.Job{}, err
+	}
+	if sub.MayShow != nil && !sub.MayShow(there.OwnerID) {
+		return job.Job{}, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once, of another user")
+	}
 	if i := sub.Idempotency; i.Key != "" {
 		_, err := run(tx, "UPDATE idempotency_keys SET job_id = ? WHERE account_id = ? AND caller = ? AND route = ? AND idem_key = ?",
 			string(instead), sub.Job.AccountID, i.Caller, i.Route, i.Key)
@@ -93,7 +100,7 @@ func (s *Store) skipped(tx *gorm.DB, sub control.Submission, instead job.ID) (jo
 			return job.Job{}, err
 		}
 	}
-	return s.jobIn(tx, sub.Job.AccountID, instead)
+	return there, nil
 }
 
 func checkSubmission(sub control.Submission) error {
