@@ -92,6 +92,9 @@ func (s *Store) SetErrorData(
 		case how != "":
 			return job.Errorf(job.Conflict, job.WordRecordResolved, "The error of record '%s' of job %s is resolved (%s)", record, id, how)
 		}
+		if err := notSent(tx, id, record); err != nil {
+			return err
+		}
 		rev, _, err := one[int](tx, `
 			INSERT INTO job_error_data (job_id, record_id, data, rev) VALUES (?, ?, ?, 1)
 			ON CONFLICT (job_id, record_id) DO UPDATE SET data = excluded.data, rev = job_error_data.rev + 1 RETURNING rev`,
@@ -107,6 +110,18 @@ func (s *Store) SetErrorData(
 		return err
 	})
 	return d, err
+}
+
+// notSent refuses to change a record that an unfinished retry was given: its attempts read it when they begin, and must not
+// send one thing in the first and another in the second.
+func notSent(tx *gorm.DB, id job.ID, record string) error {
+	active, found, err := one[string](tx, `
+		SELECT jobs.id FROM retry_records r JOIN jobs ON jobs.id = r.job_id
+		WHERE r.parent_id = ? AND r.record_id = ? AND `+unfinished+` LIMIT 1`, string(id), record)
+	if err == nil && found {
+		err = job.Errorf(job.Conflict, job.WordRetryActive, "Retry %s of record '%s' of job %s has not finished", active, record, id)
+	}
+	return err
 }
 
 // held reads a job's row and keeps others from it until the transaction ends.

@@ -30,14 +30,12 @@ func (s *Store) RollUp(ctx context.Context, account int64, child job.ID, at time
 	})
 }
 
-// completeAbove books the end of a retry on every job above it in its chain.
+// completeAbove books the end of a retry on the jobs above it in its chain: those it descends from, and the other retries
+// that were made before it and have ended. People retry the first job again as often as they retry the retry that failed.
 func (s *Store) completeAbove(tx *gorm.DB, child jobRow, at time.Time) error {
-	above, err := many[jobRow](tx, `
-		WITH RECURSIVE above (id) AS (
-			SELECT retry_of FROM jobs WHERE id = ? AND retry_of <> ''
-			UNION SELECT jobs.retry_of FROM jobs JOIN above ON jobs.id = above.id WHERE jobs.retry_of <> '')
-		SELECT `+jobColumns+` FROM jobs WHERE id IN (SELECT id FROM above) AND account_id = ? ORDER BY id`+s.forUpdate(),
-		child.ID, child.AccountID)
+	above, err := many[jobRow](tx, "SELECT "+jobColumns+` FROM jobs
+		WHERE account_id = ? AND (id = ? OR root = ? AND root <> '' AND retry_number < ? AND finished_at IS NOT NULL) ORDER BY id`+s.forUpdate(),
+		child.AccountID, child.Root, child.Root, child.RetryNumber)
 	if err != nil || len(above) == 0 {
 		return err
 	}
@@ -46,8 +44,8 @@ func (s *Store) completeAbove(tx *gorm.DB, child jobRow, at time.Time) error {
 		ids[i] = a.ID
 	}
 	whole := job.Status(child.Status) == job.Completed && job.RetryScope(child.RetryScope) != job.RetryFailedRecords
-	in, args := marked(ids)
 	if whole {
+		in, args := marked(unresolved(child, above))
 		if _, err := run(tx, "UPDATE jobs SET resolved_by = ?, resolved_at = ? WHERE id IN ("+in+") AND resolved_by = ''",
 			append([]any{child.ID, micros(at)}, args...)...); err != nil {
 			return err
@@ -79,6 +77,26 @@ func (s *Store) completeAbove(tx *gorm.DB, child jobRow, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// unresolved are the jobs whose result a retry that completed completes: all it descends from, and of the others those that
+// did not complete by themselves. There is always one, the job it was made from.
+func unresolved(child jobRow, above []jobRow) []string {
+	parents := make(map[string]string, len(above))
+	for _, a := range above {
+		parents[a.ID] = a.RetryOf
+	}
+	ancestors := map[string]bool{}
+	for id := child.RetryOf; id != "" && !ancestors[id]; id = parents[id] {
+		ancestors[id] = true
+	}
+	ids := []string{child.RetryOf}
+	for _, a := range above {
+		if a.ID != child.RetryOf && (ancestors[a.ID] || job.Status(a.Status) != job.Completed) {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }
 
 // resolveAbove books the end of a retry on the record errors of the jobs above it. What it raised again is open there and

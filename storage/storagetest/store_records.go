@@ -317,6 +317,12 @@ var recordCases = map[string]func(*testing.T, *tenant){
 			})
 		}
 		same(t, "retry job", n.errors(t, j.ID)[0].RetryJob, retry.ID)
+		_, err = n.SetErrorData(ctx, n.account.ID, j.ID, "a", []byte(`{"fixed":"meanwhile"}`), at(150))
+		refused(t, err, job.Conflict, job.WordRetryActive) // attempts of one retry send one thing
+		n.leave(t, retry.ID)
+		if d, err = n.SetErrorData(ctx, n.account.ID, j.ID, "a", []byte(`{"fixed":"again"}`), at(150)); err != nil || d.Rev != 3 {
+			t.Errorf("after the retry: %+v, %v", d, err)
+		}
 		_, err = n.SetErrorData(ctx, n.account.ID, j.ID, "x", []byte(`1`), at(150))
 		absent(t, err)
 		if _, err := n.ResolveErrors(ctx, n.account.ID, j.ID, []string{"b"}, n.admin.Ref(), at(151)); err != nil {

@@ -77,6 +77,27 @@ var rollUpCases = map[string]func(*testing.T, *tenant){
 			}
 		}
 	},
+	"a retry completes the retries that failed before it, whichever job of the chain it was made of": func(t *testing.T, n *tenant) {
+		parent := n.raising(t, failed(), []string{"a", "b"})
+		first := n.raising(t, failed(), []string{"a", "c"}, scoped(job.RetryAll, parent.ID))
+		n.rollUp(t, first.ID)
+		second := n.raising(t, failed(), []string{"a"}, scoped(job.RetryFailedStep, parent.ID))
+		n.rollUp(t, second.ID)
+		same(t, "first", n.told(t, first.ID), "a:superseded c:open")
+		same(t, "second", n.told(t, second.ID), "a:open")
+		active := n.submit(t, retryOf(first.ID)) // not over: it speaks for itself
+		third := n.raising(t, completed(), nil, scoped(job.RetryAll, parent.ID))
+		n.rollUp(t, third.ID)
+		for _, id := range []job.ID{parent.ID, first.ID, second.ID} {
+			same(t, "resolved by", n.now(t, id).ResolvedBy, third.ID)
+			same(t, "open", n.now(t, id).ErrorsOpen, int64(0))
+			n.holds(t, id)
+		}
+		same(t, "active resolved by", n.now(t, active.ID).ResolvedBy, "")
+		after := n.raising(t, completed(), nil, scoped(job.RetryAll, parent.ID))
+		n.rollUp(t, after.ID)
+		same(t, "completed by itself", n.now(t, third.ID).ResolvedBy, "")
+	},
 	"what a user resolved stays so": func(t *testing.T, n *tenant) {
 		parent := n.raising(t, failed(), []string{"a", "b"})
 		retry := n.again(t, parent.ID)
