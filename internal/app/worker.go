@@ -39,11 +39,12 @@ func (p *parts) limits() control.Limits {
 
 func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
 	lanes := &control.LaneKeeper{Store: p.store, Engine: start, Log: p.log}
+	usher := &control.Usher{Jobs: p.store, Engine: start, Now: time.Now, Log: p.log}
 	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
-		Duties: append(p.deliverer(start).Duties(), lanes.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)),
+		Duties: append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)),
 	}
 }
 

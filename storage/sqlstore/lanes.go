@@ -155,6 +155,14 @@ func (s *Store) LaneMoves(ctx context.Context, l job.LaneRef) (bool, error) {
 	return held < lane.Places, s.fault(ctx, err)
 }
 
+// AdmittedIdle is control.AdmittedJobs'.
+func (s *Store) AdmittedIdle(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.ID, error) {
+	ids, err := many[job.ID](s.read.WithContext(ctx), "SELECT id FROM jobs WHERE "+hasPlace+`
+		AND lane_seq > 0 AND status = 'queued' AND attempt = 0 AND written_at < ? AND id > ? ORDER BY id LIMIT ?`,
+		micros(before), string(after), limit)
+	return ids, s.fault(ctx, err)
+}
+
 // waitingLane is what is read of a lane in which jobs wait.
 type waitingLane struct {
 	AccountID int64
@@ -224,4 +232,7 @@ func (s *Store) position(tx *gorm.DB, j job.Job) (int, error) {
 	return n, err
 }
 
-var _ control.LaneStore = (*Store)(nil)
+var (
+	_ control.LaneStore    = (*Store)(nil)
+	_ control.AdmittedJobs = (*Store)(nil)
+)

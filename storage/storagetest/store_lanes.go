@@ -348,6 +348,36 @@ var laneBacklogCases = map[string]func(*testing.T, *tenant){
 		same(t, "next of a lane that stays", n.submit(t, inLane("key:b", 1, job.OnLimitQueue)).LaneSeq, 2)
 		same(t, "next of one that went", n.submit(t, inLane("key:a", 1, job.OnLimitQueue)).Reason, job.ReasonNone)
 	},
+	"jobs that were admitted are listed until a worker begins them or they end": func(t *testing.T, n *tenant) {
+		places := n.queue(t, "key:a", 2, 5) // two hold a place from the beginning, three wait
+		other := n.other(t)
+		others := other.queue(t, "key:a", 1, 2)
+		idle := func(second int, after job.ID, limit int) []job.ID {
+			t.Helper()
+			ids, err := n.AdmittedIdle(t.Context(), at(second), after, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ids
+		}
+		same(t, "before", len(idle(1000, "", 10)), 0)
+		n.leave(t, places[0])
+		n.leave(t, places[1])
+		n.advance(t, "key:a")
+		other.leave(t, others[0])
+		other.advance(t, "key:a")
+		same(t, "at once", len(idle(200, "", 10)), 0)
+		same(t, "later", idle(201, "", 10), []job.ID{places[2], places[3], others[1]})
+		same(t, "a page", idle(201, places[2], 1), []job.ID{places[3]})
+		if _, _, err := n.Begin(t.Context(), n.account.ID, places[2], 1, "worker", at(201)); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Again(t.Context(), n.account.ID, places[2], 1, failed(), at(300)); err != nil { // knows its place
+			t.Fatal(err)
+		}
+		n.leave(t, places[3])
+		same(t, "after", idle(1000, "", 10), []job.ID{others[1]})
+	},
 	"cancels are due until they were passed on, for final jobs, too": func(t *testing.T, n *tenant) {
 		queued, running := n.submit(t), n.begun(t)
 		n.submit(t)

@@ -26,6 +26,7 @@ type Store interface {
 	control.Backlog
 	control.Expiry
 	control.LaneStore
+	control.AdmittedJobs
 	control.CancelBacklog
 	control.Users
 	control.AccountStore

@@ -14,7 +14,10 @@ import (
 	"waybill/workflows/contract"
 )
 
-var _ control.LaneEngine = (*Starter)(nil)
+var (
+	_ control.LaneEngine  = (*Starter)(nil)
+	_ control.UsherEngine = (*Starter)(nil)
+)
 
 // EnsureLane starts the lane's workflow unless it runs. One that runs is left alone and pays no event for the call.
 func (s *Starter) EnsureLane(ctx context.Context, l job.LaneRef) error {
@@ -44,6 +47,26 @@ func (s *Starter) Admit(ctx context.Context, id job.ID) error {
 	defer cancel()
 	err := s.engine.SignalWorkflow(ctx, contract.JobWorkflowID(id), "", contract.SignalAdmitted, nil)
 	return translate(ctx, err, "admit the job")
+}
+
+// Remind is control.UsherEngine's. A Job that waits in its lane is the only one with nothing under way: no activity, and no
+// word that it has not heard yet.
+func (s *Starter) Remind(ctx context.Context, id job.ID) (bool, error) {
+	answer, err := s.describe(ctx, contract.JobWorkflowID(id))
+	switch {
+	case job.CodeOf(err) == job.NotFound: // the reconciler starts it, with its place
+		return false, nil
+	case err != nil:
+		return false, err
+	case stateOf(answer.GetWorkflowExecutionInfo().GetStatus()) != control.EngineOpen,
+		len(answer.GetPendingActivities()) > 0, answer.GetPendingWorkflowTask() != nil:
+		return false, nil
+	}
+	err = s.Admit(ctx, id)
+	if job.CodeOf(err) == job.NotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // lane is how a lane's workflow is started: one at a time, and again whenever it has ended, however it did.

@@ -31,10 +31,7 @@ func (s *Starter) JobState(ctx context.Context, id job.ID, retry bool) (control.
 
 // state looks the newest run of a workflow up: a run that was reset is terminated, but the one that replaced it counts.
 func (s *Starter) state(ctx context.Context, workflowID string) (control.EngineState, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	answer, err := s.engine.DescribeWorkflowExecution(ctx, workflowID, "")
-	err = translate(ctx, err, "look the job up")
+	answer, err := s.describe(ctx, workflowID)
 	if job.CodeOf(err) == job.NotFound {
 		return control.EngineAbsent, nil
 	}
@@ -42,6 +39,13 @@ func (s *Starter) state(ctx context.Context, workflowID string) (control.EngineS
 		return "", err
 	}
 	return stateOf(answer.GetWorkflowExecutionInfo().GetStatus()), nil
+}
+
+func (s *Starter) describe(ctx context.Context, workflowID string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	answer, err := s.engine.DescribeWorkflowExecution(ctx, workflowID, "")
+	return answer, translate(ctx, err, "look the job up")
 }
 
 func stateOf(s enumspb.WorkflowExecutionStatus) control.EngineState {

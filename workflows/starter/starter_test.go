@@ -28,6 +28,8 @@ var errAbsent = serviceerror.NewNotFound("workflow not found")
 // fakeEngine plays Temporal: states are the newest runs by workflow id, pages what the visibility store lists.
 type fakeEngine struct {
 	states map[string]enumspb.WorkflowExecutionStatus
+	atWork int  // pending activities of every workflow
+	unread bool // every workflow has a task it has not taken
 	pages  [][]*workflowpb.WorkflowExecutionInfo
 	err    error // answered by every call
 	hang   bool  // every call waits for the end of its context
@@ -91,9 +93,14 @@ func (f *fakeEngine) DescribeWorkflowExecution(ctx context.Context, id, _ string
 	if !ok {
 		return nil, errAbsent
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{
+	answer := &workflowservice.DescribeWorkflowExecutionResponse{
 		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: status},
-	}, nil
+		PendingActivities:     make([]*workflowpb.PendingActivityInfo, f.atWork),
+	}
+	if f.unread {
+		answer.PendingWorkflowTask = &workflowpb.PendingWorkflowTaskInfo{}
+	}
+	return answer, nil
 }
 
 func (f *fakeEngine) ListWorkflow(ctx context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
@@ -373,6 +380,32 @@ func TestAdmitTellsAJobThatHasStarted(t *testing.T) {
 	}
 	if got := fmt.Sprint(f.signalled[1:]); got != "[job-"+string(testID)+": admitted]" {
 		t.Errorf("signalled %s", got)
+	}
+}
+
+func TestOnlyAJobThatWaitsIsReminded(t *testing.T) {
+	t.Parallel()
+	const running, completed = enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	of := func(s enumspb.WorkflowExecutionStatus) map[string]enumspb.WorkflowExecutionStatus {
+		return map[string]enumspb.WorkflowExecutionStatus{"job-" + string(testID): s}
+	}
+	for name, c := range map[string]struct {
+		engine *fakeEngine
+		told   bool
+	}{
+		"waits":                    {&fakeEngine{states: of(running)}, true},
+		"is at work":               {&fakeEngine{states: of(running), atWork: 1}, false},
+		"was told, and is slow":    {&fakeEngine{states: of(running), unread: true}, false},
+		"is over":                  {&fakeEngine{states: of(completed)}, false},
+		"has not been started yet": {&fakeEngine{}, false},
+	} {
+		told, err := New(c.engine, Config{}).Remind(t.Context(), testID)
+		if err != nil || told != c.told || told != (len(c.engine.signalled) == 1) {
+			t.Errorf("%s: told %v, %v; signals %v", name, told, err, c.engine.signalled)
+		}
+	}
+	if _, err := New(&fakeEngine{err: serviceerror.NewUnavailable("away")}, Config{}).Remind(t.Context(), testID); job.CodeOf(err) != job.Unavailable {
+		t.Errorf("%v", err)
 	}
 }
 
