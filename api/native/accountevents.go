@@ -83,16 +83,8 @@ func (d *door) accountEvents(ctx context.Context, in *accountEventsInput) (*stre
 		return nil, err
 	}
 	now := d.server.Now()
-	gap := false
-	if in.LastEventID == "" {
-		q.After, err = d.server.Feed.Events.LatestEvent(ctx)
-	} else {
-		var m streamMark
-		m, err = streamMarkOf(in.LastEventID)
-		q.After = m.EventMark
-		gap = d.server.EventsKept > 0 && time.Unix(m.seconds, 0).Before(now.Add(-d.server.EventsKept))
-	}
-	if err != nil {
+	gap := ""
+	if q.After, gap, err = d.resume(ctx, in.LastEventID, now); err != nil {
 		return nil, err
 	}
 	return &streamReply{func(hc huma.Context) {
@@ -104,6 +96,26 @@ func (d *door) accountEvents(ctx context.Context, in *accountEventsInput) (*stre
 			c.Blame(err) // the listener comes back with the last id
 		}
 	}}, nil
+}
+
+// resume finds the place behind which a stream goes on, and what the listener must be told of it.
+func (d *door) resume(ctx context.Context, id string, now time.Time) (after job.EventMark, gap string, err error) {
+	var m streamMark
+	if id != "" {
+		if m, err = streamMarkOf(id); err != nil {
+			return after, "", err
+		}
+	}
+	end, err := d.server.Feed.Events.LatestEvent(ctx)
+	switch {
+	case err != nil || id == "":
+		return end, "", err
+	case m.Behind(end): // of a database that is there no more; taken as it is, the listener would never hear anything
+		return end, "The stream has not come to this place; read the jobs anew", nil
+	case d.server.EventsKept > 0 && time.Unix(m.seconds, 0).Before(now.Add(-d.server.EventsKept)):
+		gap = "Events older than " + shortDuration(d.server.EventsKept) + " are not kept; read the jobs anew"
+	}
+	return m.EventMark, gap, nil
 }
 
 // eventQuery reads what of the account's stream is asked for.
@@ -131,18 +143,17 @@ type accountStream struct {
 	d     *door
 	at    streamMark
 	begun bool
-	gap   bool
+	gap   string // to be told first
 }
 
 // see sends a batch of events. How far the stream was looked through is told even when nothing in it was for this
 // listener: an id without data reaches an EventSource as its last id and as nothing else.
 func (s *accountStream) see(events []job.Event, upTo job.EventMark) error {
-	if s.gap {
-		s.gap = false
-		gap := gapEvent{"Events older than " + shortDuration(s.d.server.EventsKept) + " are not kept; read the jobs anew"}
-		if err := s.event(s.at.String(), "gap", gap); err != nil {
+	if s.gap != "" {
+		if err := s.event(s.at.String(), "gap", gapEvent{s.gap}); err != nil {
 			return err
 		}
+		s.gap = ""
 	}
 	for _, e := range events {
 		s.at = streamMark{e.At, e.Time.Unix()}

@@ -135,6 +135,34 @@ func TestAListenerWhoWasAwayForTooLongIsTold(t *testing.T) {
 	}
 }
 
+// A mark that is ahead of the stream is of a database that was put back since, or made up. No event would come behind it.
+func TestAMarkAheadOfTheStreamIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.tail(t)
+	server := httptest.NewServer(f.server)
+	t.Cleanup(server.Close)
+	config := f.config("sample config", "run.sh")
+	f.start(config) // before the listener came, so it is not told
+	ahead := header("Last-Event-ID", fmt.Sprintf("0-900-%d", f.Now().Unix()))
+	stream := f.open(t, server, "/api/events", ahead)
+	id := f.start(config)
+	got := readEvents(t, stream.Body, func(e []event) bool { return len(e) == 2 })
+	if s := statuses(got, id); !slices.Equal(s, []string{"-1 gap", "0 QUEUED"}) || strings.HasPrefix(got[0].id, "0-900-") {
+		t.Fatalf("got %v", got)
+	}
+	rest := readEvents(t, f.open(t, server, "/api/events", header("Last-Event-ID", got[0].id)).Body, func(e []event) bool { return true })
+	if s := statuses(rest, id); !slices.Equal(s, []string{"0 QUEUED"}) {
+		t.Errorf("behind the gap: %v", rest)
+	}
+
+	one := f.open(t, server, "/api/jobs/"+string(id)+"/events", header("Last-Event-ID", "0_QUEUED__0_0_0_900"))
+	told := readEvents(t, one.Body, func(e []event) bool { return len(e) == 1 })
+	if s := statuses(told, id); !slices.Equal(s, []string{"0 QUEUED"}) || strings.HasSuffix(told[0].id, "_900") {
+		t.Errorf("of one job: %v", told)
+	}
+}
+
 // An id without data is how a listener for whom nothing comes learns how far the stream went.
 func TestAStreamBeginsWithItsPlace(t *testing.T) {
 	t.Parallel()

@@ -80,6 +80,15 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 		return nil, err
 	}
 	m, resumed := markOf(in.LastEventID)
+	if resumed {
+		end, err := d.server.Feed.Events.LatestEvent(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if m.event.Behind(end) { // of a database that is there no more: no event would ever come after it
+			m, resumed = mark{offset: m.offset}, false
+		}
+	}
 	if resumed && j.Status.Final() && m.status == statusWord(j, c.Time) {
 		size, err := d.server.Jobs.Logs.Size(ctx, j.AccountID, j.ID)
 		if err != nil {

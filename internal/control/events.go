@@ -13,7 +13,8 @@ type EventReader interface {
 	// looked through: whoever asks again after it misses nothing and sees nothing twice. What a transaction that is still
 	// open wrote is not in the stream yet, and nothing behind it either.
 	Events(ctx context.Context, q EventQuery) (events []job.Event, upTo job.EventMark, err error)
-	// LatestEvent is the mark of the end of the stream as it may be read now.
+	// LatestEvent is the mark of the end of the stream as it may be read now. It never goes back, whatever is deleted: a mark
+	// behind it is not of this stream.
 	LatestEvent(ctx context.Context) (job.EventMark, error)
 	// LastStatus is the newest readable EventStatus of a job; found is false when it has none any more.
 	LastStatus(ctx context.Context, account int64, id job.ID) (e job.Event, found bool, err error)

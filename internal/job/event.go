@@ -18,6 +18,11 @@ type EventMark struct {
 	Tx, Seq int64
 }
 
+// Behind tells whether the mark comes after another one.
+func (m EventMark) Behind(other EventMark) bool {
+	return m.Tx > other.Tx || m.Tx == other.Tx && m.Seq > other.Seq
+}
+
 // EventKind says what an event tells.
 type EventKind string
 

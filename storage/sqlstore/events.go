@@ -64,7 +64,8 @@ func (s *Store) LatestEvent(ctx context.Context) (job.EventMark, error) {
 		tx, _, err := one[int64](s.read.WithContext(ctx), "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
 		return job.EventMark{Tx: tx, Seq: math.MaxInt64}, s.fault(ctx, err)
 	}
-	seq, _, err := one[int64](s.read.WithContext(ctx), "SELECT coalesce(max(seq), 0) FROM job_events")
+	// Not the largest number in the table: the end does not go back when the newest events are deleted.
+	seq, _, err := one[int64](s.read.WithContext(ctx), "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'job_events'")
 	return job.EventMark{Seq: seq}, s.fault(ctx, err)
 }
 
@@ -74,7 +75,7 @@ func (s *Store) Events(ctx context.Context, q control.EventQuery) ([]job.Event, 
 	if err != nil || (q.Scope.AccountID == 0 && !q.All) {
 		return nil, q.After, err
 	}
-	if upTo.Tx < q.After.Tx || (upTo.Tx == q.After.Tx && upTo.Seq < q.After.Seq) {
+	if q.After.Behind(upTo) {
 		upTo = q.After // a mark never goes back
 	}
 	limit := q.Limit

@@ -157,12 +157,19 @@ var purgeCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("%d gone at the second time, %v", gone, err)
 		}
 		n.settledEvents(t, control.EventQuery{All: true}, 3)
+		before, err := n.LatestEvent(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if gone, err := n.PurgeEvents(t.Context(), at(9999)); err != nil || gone != 3 {
 			t.Errorf("%d gone at the end, %v", gone, err)
 		}
 		mark, err := n.LatestEvent(t.Context())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if before.Behind(mark) {
+			t.Errorf("the purge put the end back from %v to %v", before, mark)
 		}
 		j := n.submit(t)
 		events := n.settledEvents(t, control.EventQuery{All: true, After: mark}, 1)
