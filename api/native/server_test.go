@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 	"waybill/storage/sqlstore"
+	"waybill/storage/sqlstore/sqltest"
 )
 
 // fixture is the native door over a real SQLite database, called in memory.
@@ -50,19 +50,7 @@ func (b *syncBuffer) String() string {
 
 func openStore(t testing.TB) *sqlstore.Store {
 	t.Helper()
-	store, err := sqlstore.Open(t.Context(), sqlstore.Config{Driver: sqlstore.SQLite, Path: filepath.Join(t.TempDir(), "test.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return store
+	return sqltest.Open(t, nil)
 }
 
 func newFixture(t testing.TB, change ...func(*api.Config)) *fixture {

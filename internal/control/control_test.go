@@ -3,7 +3,6 @@ package control_test
 import (
 	"context"
 	"encoding/hex"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 	"waybill/storage/sqlstore"
+	"waybill/storage/sqlstore/sqltest"
 	"waybill/workflows/contract"
 )
 
@@ -39,20 +39,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	now := func() time.Time { return controltest.Start } // until there is a world to ask
-	store, err := sqlstore.Open(t.Context(), sqlstore.Config{
-		Driver: sqlstore.SQLite, Path: filepath.Join(t.TempDir(), "test.db"), Now: func() time.Time { return now() },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	store := sqltest.Open(t, func() time.Time { return now() })
 	base := controltest.New(t, store)
 	now = base.Now
 	w := &world{

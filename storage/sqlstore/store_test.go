@@ -6,6 +6,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/storage/sqlstore"
+	"waybill/storage/sqlstore/sqltest"
 	"waybill/storage/storagetest"
 )
 
@@ -58,7 +59,7 @@ func migrated(t testing.TB, s *sqlstore.Store) *sqlstore.Store {
 }
 
 func TestSQLiteConforms(t *testing.T) {
-	storagetest.RunStore(t, func(t *testing.T) storagetest.Store { return migrated(t, openSQLite(t)) })
+	storagetest.RunStore(t, func(t *testing.T) storagetest.Store { return sqltest.Open(t, nil) })
 }
 
 func TestPostgresConforms(t *testing.T) {
