@@ -118,7 +118,10 @@ func (a *App) connect(ctx context.Context) error {
 		if a.settings.Temporal != "" {
 			return a.openExternalTemporal(gctx)
 		}
-		return a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace)
+		if err := a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace); err != nil {
+			return err
+		}
+		return a.claimNamespace(gctx, a.engine.TemporalAddress(), true)
 	})
 	err = group.Wait()
 	a.onStop("object store", time.Second, a.closeObjects)

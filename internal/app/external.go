@@ -105,6 +105,14 @@ func (p *parts) openExternalObjects(ctx context.Context) error {
 
 func (p *parts) openExternalTemporal(ctx context.Context) error {
 	return await(ctx, p.log, "Temporal of "+settings.Name("temporal"), func(ctx context.Context) error {
-		return p.openTemporal(ctx, p.settings.Temporal, p.settings.TemporalNamespace)
+		if err := p.openTemporal(ctx, p.settings.Temporal, p.settings.TemporalNamespace); err != nil {
+			return err
+		}
+		err := p.claimNamespace(ctx, p.settings.Temporal, false)
+		if err != nil {
+			p.temporal.Close()
+			p.temporal = nil
+		}
+		return err
 	})
 }

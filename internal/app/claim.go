@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+
+	"go.temporal.io/api/namespace/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+
+	"waybill/internal/app/settings"
+	"waybill/internal/job"
+)
+
+// claimKey is where a namespace keeps whose it is, among the data that Temporal holds for its users.
+const claimKey = "waybill.installation"
+
+// namespaces is what a claim needs of Temporal.
+type namespaces interface {
+	DescribeNamespace(ctx context.Context, r *workflowservice.DescribeNamespaceRequest, o ...grpc.CallOption) (*workflowservice.DescribeNamespaceResponse, error)
+	UpdateNamespace(ctx context.Context, r *workflowservice.UpdateNamespaceRequest, o ...grpc.CallOption) (*workflowservice.UpdateNamespaceResponse, error)
+}
+
+// claim is the hold of one installation on a namespace. Of two installations in one namespace, such as one for tests that is
+// pointed at the Temporal of the real one, each would take the other's workflows for orphans and end them within a minute.
+type claim struct {
+	engine             namespaces
+	address, namespace string
+	mine               string // tells installations apart
+	own                bool   // the engine is this process's, so the namespace is too, whatever it says
+	log                *slog.Logger
+}
+
+// claimNamespace takes the namespace of Temporal for this installation, or refuses to work in another's; one of the embedded
+// engine is taken anyway, so that others keep away. All processes of an installation have its master key, and no other has it.
+func (p *parts) claimNamespace(ctx context.Context, address string, own bool) error {
+	c := claim{
+		engine: p.temporal.WorkflowService(), address: address, namespace: p.namespace,
+		mine: hex.EncodeToString(p.keys.Derive("installation")[:12]), own: own, log: p.log,
+	}
+	return c.make(ctx)
+}
+
+func (c claim) make(ctx context.Context) error {
+	if free, err := c.look(ctx); !free {
+		return err
+	}
+	_, err := c.engine.UpdateNamespace(ctx, &workflowservice.UpdateNamespaceRequest{
+		Namespace: c.namespace, UpdateInfo: &namespace.UpdateNamespaceInfo{Data: map[string]string{claimKey: c.mine}},
+	})
+	switch code := serviceerror.ToStatus(err).Code(); {
+	case err == nil:
+		_, err := c.look(ctx) // of two at once the later one has it
+		return err
+	case code == codes.PermissionDenied, code == codes.Unimplemented, code == codes.InvalidArgument:
+		c.log.WarnContext(ctx, "the namespace does not let us write down that it is ours; see to it that no other Waybill uses it",
+			"namespace", c.namespace, "error", err)
+		return nil
+	}
+	return engineFault(err, "the namespace %q can not be taken", c.namespace)
+}
+
+// look tells whether nobody has the namespace. That somebody else has it is an error.
+func (c claim) look(ctx context.Context) (free bool, err error) {
+	answer, err := c.engine.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: c.namespace})
+	if err != nil {
+		return false, engineFault(err, "the namespace %q can not be read", c.namespace)
+	}
+	switch by := answer.GetNamespaceInfo().GetData()[claimKey]; {
+	case by == c.mine:
+		return false, nil
+	case by == "" || c.own:
+		return true, nil
+	}
+	return false, job.Errorf(job.Invalid, job.WordInvalidField,
+		"the namespace %q belongs to another Waybill, with another master key: each would end the other's jobs. Name one of its own in %s; "+
+			"if that Waybill is gone, take its namespace with: temporal operator namespace update --address %s --namespace %s --data %s=%s",
+		c.namespace, settings.Name("temporal-namespace"), c.address, c.namespace, claimKey, c.mine)
+}
