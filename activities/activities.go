@@ -55,7 +55,6 @@ type Config struct {
 	Lanes      control.LaneStore
 	LaneEngine LaneEngine
 	Fires      Fires
-	Webhooks   Webhooks
 	Jobs       JobReader
 	Objects    Objects
 	Secrets    Secrets
@@ -121,7 +120,6 @@ func (a *Activities) Register(r Registry) {
 	r.RegisterActivityWithOptions(a.PokeLane, activity.RegisterOptions{Name: contract.PokeLane})
 	r.RegisterActivityWithOptions(a.ExpireJob, activity.RegisterOptions{Name: contract.ExpireJob})
 	r.RegisterActivityWithOptions(a.TakeFire, activity.RegisterOptions{Name: contract.TakeFire})
-	r.RegisterActivityWithOptions(a.CallWebhook, activity.RegisterOptions{Name: contract.CallWebhook})
 	r.RegisterActivityWithOptions(a.LookAtJob, activity.RegisterOptions{Name: contract.LookAtJob})
 	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
 	r.RegisterActivityWithOptions(a.PurgeJobs, activity.RegisterOptions{Name: contract.PurgeJobs})

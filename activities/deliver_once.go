@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -243,7 +244,10 @@ func (d *Deliveries) call(ctx context.Context, row job.Delivery, j job.Job, numb
 	if err != nil {
 		return outcome{ours: err}
 	}
-	header := map[string]string{"Content-Type": "application/json"}
+	header := map[string]string{}
+	if kind := contentType(body); kind != "" {
+		header["Content-Type"] = kind
+	}
 	if err := d.ownHeaders(row, header); err != nil {
 		return outcome{ours: err}
 	}
@@ -268,6 +272,17 @@ func (d *Deliveries) call(ctx context.Context, row job.Delivery, j job.Job, numb
 	return outcomeOf(answer)
 }
 
+// contentType is what a body is sent as unless its own headers tell; a user's payload need not be JSON.
+func contentType(body string) string {
+	switch {
+	case body == "":
+		return ""
+	case json.Valid([]byte(body)):
+		return "application/json"
+	}
+	return "text/plain; charset=utf-8"
+}
+
 // Sign is the value of the header X-Waybill-Signature: the HMAC of the body, byte for byte, under the secret.
 func Sign(secret, body string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -288,7 +303,7 @@ func (d *Deliveries) ownHeaders(row job.Delivery, header map[string]string) erro
 		return err
 	}
 	for name, value := range own {
-		header[name] = value
+		header[http.CanonicalHeaderKey(name)] = value // in place of ours, however it is written
 	}
 	return nil
 }

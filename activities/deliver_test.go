@@ -182,6 +182,30 @@ func TestACallIsSignedAndTheSameEveryTime(t *testing.T) {
 	}
 }
 
+func TestTheTypeOfABodyIsTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		method, body, headers string
+		want                  any
+	}{
+		"JSON":         {"POST", `{"a":1}`, "", "application/json"},
+		"text":         {"PUT", "a=1", "", "text/plain; charset=utf-8"},
+		"the user's":   {"PUT", "a=1", `sealed:{"content-type":"application/x-www-form-urlencoded"}`, "application/x-www-form-urlencoded"},
+		"none":         {"GET", "", "", nil},
+		"our envelope": {"POST", "", "", "application/json"},
+	} {
+		p := newPost()
+		p.row.Method, p.row.Body, p.row.Headers, p.row.JobID = c.method, c.body, c.headers, ""
+		if _, err := p.deliver(t, false); err != nil || len(p.calls) != 1 {
+			t.Fatal(name, err, p.calls)
+		}
+		got, there := p.calls[0].Header["Content-Type"]
+		if there != (c.want != nil) || there && got != c.want || c.body != "" && p.calls[0].Body != c.body || p.calls[0].Header["content-type"] != "" {
+			t.Errorf("%s: %+v", name, p.calls[0])
+		}
+	}
+}
+
 func TestWhatComesOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

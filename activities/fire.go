@@ -12,11 +12,6 @@ type Fires interface {
 	Take(ctx context.Context, in contract.TakeFireInput) (contract.Fired, error)
 }
 
-// Webhooks calls the webhooks of schedules.
-type Webhooks interface {
-	Call(ctx context.Context, account, config int64) error
-}
-
 // JobReader reads jobs: control.JobReader.
 type JobReader interface {
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
@@ -33,12 +28,6 @@ func (a *Activities) TakeFire(ctx context.Context, in contract.TakeFireInput) (c
 		a.ring(fired.JobID)
 	}
 	return fired, nil
-}
-
-// CallWebhook calls a schedule's webhook. It has no idempotency key: a call whose answer was lost is made again, which is what
-// webhooks are documented to do.
-func (a *Activities) CallWebhook(ctx context.Context, in contract.CallWebhookInput) error {
-	return engineError(a.cfg.Webhooks.Call(ctx, in.AccountID, in.ConfigID))
 }
 
 // LookAtJob answers what a job's row says. It only reads. A job that is gone was final: retention deletes no other.

@@ -13,9 +13,9 @@ import (
 	"waybill/workflows/contract"
 )
 
-// Fire is what a schedule starts each time it comes due. It has the job made, runs it as its child Job, and calls the schedule's
-// webhook meanwhile. It is open as long as the job is, so that the engine's own overlap policies hold for jobs: skip, wait for the end,
-// cancel. A cancel is passed on to the job; a terminated Fire leaves it running, for it was accepted like any other.
+// Fire is what a schedule starts each time it comes due. It has the job made, and runs it as its child Job. It is open as long as
+// the job is, so that the engine's own overlap policies hold for jobs: skip, wait for the end, cancel. A cancel is passed on to the job; a
+// terminated Fire leaves it running, for it was accepted like any other.
 //
 // It closes as Completed whatever became of the job, Canceled when it was cancelled: the ending of a job is the Job's to show.
 func Fire(ctx workflow.Context, in contract.FireInput) (contract.Fired, error) {
@@ -45,7 +45,6 @@ func (f *fireRun) run(ctx workflow.Context) (contract.Fired, error) {
 	if err != nil {
 		return fired, err
 	}
-	f.callWebhook(ctx, fired)
 	if fired.Job != nil {
 		fired.Status, err = f.follow(ctx, *fired.Job)
 		fired.Job = nil // it is in the history already
@@ -67,35 +66,9 @@ func (f *fireRun) take(ctx workflow.Context) (contract.Fired, error) {
 	defer done()
 	var fired contract.Fired
 	err := workflow.ExecuteActivity(statusWrite(sure, "take", "see what is to be done, and store the job"), contract.TakeFire, contract.TakeFireInput{
-		AccountID: f.in.AccountID, ConfigID: f.in.ConfigID, At: at.UTC(), Started: info.WorkflowStartTime.UTC(),
+		AccountID: f.in.AccountID, ConfigID: f.in.ConfigID, At: at.UTC(), Started: info.WorkflowStartTime.UTC(), Paused: f.in.Paused, End: f.in.End,
 	}).Get(sure, &fired)
 	return fired, err
-}
-
-// callWebhook starts the call of the webhook as a workflow of its own, which goes on when the fire ends: a webhook that does not
-// answer must not keep the next fire from its job. It costs a fire without a webhook nothing.
-func (f *fireRun) callWebhook(ctx workflow.Context, fired contract.Fired) {
-	if !fired.Webhook {
-		return
-	}
-	sure, _ := workflow.NewDisconnectedContext(ctx) // never ended: that would cancel the call
-	call := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(sure, workflow.ChildWorkflowOptions{
-		WorkflowID:            contract.WebhookWorkflowID(f.in.ConfigID, fired.At),
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		TypedSearchAttributes: FireAttributes(f.in.AccountID, f.in.ConfigID),
-	}), contract.WebhookWorkflow, contract.CallWebhookInput{AccountID: f.in.AccountID, ConfigID: f.in.ConfigID})
-	if err := call.GetChildWorkflowExecution().Get(sure, nil); err != nil { // there already: this run was reset
-		workflow.GetLogger(sure).Warn("the schedule's webhook is called elsewhere", "error", err)
-	}
-}
-
-// Webhook calls the webhook of a schedule until it takes the call, five times at most. What comes of it is in the schedule's row.
-func Webhook(ctx workflow.Context, in contract.CallWebhookInput) error {
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		ActivityID: "webhook", Summary: "call the schedule's webhook", TaskQueue: contract.StatusQueue(workflow.GetInfo(ctx).TaskQueueName),
-		StartToCloseTimeout: 30 * time.Second, ScheduleToCloseTimeout: time.Hour,
-		RetryPolicy: &temporal.RetryPolicy{InitialInterval: 5 * time.Second, BackoffCoefficient: 3, MaximumInterval: time.Minute, MaximumAttempts: 5},
-	}), contract.CallWebhook, in).Get(ctx, nil)
 }
 
 // follow runs the job as a child to its end.

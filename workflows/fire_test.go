@@ -3,7 +3,6 @@ package workflows
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,12 +22,10 @@ import (
 type fakeFires struct {
 	mu    sync.Mutex
 	takes []contract.TakeFireInput
-	calls []contract.CallWebhookInput
 	looks int
 
 	fired contract.Fired
 	take  func(try int) error
-	call  error
 	look  func(n int) (contract.JobResult, error)
 }
 
@@ -42,13 +39,6 @@ func (f *fakeFires) TakeFire(_ context.Context, in contract.TakeFireInput) (cont
 		}
 	}
 	return f.fired, nil
-}
-
-func (f *fakeFires) CallWebhook(_ context.Context, in contract.CallWebhookInput) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls = append(f.calls, in)
-	return f.call
 }
 
 func (f *fakeFires) LookAtJob(_ context.Context, in contract.LookAtJobInput) (contract.JobResult, error) {
@@ -67,7 +57,6 @@ func fireEnv(t *testing.T, a *fakeActivities, f *fakeFires) *testsuite.TestWorkf
 	t.Helper()
 	env := newEnv(t, a)
 	env.RegisterActivityWithOptions(f.TakeFire, activity.RegisterOptions{Name: contract.TakeFire})
-	env.RegisterActivityWithOptions(f.CallWebhook, activity.RegisterOptions{Name: contract.CallWebhook})
 	env.RegisterActivityWithOptions(f.LookAtJob, activity.RegisterOptions{Name: contract.LookAtJob})
 	if err := env.SetTypedSearchAttributesOnStart(temporal.NewSearchAttributes(attrScheduled.ValueSet(fireAt))); err != nil {
 		t.Fatal(err)
@@ -81,7 +70,7 @@ func firedJob() contract.Fired {
 }
 
 func fire(env *testsuite.TestWorkflowEnvironment) {
-	env.ExecuteWorkflow(contract.FireWorkflow, contract.FireInput{AccountID: 7, ConfigID: 44})
+	env.ExecuteWorkflow(contract.FireWorkflow, contract.FireInput{AccountID: 7, ConfigID: 44, Paused: true, End: fireAt})
 }
 
 // wantFired checks how a Fire closed.
@@ -110,8 +99,8 @@ func TestFireRunsTheJobAsItsChild(t *testing.T) {
 		if child == nil || child.WorkflowExecution.ID != contract.JobWorkflowID(testID) || child.WorkflowType.Name != contract.JobWorkflow {
 			t.Errorf("child %+v", child)
 		}
-		if len(f.takes) != 1 || !f.takes[0].At.Equal(fireAt) || f.takes[0].Started.IsZero() || f.takes[0].ConfigID != 44 || f.looks != 0 || len(f.calls) != 0 {
-			t.Errorf("takes %+v, looks %d, calls %d", f.takes, f.looks, len(f.calls))
+		if len(f.takes) != 1 || !f.takes[0].At.Equal(fireAt) || f.takes[0].Started.IsZero() || f.takes[0].ConfigID != 44 || !f.takes[0].Paused || !f.takes[0].End.Equal(fireAt) || f.looks != 0 {
+			t.Errorf("takes %+v, looks %d", f.takes, f.looks)
 		}
 	}
 }
@@ -142,47 +131,6 @@ func TestFireWaitsForTheDatabaseAsLongAsItTakes(t *testing.T) {
 	completed(t, env)
 	if len(f.takes) != 9 || f.takes[0] != f.takes[8] {
 		t.Errorf("%d takes, the first %+v, the last %+v", len(f.takes), f.takes[0], f.takes[len(f.takes)-1])
-	}
-}
-
-func TestFireHasTheWebhookCalledAndDoesNotWaitForIt(t *testing.T) {
-	t.Parallel()
-	for _, fired := range []contract.Fired{firedJob(), {Outcome: string(job.FireRefused), At: fireAt}} {
-		fired.Webhook = true
-		f := &fakeFires{fired: fired, call: temporal.NewApplicationError("away", string(job.Unavailable))} // for two minutes
-		env := fireEnv(t, &fakeActivities{execute: ends(resultWith(job.Completed, "", 0))}, f)
-		closed, ids := false, []string{}
-		env.SetOnChildWorkflowStartedListener(func(info *workflow.Info, _ workflow.Context, _ converter.EncodedValues) {
-			ids = append(ids, info.WorkflowExecution.ID)
-		})
-		env.RegisterDelayedCallback(func() { closed = env.IsWorkflowCompleted() }, 30*time.Second)
-		fire(env)
-		completed(t, env)
-		if !slices.Contains(ids, contract.WebhookWorkflowID(44, fireAt)) || len(f.calls) == 0 || f.calls[0] != (contract.CallWebhookInput{AccountID: 7, ConfigID: 44}) {
-			t.Errorf("%s: children %v, calls %+v", fired.Outcome, ids, f.calls)
-		}
-		if took := len(f.calls); !closed && took > 2 {
-			t.Errorf("%s: the fire waited for its webhook", fired.Outcome)
-		}
-	}
-}
-
-func TestWebhookIsCalledUntilItTakesTheCall(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		err   error
-		calls int
-	}{
-		"taken":     {nil, 1},
-		"refused":   {temporal.NewNonRetryableApplicationError("gone", string(job.Invalid), nil), 1},
-		"no answer": {temporal.NewApplicationError("away", string(job.Unavailable)), 5},
-	} {
-		f := &fakeFires{call: c.err}
-		env := fireEnv(t, &fakeActivities{}, f)
-		env.ExecuteWorkflow(contract.WebhookWorkflow, contract.CallWebhookInput{AccountID: 7, ConfigID: 44})
-		if err := env.GetWorkflowError(); (err != nil) != (c.err != nil) || len(f.calls) != c.calls {
-			t.Errorf("%s: %v, calls %+v", name, err, f.calls)
-		}
 	}
 }
 

@@ -13,7 +13,6 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Job, workflow.RegisterOptions{Name: contract.JobWorkflow})
 	r.RegisterWorkflowWithOptions(Lane, workflow.RegisterOptions{Name: contract.LaneWorkflow})
 	r.RegisterWorkflowWithOptions(Fire, workflow.RegisterOptions{Name: contract.FireWorkflow})
-	r.RegisterWorkflowWithOptions(Webhook, workflow.RegisterOptions{Name: contract.WebhookWorkflow})
 	r.RegisterWorkflowWithOptions(Retry, workflow.RegisterOptions{Name: contract.RetryWorkflow})
 	r.RegisterWorkflowWithOptions(Retention, workflow.RegisterOptions{Name: contract.RetentionWorkflow})
 	r.RegisterWorkflowWithOptions(Deliver, workflow.RegisterOptions{Name: contract.DeliverWorkflow})

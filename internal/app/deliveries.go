@@ -32,6 +32,11 @@ func (p *parts) deliverer(start *starter.Starter) *control.Deliverer {
 	return &control.Deliverer{Outbox: p.store, Engine: start, Keep: p.settings.EventRetention, Now: time.Now, Log: p.log}
 }
 
+// newWebhooks makes what other parts of the product have addresses called with.
+func (p *parts) newWebhooks() control.Webhooks {
+	return &control.Deliveries{Store: p.store, Targets: p.guard(), Now: time.Now, NewID: newID}
+}
+
 // newDeliveries makes the activities that tell those outside. Every process that serves the system's queues has them.
 func (p *parts) newDeliveries(box secret.Box) (*activities.Deliveries, error) {
 	c := activities.DeliverConfig{

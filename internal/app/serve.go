@@ -122,7 +122,7 @@ func (a *App) serve(listener net.Listener) error {
 		Destinations: &control.Destinations{Store: a.store, Users: a.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
 		Feed: feed, Schedules: schedules, EventsKept: a.settings.EventRetention,
-		Deliveries:    &control.Deliveries{Store: a.store, Jobs: jobs, Targets: a.guard(), Sealer: box, Now: time.Now, NewID: newID},
+		Deliveries:    &control.Deliveries{Store: a.store, Jobs: jobs, Targets: a.guard(), Now: time.Now, NewID: newID},
 		Subscriptions: &control.Subscriptions{Store: a.store, Configs: configs, Now: time.Now}, Mail: a.settings.SMTP.Host != "",
 		BaseURL:   func() string { return a.info.URL },
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode"
@@ -30,7 +29,9 @@ type DeliveryStore interface {
 type Webhooks interface {
 	// CheckURL refuses an address that can not or must not be called: Invalid.
 	CheckURL(url string) error
-	// EnqueueWebhook stores a call, which is then made at least once. It may be repeated: a source has one call for a key.
+	// EnqueueWebhook stores a call, which is then made at least once. It may be repeated: a source has one call for a key. What a user
+	// chose of it was checked when it was stored (CheckURL, CheckWebhook); what must not be called any more fails as a delivery, where
+	// it is seen.
 	EnqueueWebhook(ctx context.Context, w Webhook) (job.Delivery, error)
 	// LastWebhook is the newest call of a source: its Status, Code and Error tell how it went.
 	LastWebhook(ctx context.Context, account int64, source string) (d job.Delivery, found bool, err error)
@@ -45,10 +46,10 @@ type Webhook struct {
 	Key     string // tells the calls of a source apart, and repeats of one call
 	Event   string // as in the header X-Waybill-Event
 	URL     string
-	Method  string            // empty: POST
-	Headers map[string]string // beside ours
-	Sealed  string            // sealed secret that signs the call; empty: unsigned
-	Body    string            // as it is sent; empty: {event, deliveryId, timestamp, job}
+	Method  string // empty: POST
+	Headers string // beside ours: a sealed JSON object, for they often hold credentials; empty: none
+	Sealed  string // sealed secret that signs the call; empty: unsigned
+	Body    string // as it is sent; empty: {event, deliveryId, timestamp, job}, or nothing with GET
 }
 
 // Targets judges addresses (internal/webhook/guard).
@@ -61,7 +62,6 @@ type Deliveries struct {
 	Store   DeliveryStore
 	Jobs    *Jobs
 	Targets Targets
-	Sealer  Sealer
 	Now     Clock
 	NewID   func() string // 24 hex digits
 }
@@ -84,23 +84,10 @@ func (s *Deliveries) EnqueueWebhook(ctx context.Context, w Webhook) (job.Deliver
 	if w.Source == "" || w.Key == "" {
 		return job.Delivery{}, job.Errorf(job.Internal, job.WordInternal, "A webhook needs a source and a key")
 	}
-	if err := s.Targets.CheckURL(w.URL); err != nil {
-		return job.Delivery{}, err
-	}
-	if err := CheckWebhook(w.Method, w.Headers, w.Body); err != nil {
-		return job.Delivery{}, err
-	}
 	d := job.Delivery{
 		ID: s.NewID(), AccountID: w.Account, ConfigID: w.Config, JobID: w.Job, Kind: job.DeliveryWebhook, Event: w.Event, Target: w.URL,
-		Method: w.Method, Sealed: w.Sealed, Body: w.Body, Source: w.Source, Key: w.Key,
+		Method: w.Method, Headers: w.Headers, Sealed: w.Sealed, Body: w.Body, Source: w.Source, Key: w.Key,
 		Status: job.DeliveryPending, Round: 1, CreatedAt: s.Now().UTC().Truncate(time.Microsecond),
-	}
-	if len(w.Headers) > 0 {
-		text, err := json.Marshal(w.Headers)
-		if err != nil {
-			return job.Delivery{}, job.Wrap(err, job.Internal, job.WordInternal, "The headers can not be stored")
-		}
-		d.Headers = s.Sealer.Seal(string(text)) // they often hold credentials
 	}
 	return s.Store.EnqueueDelivery(ctx, d)
 }

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"waybill/internal/job"
@@ -18,8 +17,8 @@ type Fires struct {
 	Configs   ConfigReader
 	Users     Users
 	Jobs      *Jobs
+	Webhooks  Webhooks
 	Now       Clock
-	Log       *slog.Logger
 }
 
 // late is after how long a fire that was not taken up counts as missed: jitter apart, one comes within a moment.
@@ -43,14 +42,18 @@ func (f *Fires) Take(ctx context.Context, in contract.TakeFireInput) (contract.F
 		return none, err
 	}
 	fire := job.Fire{
-		ConfigID: in.ConfigID, AccountID: in.AccountID, At: in.At.UTC().Truncate(time.Second), FiredAt: f.Now().UTC(), Outcome: job.FirePending,
+		ConfigID: in.ConfigID, AccountID: in.AccountID, At: in.At.UTC().Truncate(time.Second), FiredAt: f.Now().UTC(), Begun: in.Started.UTC(),
+		Outcome: job.FirePending,
 	}
-	fire.Kind = kindOf(sch, times, fire.At, in.Started)
+	fire.Kind = kindOf(sch, times, fire.At, in)
 	if fire.Kind == job.FireDue && !times.Matches(fire.At) {
 		none.Message = "The engine's calendars name more times than the pattern; this is one of those"
 		return none, nil
 	}
 	c, owner, err := f.judge(ctx, sch, times, &fire)
+	if job.CodeOf(err) == job.NotFound { // deleted since, and its schedule with it
+		return none, nil
+	}
 	if err != nil {
 		return none, err
 	}
@@ -70,16 +73,19 @@ func (f *Fires) Take(ctx context.Context, in contract.TakeFireInput) (contract.F
 	return f.submit(ctx, sch, c, owner, fire)
 }
 
-// kindOf tells whether the engine fired by itself. A time that no calendar of the plan names was asked for; so was one that a backfill
-// names, or one that lies so far before the workflow's start that the engine would not have made it up by itself. A fire that waited for
-// another one's end (queue_one) began late, too, but it was due.
-func kindOf(s job.Schedule, times schedule.Times, at, started time.Time) job.FireKind {
+// kindOf tells whether the engine fired by itself. A time that no calendar of the plan names was asked for, and so was one at which
+// the engine had the schedule paused or ended. A time that a backfill names was asked for, too, or one that lies so far before the
+// workflow's start that the engine would not have made it up by itself; but a fire that waited for another one's end (queue_one) began
+// late and was due.
+func kindOf(s job.Schedule, times schedule.Times, at time.Time, in contract.TakeFireInput) job.FireKind {
 	switch {
 	case s.Asked(at):
 		return job.FireBackfill
-	case !times.Plan().Covers(at):
+	case !times.Plan().Covers(at), !in.End.IsZero() && at.After(in.End):
 		return job.FireAsked
-	case started.Sub(at) > s.Rule.CatchUpWindow()+s.Rule.Jitter+time.Minute && s.Rule.Overlap != job.OverlapQueueOne:
+	case in.Paused && at.After(s.ModifiedAt): // one that came due before the pause may have waited until now
+		return job.FireAsked
+	case in.Started.Sub(at) > s.Rule.CatchUpWindow()+s.Rule.Jitter+time.Minute && s.Rule.Overlap != job.OverlapQueueOne:
 		return job.FireBackfill
 	}
 	return job.FireDue
@@ -157,21 +163,42 @@ func (f *Fires) wasMissed(ctx context.Context, fire job.Fire) (bool, error) {
 	return true, nil
 }
 
-// submit makes the job of a claimed fire.
+// submit makes the job of a claimed fire, and has the schedule's webhook called.
 func (f *Fires) submit(ctx context.Context, s job.Schedule, c job.Config, owner job.User, fire job.Fire) (contract.Fired, error) {
-	out := contract.Fired{Webhook: s.Rule.Webhook != nil, At: fire.At}
-	if fire.Outcome != job.FirePending && fire.Outcome != job.FireStarted {
-		out.Outcome, out.Message = string(fire.Outcome), fire.Message
+	var (
+		out = contract.Fired{At: fire.At}
+		j   job.Job
+		err error
+	)
+	switch fire.Outcome {
+	case job.FirePending:
+		if fire, j, err = f.makeJob(ctx, s, c, owner, fire); err != nil {
+			return out, err
+		}
+	case job.FireStarted: // this call is a repeat
+		j, err = f.Jobs.Reader.Job(ctx, s.AccountID, fire.JobID)
+		if job.CodeOf(err) == job.NotFound { // retention has deleted it, and what was told of it
+			out.Outcome, out.JobID = string(fire.Outcome), fire.JobID
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	if err := f.tell(ctx, s, fire); err != nil {
+		return out, err
+	}
+	out.Outcome, out.JobID, out.Message = string(fire.Outcome), fire.JobID, fire.Message
+	if fire.JobID == "" || j.Status.Final() {
 		return out, nil
 	}
-	if fire.Outcome == job.FireStarted { // this call is a repeat
-		j, err := f.Jobs.Reader.Job(ctx, s.AccountID, fire.JobID)
-		if job.CodeOf(err) == job.NotFound {
-			err = nil
-			j.Status = job.Completed // retention has deleted it
-		}
-		return f.started(ctx, out, fire, j, err)
-	}
+	input, err := f.Jobs.InputFor(ctx, j)
+	out.Job = &input
+	return out, err
+}
+
+// makeJob makes the job of a fire and notes what came of it.
+func (f *Fires) makeJob(ctx context.Context, s job.Schedule, c job.Config, owner job.User, fire job.Fire) (job.Fire, job.Job, error) {
 	actor := job.Actor{AccountID: s.AccountID, User: owner.Ref(), Admin: owner.Admin}
 	made, err := f.Jobs.SubmitHeld(ctx, actor, c, fire.At)
 	switch code := job.CodeOf(err); {
@@ -179,31 +206,12 @@ func (f *Fires) submit(ctx context.Context, s job.Schedule, c job.Config, owner 
 		fire.Outcome, fire.Message = job.FireSkipped, fmt.Sprintf("Job %s holds the config's place", made.Job.ID)
 	case err == nil:
 		fire.Outcome, fire.JobID = job.FireStarted, made.Job.ID
-		if err := f.Store.EndFire(ctx, fire); err != nil {
-			return out, err
-		}
-		return f.started(ctx, out, fire, made.Job, nil)
 	case code == job.Invalid || code == job.NotFound || code == job.Conflict || code == job.Forbidden || code == job.TooLarge:
 		fire.Outcome, fire.Message = job.FireRefused, messageOf(err)
 	default:
-		return out, err
+		return fire, job.Job{}, err
 	}
-	out.Outcome, out.JobID, out.Message = string(fire.Outcome), fire.JobID, fire.Message
-	return out, f.Store.EndFire(ctx, fire)
-}
-
-// started answers with the job to be started.
-func (f *Fires) started(ctx context.Context, out contract.Fired, fire job.Fire, j job.Job, err error) (contract.Fired, error) {
-	if err != nil {
-		return out, err
-	}
-	out.Outcome, out.JobID = string(job.FireStarted), fire.JobID
-	if j.Status.Final() {
-		return out, nil
-	}
-	input, err := f.Jobs.InputFor(ctx, j)
-	out.Job = &input
-	return out, err
+	return fire, made.Job, f.Store.EndFire(ctx, fire)
 }
 
 func messageOf(err error) string {

@@ -168,26 +168,33 @@ func TestFiresOfWhatIsNoSchedule(t *testing.T) {
 func TestOneOfManyMissedFiresIsMadeUp(t *testing.T) {
 	t.Parallel()
 	for _, overlap := range []job.Overlap{"", job.OverlapAllow, job.OverlapCancelOther, job.OverlapQueueOne, job.OverlapSkip} {
-		t.Run(string(overlap), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			r := everyMinute()
-			r.Overlap = overlap
-			c := w.scheduled(r)
-			first := w.to(1)
-			w.Pass(5*time.Minute + 40*time.Second) // nobody took a fire up; the engine began all of them in time, or all of them now
-			made := map[string]int{}
-			for n := range 6 {
-				at := first.Add(time.Duration(n) * time.Minute)
-				made[w.fire(c, at, w.Now()).Outcome]++
-			}
-			if made["started"] != 1 || made["missed"] != 5 {
-				t.Errorf("%v", made)
-			}
-			if (overlap == "" || overlap == job.OverlapAllow || overlap == job.OverlapCancelOther) && !w.job(w.lastJob(c)).FiredAt.Equal(first.Add(5*time.Minute)) {
-				t.Errorf("made for %s, not for the newest", w.job(w.lastJob(c)).FiredAt)
-			}
-		})
+		for _, missed := range []int{6, 61} { // the second is longer than the catch-up window
+			t.Run(fmt.Sprintf("%s %d", overlap, missed), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				r := everyMinute()
+				r.Overlap = overlap
+				c := w.scheduled(r)
+				first, last := w.to(1), time.Duration(missed-1)*time.Minute
+				w.Pass(last + 40*time.Second) // nobody took a fire up; the engine began all of them in time
+				made := map[string]int{}
+				for n := range missed {
+					at := first.Add(time.Duration(n) * time.Minute)
+					made[w.fire(c, at, at).Outcome]++
+				}
+				if made["started"] != 1 || made["missed"] != missed-1 {
+					t.Errorf("%v", made)
+				}
+				at := w.job(w.lastJob(c)).FiredAt
+				if overlap != job.OverlapSkip && overlap != job.OverlapQueueOne && !at.Equal(first.Add(last)) || w.Now().Sub(at) > job.DefaultCatchUp {
+					t.Errorf("made for %s of %s to %s", at, first, first.Add(last))
+				}
+				at = w.to(1)
+				if fired := w.fire(c, at, at); fired.Outcome != "started" {
+					t.Errorf("the next one: %+v", fired)
+				}
+			})
+		}
 	}
 }
 
@@ -375,33 +382,5 @@ func TestTheKeeperMakesTheEngineAgree(t *testing.T) {
 	}
 	if _, ok := w.ScheduleEngine.Schedule(c.ID); ok {
 		t.Error("the schedule outlived its config")
-	}
-}
-
-func TestWebhooksAreRepeatedWhenThatCanHelp(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := everyMinute()
-	r.Webhook = &job.Webhook{Endpoint: "https://example.com/x", Payload: "text"}
-	c := w.scheduled(r)
-	for _, one := range []struct {
-		status int
-		final  bool
-		again  bool
-	}{{200, false, false}, {404, false, false}, {429, false, true}, {503, false, true}, {0, false, true}, {0, true, false}} {
-		w.ScheduleEngine.Answer = func(control.WebhookRequest) (int, string, bool) { return one.status, "said", one.final }
-		err := w.Webhooks.Call(t.Context(), w.admin.AccountID, c.ID)
-		if (err != nil) != one.again || err != nil && job.CodeOf(err) != job.Unavailable {
-			t.Errorf("%+v: %v", one, err)
-		}
-		if v, err := w.Schedules.Get(t.Context(), w.admin, ref(c)); err != nil || v.Webhook.Status != one.status || v.Webhook.Message != "said" {
-			t.Errorf("%+v: %+v, %v", one, v.Webhook, err)
-		}
-	}
-	if call := w.ScheduleEngine.Calls()[0]; call.Headers["Content-Type"] != "text/plain; charset=utf-8" || call.Method != "POST" {
-		t.Errorf("%+v", call)
-	}
-	if err := w.Webhooks.Call(t.Context(), w.admin.AccountID, 99); err != nil {
-		t.Errorf("a schedule that is gone: %v", err)
 	}
 }

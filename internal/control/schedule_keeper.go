@@ -3,9 +3,11 @@ package control
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"waybill/internal/job"
+	"waybill/internal/schedule"
 )
 
 // Pace of the keeper of schedules.
@@ -124,3 +126,21 @@ func (s *Schedules) removeOrphans(ctx context.Context, orphans map[int64]EngineS
 	}
 	return nil
 }
+
+func engineSchedule(c job.Config, sch job.Schedule, times schedule.Times) EngineSchedule {
+	r := sch.Rule
+	e := EngineSchedule{
+		ConfigID: sch.ConfigID, AccountID: sch.AccountID, ConfigName: c.Name, Plan: times.Plan(), Overlap: r.Overlap, CatchUp: r.CatchUpWindow(),
+		Jitter: r.Jitter, Start: r.Start, End: r.End, Paused: sch.Paused, Note: sch.Note,
+	}
+	if e.Summary = r.Interval; r.Kind == job.CronSchedule {
+		e.Summary = strings.TrimSpace(r.Cron + " " + r.Zone)
+	}
+	if !sch.Paused && sch.Exhausted() {
+		e.Paused, e.Note = true, exhaustedNote
+	}
+	return e
+}
+
+// exhaustedNote is the engine's note on a schedule that has made all its runs.
+const exhaustedNote = "All runs of the schedule have been made"

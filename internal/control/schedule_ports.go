@@ -25,7 +25,8 @@ type ScheduleStore interface {
 
 // FireStore remembers what came of fires.
 type FireStore interface {
-	// ClaimFire notes a fire once: a second call for the same time gives the first one back. With FirePending as its outcome it
+	// ClaimFire notes a fire once: a second call for the same time gives the first one back, unless that made no job and f, which
+	// began later, was asked for. With FirePending as its outcome it
 	// is counted as a run; it becomes FireRefused when all runs are used up, and FireMissed when alone is set and a fire that was
 	// due or missed was taken up after f.At. NotFound when the schedule is gone.
 	ClaimFire(ctx context.Context, f job.Fire, alone bool) (job.Fire, error)
@@ -33,8 +34,6 @@ type FireStore interface {
 	EndFire(ctx context.Context, f job.Fire) error
 	// Fires lists the last ones, newest first, at most KeptFires.
 	Fires(ctx context.Context, account, config int64, limit int) ([]job.Fire, error)
-	// WebhookCalled stores how the last call went.
-	WebhookCalled(ctx context.Context, account, config int64, c job.WebhookCall) error
 }
 
 // ScheduleBacklog is what the schedule keeper looks after: it spans accounts.

@@ -3,86 +3,126 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"waybill/internal/job"
 )
 
-// WebhookRequest is a call of a webhook.
-type WebhookRequest struct {
-	Method, URL, Body string
-	Headers           map[string]string
+// webhookSource is the source of the deliveries that call the webhook of a config's schedule.
+func webhookSource(config int64) string { return "schedule/" + strconv.FormatInt(config, 10) }
+
+// firedNote is what a webhook without a payload of its own is told.
+type firedNote struct {
+	Event    string    `json:"event"`
+	ConfigID string    `json:"jobConfigId"`
+	Schedule string    `json:"schedule,omitempty"`
+	FireTime time.Time `json:"fireTime"`
+	Kind     string    `json:"kind"`
+	Outcome  string    `json:"outcome"`
+	Message  string    `json:"message,omitempty"`
+	JobID    string    `json:"jobId,omitempty"`
 }
 
-// WebhookSender makes calls of webhooks (internal/webhook does), within its own time, to addresses users may name. A status is an answer, whatever
-// it is; without one, text says why in words fit to be shown, and final that another try can not help.
-type WebhookSender func(ctx context.Context, r WebhookRequest) (status int, text string, final bool)
-
-// Opener opens sealed values (internal/secret.Box).
-type Opener interface {
-	Open(sealed string) (string, error)
-}
-
-// ScheduleWebhooks calls the webhooks of schedules.
-type ScheduleWebhooks struct {
-	Schedules ScheduleStore
-	Fires     FireStore
-	Secrets   Opener
-	Send      WebhookSender
-	Now       Clock
-}
-
-// Call calls the webhook of a config's schedule and stores how it went. Unavailable means that another try may help: there was no
-// answer, or one of 429 or 500 and above.
-func (w *ScheduleWebhooks) Call(ctx context.Context, account, config int64) error {
-	sch, err := w.Schedules.Schedule(ctx, account, config)
-	if job.CodeOf(err) == job.NotFound || err == nil && sch.Rule.Webhook == nil {
-		return nil // taken away meanwhile
+// tell has the webhook of a schedule called after a fire. The key is the fire's time and beginning, so that a repeat tells nothing twice.
+func (f *Fires) tell(ctx context.Context, s job.Schedule, fire job.Fire) error {
+	w := s.Rule.Webhook
+	if w == nil {
+		return nil
 	}
-	if err != nil {
-		return err
+	call := Webhook{
+		Account: s.AccountID, Config: s.ConfigID, Job: fire.JobID, Source: webhookSource(s.ConfigID), Event: job.EventScheduleFired, URL: w.Endpoint, Method: w.Method, Headers: w.Sealed, Body: w.Payload,
 	}
-	hook := *sch.Rule.Webhook
-	headers, err := w.headers(hook)
-	if err != nil {
-		return err
+	call.Key = fire.At.Format(time.RFC3339) + " " + strconv.FormatInt(fire.Begun.UnixMicro(), 10)
+	switch {
+	case w.Method == "GET":
+		call.Body = ""
+	case call.Body == "":
+		text, err := json.Marshal(firedNote{
+			Event: call.Event, ConfigID: strconv.FormatInt(s.ConfigID, 10), Schedule: s.Rule.Name, FireTime: fire.At, Kind: string(fire.Kind),
+			Outcome: string(fire.Outcome), Message: fire.Message, JobID: string(fire.JobID),
+		})
+		if err != nil {
+			return err
+		}
+		call.Body = string(text)
 	}
-	body := hook.Payload
-	if hook.Method == "GET" {
-		body = ""
-	}
-	status, text, final := w.Send(ctx, WebhookRequest{Method: hook.Method, URL: hook.Endpoint, Body: body, Headers: headers})
-	if runes := []rune(text); len(runes) > maxNote {
-		text = string(runes[:maxNote])
-	}
-	err = w.Fires.WebhookCalled(ctx, account, config, job.WebhookCall{Status: status, Message: text, At: w.Now()})
-	if err == nil && !final && (status == 0 || status == 429 || status >= 500) {
-		err = job.Errorf(job.Unavailable, job.WordDependencyDown, "The webhook did not take the call (status %d)", status)
-	}
+	_, err := f.Webhooks.EnqueueWebhook(ctx, call)
 	return err
 }
 
-func (w *ScheduleWebhooks) headers(hook job.Webhook) (map[string]string, error) {
-	headers := map[string]string{}
-	if hook.Sealed != "" {
-		text, err := w.Secrets.Open(hook.Sealed)
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &headers)
+// lastCall is the newest call of a schedule's webhook as it stands, once it was tried. A call of a schedule that was there before, or of
+// another address, is none.
+func (s *Schedules) lastCall(ctx context.Context, sch job.Schedule) (*job.Delivery, error) {
+	if sch.Rule.Webhook == nil {
+		return nil, nil
+	}
+	d, found, err := s.Webhooks.LastWebhook(ctx, sch.AccountID, webhookSource(sch.ConfigID))
+	if err != nil || !found || d.Attempts == 0 || d.CreatedAt.Before(sch.CreatedAt) || d.Target != sch.Rule.Webhook.Endpoint {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// fillWebhook checks the webhook of a rule, and seals its headers.
+func (s *Schedules) fillWebhook(r *job.ScheduleRule, had *job.Webhook, headers map[string]string) error {
+	if r.Webhook == nil {
+		return nil
+	}
+	w := *r.Webhook
+	if w.Method = strings.ToUpper(w.Method); w.Method == "" {
+		w.Method = "POST"
+	}
+	if w.Method != "GET" && w.Method != "POST" && w.Method != "PUT" {
+		return invalidField("webhookConfig: method is GET, POST or PUT")
+	}
+	if err := s.Webhooks.CheckURL(w.Endpoint); err != nil {
+		return job.Wrap(err, job.CodeOf(err), job.WordOf(err), "webhookConfig: the endpoint is not accepted: %s", shownOf(err))
+	}
+	if err := CheckWebhook(w.Method, headers, w.Payload); err != nil {
+		return job.Wrap(err, job.CodeOf(err), job.WordOf(err), "webhookConfig: %s", shownOf(err))
+	}
+	if err := s.sealHeaders(&w, had, headers); err != nil {
+		return err
+	}
+	r.Webhook = &w
+	return nil
+}
+
+// sealHeaders stores the headers as one sealed text. To open the stored ones nothing here has the key, so those that are repeated
+// without a value are kept only all together; and only for the address they were given for, or whoever may edit a schedule could have
+// them sent to himself.
+func (s *Schedules) sealHeaders(w, had *job.Webhook, headers map[string]string) error {
+	w.Headers, w.Sealed = nil, ""
+	if len(headers) == 0 {
+		return nil
+	}
+	kept := 0
+	for name, value := range headers {
+		if value == "" {
+			kept++
 		}
-		if err != nil {
-			return nil, job.Wrap(err, job.Internal, job.WordInternal, "The headers of the webhook can not be read")
+		w.Headers = append(w.Headers, name)
+	}
+	slices.Sort(w.Headers)
+	for i, name := range w.Headers {
+		if slices.ContainsFunc(w.Headers[:i], func(other string) bool { return strings.EqualFold(other, name) }) {
+			return invalidField("webhookConfig: headers names %s twice", short(name))
 		}
 	}
-	for name := range headers {
-		if strings.EqualFold(name, "Content-Type") {
-			return headers, nil
+	if kept > 0 {
+		if had == nil || kept < len(headers) || had.Endpoint != w.Endpoint || !slices.Equal(had.Headers, w.Headers) {
+			return invalidField("webhookConfig: give all values of the headers, or the same endpoint and names without any to keep the stored ones")
 		}
+		w.Sealed = had.Sealed
+		return nil
 	}
-	if hook.Payload != "" && hook.Method != "GET" {
-		headers["Content-Type"] = "text/plain; charset=utf-8"
-		if json.Valid([]byte(hook.Payload)) {
-			headers["Content-Type"] = "application/json"
-		}
+	text, err := json.Marshal(headers)
+	if err != nil {
+		return job.Wrap(err, job.Internal, job.WordInternal, "The headers can not be stored")
 	}
-	return headers, nil
+	w.Sealed = s.Sealer.Seal(string(text))
+	return nil
 }

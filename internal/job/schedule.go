@@ -12,8 +12,7 @@ type Schedule struct {
 	Note   string // why it is paused, or was resumed
 	Runs   int64  // fires that made a job
 
-	Backfills []Backfill  // the last ones asked for
-	Webhook   WebhookCall // how the last call of the webhook went
+	Backfills []Backfill // the last ones asked for
 
 	Version    int64 // grows with every change
 	Synced     int64 // the version the engine has been told of
@@ -70,7 +69,7 @@ const (
 	OverlapCancelOther Overlap = "cancel_other" // cancels it, waits for its end, and starts
 )
 
-// Webhook is a call made after each fire.
+// Webhook is a call made after each fire, as a Delivery.
 type Webhook struct {
 	Method   string   `json:"method"`
 	Endpoint string   `json:"endpoint"`
@@ -79,12 +78,8 @@ type Webhook struct {
 	Sealed   string   `json:"sealed,omitempty"`  // names and values as JSON, see internal/secret
 }
 
-// WebhookCall is how a call of a webhook went.
-type WebhookCall struct {
-	Status  int       `json:"status,omitempty"` // of HTTP; 0: no answer
-	Message string    `json:"message,omitempty"`
-	At      time.Time `json:"at,omitzero"`
-}
+// EventScheduleFired is the event of the delivery that calls a schedule's webhook.
+const EventScheduleFired = "schedule.fired"
 
 // Backfill is a stretch of the past whose fires a user asked for.
 type Backfill struct {
@@ -114,6 +109,7 @@ type Fire struct {
 	AccountID int64
 	At        time.Time // the time the schedule names; with the config it identifies the fire
 	FiredAt   time.Time // when it was taken up
+	Begun     time.Time // when its workflow began: tells a repeat from a second request for the same time
 	Kind      FireKind
 	Outcome   FireOutcome
 	JobID     ID

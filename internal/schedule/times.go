@@ -63,12 +63,14 @@ func parseInterval(s string) (time.Duration, error) {
 	}
 	var total time.Duration
 	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
-		if m[i+1] != "" {
-			total += time.Duration(number(m[i+1])) * unit
+		if m[i+1] == "" {
+			continue
 		}
-	}
-	if total < 0 {
-		return 0, strconv.ErrRange
+		n := time.Duration(number(m[i+1]))
+		if n > maxInterval/unit { // before it overflows
+			return 0, strconv.ErrRange
+		}
+		total += n * unit
 	}
 	return total, nil
 }
@@ -80,7 +82,10 @@ func Zone(name string) (*time.Location, error) {
 	if name == "" || strings.EqualFold(name, "UTC") {
 		return time.UTC, nil
 	}
-	if name == "Local" { // Go's name for whatever the machine is set to
+	switch top, _, _ := strings.Cut(name, "/"); top {
+	case "Local", "localtime", "posixrules", "Factory": // whatever the machine is set to
+		return nil, unknownZone(name)
+	case "posix", "right": // other tables, which some machines have; the second count leap seconds
 		return nil, unknownZone(name)
 	}
 	zone, err := time.LoadLocation(name)

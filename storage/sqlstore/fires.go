@@ -13,6 +13,7 @@ type fireRow struct {
 	FireAt    int64  `gorm:"column:fire_at"`
 	AccountID int64  `gorm:"column:account_id"`
 	FiredAt   int64  `gorm:"column:fired_at"`
+	BegunAt   int64  `gorm:"column:begun_at"`
 	Kind      string `gorm:"column:kind"`
 	Outcome   string `gorm:"column:outcome"`
 	JobID     string `gorm:"column:job_id"`
@@ -25,14 +26,14 @@ var fireColumns = columnsOf[fireRow]("")
 
 func toFireRow(f job.Fire) fireRow {
 	return fireRow{
-		ConfigID: f.ConfigID, FireAt: micros(f.At), AccountID: f.AccountID, FiredAt: micros(f.FiredAt), Kind: string(f.Kind),
+		ConfigID: f.ConfigID, FireAt: micros(f.At), AccountID: f.AccountID, FiredAt: micros(f.FiredAt), BegunAt: micros(f.Begun), Kind: string(f.Kind),
 		Outcome: string(f.Outcome), JobID: string(f.JobID), Message: clean(f.Message),
 	}
 }
 
 func (r fireRow) fire() job.Fire {
 	return job.Fire{
-		ConfigID: r.ConfigID, At: timeOf(r.FireAt), AccountID: r.AccountID, FiredAt: timeOf(r.FiredAt), Kind: job.FireKind(r.Kind),
+		ConfigID: r.ConfigID, At: timeOf(r.FireAt), AccountID: r.AccountID, FiredAt: timeOf(r.FiredAt), Begun: timeOf(r.BegunAt), Kind: job.FireKind(r.Kind),
 		Outcome: job.FireOutcome(r.Outcome), JobID: job.ID(r.JobID), Message: r.Message,
 	}
 }
@@ -51,9 +52,14 @@ func (s *Store) ClaimFire(ctx context.Context, f job.Fire, alone bool) (job.Fire
 		if err != nil {
 			return err
 		}
-		if found {
+		if found && !again(earlier, toFireRow(f)) {
 			claimed = earlier.fire()
 			return nil
+		}
+		if found {
+			if _, err := run(tx, "DELETE FROM schedule_fires WHERE config_id = ? AND fire_at = ?", f.ConfigID, micros(f.At)); err != nil {
+				return err
+			}
 		}
 		if alone && f.Outcome == job.FirePending {
 			_, made, err := one[int64](tx, `
@@ -79,8 +85,13 @@ func (s *Store) ClaimFire(ctx context.Context, f job.Fire, alone bool) (job.Fire
 		}
 		return pruneFires(tx, f.ConfigID)
 	})
-	claimed.At, claimed.FiredAt = timeOf(micros(claimed.At)), timeOf(micros(claimed.FiredAt))
-	return claimed, err
+	return toFireRow(claimed).fire(), err
+}
+
+// again tells whether a fire was asked for once more after an earlier one of its time made no job. It takes that one's place.
+func again(earlier, f fireRow) bool {
+	made := earlier.Outcome == string(job.FireStarted) || earlier.Outcome == string(job.FirePending)
+	return !made && f.Kind != string(job.FireDue) && f.BegunAt > earlier.BegunAt
 }
 
 // countRun adds to the runs. When they come to their limit, or leave it, the engine has to be told.

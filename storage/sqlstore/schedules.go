@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -17,7 +16,6 @@ type scheduleRow struct {
 	PauseNote  string `gorm:"column:pause_note"`
 	Runs       int64  `gorm:"column:runs"`
 	Backfills  string `gorm:"column:backfills"` // JSON
-	Webhook    string `gorm:"column:webhook"`   // JSON of job.WebhookCall
 	Version    int64  `gorm:"column:version"`
 	Synced     int64  `gorm:"column:synced"`
 	CreatedAt  int64  `gorm:"column:created_at;autoCreateTime:false"`
@@ -35,7 +33,7 @@ func toScheduleRow(s job.Schedule) scheduleRow {
 	}
 	return scheduleRow{
 		ConfigID: s.ConfigID, AccountID: s.AccountID, Rule: toJSON(s.Rule), Paused: s.Paused, PauseNote: s.Note, Runs: s.Runs,
-		Backfills: toJSON(backfills), Webhook: toJSON(s.Webhook), Version: s.Version, Synced: s.Synced,
+		Backfills: toJSON(backfills), Version: s.Version, Synced: s.Synced,
 		CreatedAt: micros(s.CreatedAt), ModifiedAt: micros(s.ModifiedAt),
 	}
 }
@@ -54,7 +52,7 @@ func (r scheduleRow) schedule() (job.Schedule, error) {
 	if len(s.Backfills) == 0 {
 		s.Backfills = nil
 	}
-	return s, fromJSON(r.Webhook, &s.Webhook)
+	return s, nil
 }
 
 func noSchedule(config int64) error {
@@ -199,11 +197,4 @@ func (s *Store) change(ctx context.Context, statement string, args ...any) error
 		_, err := run(tx, statement, args...)
 		return err
 	})
-}
-
-// WebhookCalled is control.FireStore's.
-func (s *Store) WebhookCalled(ctx context.Context, account, config int64, c job.WebhookCall) error {
-	c.Message = clean(c.Message)
-	c.At = c.At.UTC().Truncate(time.Microsecond)
-	return s.change(ctx, "UPDATE schedules SET webhook = ? WHERE config_id = ? AND account_id = ?", toJSON(c), config, account)
 }

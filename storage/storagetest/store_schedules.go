@@ -152,18 +152,12 @@ var scheduleCases = map[string]func(*testing.T, *tenant){
 		check(n.MarkSynced(ctx, s.ConfigID, 2), false)
 		check(n.MarkSynced(ctx, s.ConfigID, 1), false)
 		check(n.MarkUnsynced(ctx, 1<<40), false)
-		if err := n.WebhookCalled(ctx, n.account.ID, s.ConfigID, job.WebhookCall{Status: 204, Message: "a\x00b", At: at(7)}); err != nil {
-			t.Fatal(err)
-		}
-		if w := n.schedule(t).Webhook; w.Status != 204 || !w.At.Equal(at(7)) || unsynced() {
-			t.Errorf("%+v", w)
-		}
 	},
 }
 
 func (n *tenant) newFire(second int) job.Fire {
 	return job.Fire{
-		ConfigID: n.config.ID, AccountID: n.account.ID, At: at(second), FiredAt: at(second), Kind: job.FireDue, Outcome: job.FirePending,
+		ConfigID: n.config.ID, AccountID: n.account.ID, At: at(second), FiredAt: at(second), Begun: at(second), Kind: job.FireDue, Outcome: job.FirePending,
 	}
 }
 
@@ -239,6 +233,39 @@ var fireCases = map[string]func(*testing.T, *tenant){
 		s.ModifiedAt = at(7)
 		if s, err := n.UpdateSchedule(t.Context(), s, true); err != nil || s.Runs != 0 || n.schedule(t).Runs != 0 {
 			t.Errorf("reset: %d, %v", s.Runs, err)
+		}
+	},
+	"a fire that made no job makes room for one that is asked for": func(t *testing.T, n *tenant) {
+		n.scheduled(t)
+		claim := func(f job.Fire, want job.FireOutcome) job.Fire {
+			t.Helper()
+			got, err := n.ClaimFire(t.Context(), f, false)
+			if err != nil || got.Outcome != want {
+				t.Fatalf("%+v, %v; want %s", got, err, want)
+			}
+			return got
+		}
+		first := n.newFire(1)
+		first.Outcome = job.FireMissed
+		claim(first, job.FireMissed)
+		due := n.newFire(1)
+		due.Begun = at(50)
+		claim(due, job.FireMissed)
+		again := n.newFire(1)
+		again.Kind, again.FiredAt, again.Begun = job.FireBackfill, at(60), at(1)
+		claim(again, job.FireMissed) // a repeat of the first
+		again.Begun = at(60)
+		same(t, "asked", claim(again, job.FirePending), again)
+		claim(again, job.FirePending)
+		n.endFire(t, again, job.FireRefused, "")
+		claim(again, job.FireRefused)
+		again.Begun, again.FiredAt = at(70), at(70)
+		made := n.endFire(t, claim(again, job.FirePending), job.FireStarted, newID())
+		again.Begun = at(80)
+		same(t, "one that made a job", claim(again, job.FireStarted), made)
+		same(t, "fires", n.fires(t), []job.Fire{made})
+		if s := n.schedule(t); s.Runs != 1 {
+			t.Errorf("%d runs", s.Runs)
 		}
 	},
 	"of fires that were missed together one is made": func(t *testing.T, n *tenant) {

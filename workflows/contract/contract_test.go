@@ -84,12 +84,13 @@ var goldens = map[string]any{
 	"PurgeInput":           PurgeInput{Started: started, Mark: mark},
 	"PurgeResult":          PurgeResult{Mark: mark, Deleted: purged},
 
-	"FireInput":        FireInput{AccountID: 7, ConfigID: 44},
-	"TakeFireInput":    TakeFireInput{AccountID: 7, ConfigID: 44, At: started, Started: started.Add(time.Second)},
-	"Fired":            Fired{Outcome: "started", Message: "why", JobID: id, At: started, Job: &input, Webhook: true, Status: job.Completed},
-	"Fired.least":      Fired{Outcome: FireNotDue, At: started},
-	"CallWebhookInput": CallWebhookInput{AccountID: 7, ConfigID: 44},
-	"LookAtJobInput":   LookAtJobInput{AccountID: 7, JobID: id},
+	"FireInput":           FireInput{AccountID: 7, ConfigID: 44},
+	"FireInput.quiet":     FireInput{AccountID: 7, ConfigID: 44, Paused: true, End: started},
+	"TakeFireInput":       TakeFireInput{AccountID: 7, ConfigID: 44, At: started, Started: started.Add(time.Second)},
+	"TakeFireInput.quiet": TakeFireInput{AccountID: 7, ConfigID: 44, At: started, Started: started.Add(time.Second), Paused: true, End: started},
+	"Fired":               Fired{Outcome: "started", Message: "why", JobID: id, At: started, Job: &input, Status: job.Completed},
+	"Fired.least":         Fired{Outcome: FireNotDue, At: started},
+	"LookAtJobInput":      LookAtJobInput{AccountID: 7, JobID: id},
 }
 
 func TestPayloadsKeepTheirJSON(t *testing.T) {

@@ -10,12 +10,10 @@ import (
 
 // Names of what a fire of a schedule does.
 const (
-	FireWorkflow    = "Fire"
-	WebhookWorkflow = "Webhook"
+	FireWorkflow = "Fire"
 
-	TakeFire    = "TakeFire"
-	CallWebhook = "CallWebhook"
-	LookAtJob   = "LookAtJob"
+	TakeFire  = "TakeFire"
+	LookAtJob = "LookAtJob"
 )
 
 // FireNotDue is the outcome of a fire that was none; the others are those of job.FireOutcome.
@@ -36,15 +34,14 @@ func ScheduleConfig(id string) (int64, bool) {
 // FireWorkflowID is the workflow id of a config's fires; the engine appends the time.
 func FireWorkflowID(config int64) string { return "fire-" + strconv.FormatInt(config, 10) }
 
-// WebhookWorkflowID is the workflow id of the call of a webhook after the fire of a time.
-func WebhookWorkflowID(config int64, at time.Time) string {
-	return "webhook-" + strconv.FormatInt(config, 10) + "-" + at.UTC().Format(time.RFC3339)
-}
-
-// FireInput is the argument of Fire.
+// FireInput is the argument of Fire. The engine passes on what it was told of the schedule last.
 type FireInput struct {
 	AccountID int64 `json:"accountId"`
 	ConfigID  int64 `json:"configId"`
+	// Paused and End are how the engine has the schedule. It does not fire by itself while it is paused or after its end: such a
+	// fire was asked for.
+	Paused bool      `json:"paused,omitempty"`
+	End    time.Time `json:"end,omitzero"`
 }
 
 // TakeFireInput is the argument of TakeFire.
@@ -54,6 +51,9 @@ type TakeFireInput struct {
 	// At is the time the schedule names, Started when the workflow began.
 	At      time.Time `json:"at"`
 	Started time.Time `json:"started"`
+	// Paused and End are the FireInput's.
+	Paused bool      `json:"paused,omitempty"`
+	End    time.Time `json:"end,omitzero"`
 }
 
 // Fired is what TakeFire made of a fire, and the result of Fire.
@@ -64,16 +64,8 @@ type Fired struct {
 	At      time.Time `json:"at"`
 	// Job is the job to be started; nil: there is none, or it has ended.
 	Job *JobInput `json:"job,omitempty"`
-	// Webhook tells that the schedule has one.
-	Webhook bool `json:"webhook,omitempty"`
 	// Status is what became of the job. Only in the result of Fire.
 	Status job.Status `json:"status,omitempty"`
-}
-
-// CallWebhookInput is the argument of Webhook and CallWebhook.
-type CallWebhookInput struct {
-	AccountID int64 `json:"accountId"`
-	ConfigID  int64 `json:"configId"`
 }
 
 // LookAtJobInput is the argument of LookAtJob, which answers a JobResult.

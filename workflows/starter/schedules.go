@@ -76,7 +76,7 @@ func (s *Schedules) actionOf(e control.EngineSchedule) *client.ScheduleWorkflowA
 	}
 	return &client.ScheduleWorkflowAction{
 		ID: contract.FireWorkflowID(e.ConfigID), Workflow: contract.FireWorkflow, TaskQueue: s.queue,
-		Args:                  []any{contract.FireInput{AccountID: e.AccountID, ConfigID: e.ConfigID}},
+		Args:                  []any{contract.FireInput{AccountID: e.AccountID, ConfigID: e.ConfigID, Paused: e.Paused, End: e.End}},
 		Memo:                  map[string]any{contract.MemoJobConfig: e.ConfigName},
 		TypedSearchAttributes: workflows.FireAttributes(e.AccountID, e.ConfigID),
 		StaticSummary:         summary,

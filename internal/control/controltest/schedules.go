@@ -20,36 +20,16 @@ type ScheduleEngine struct {
 	have      map[int64]control.EngineSchedule
 	fired     []int64
 	backfills []job.Backfill
-	calls     []control.WebhookRequest
-	Answer    func(control.WebhookRequest) (int, string, bool) // of webhooks; nil: 200
 }
 
 func (w *World) schedules(store Store, box secret.Box) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w.ScheduleEngine = &ScheduleEngine{have: map[int64]control.EngineSchedule{}}
 	w.Schedules = &control.Schedules{
-		Configs: w.Configs, Store: store, Fires: store, Backlog: store, Engine: w.ScheduleEngine, Sealer: box, Now: w.Now, Log: log,
+		Configs: w.Configs, Store: store, Fires: store, Backlog: store, Engine: w.ScheduleEngine, Webhooks: w.Deliveries, Sealer: box, Now: w.Now, Log: log,
 	}
 	w.Configs.Forget = w.Schedules.Forget
-	w.Fires = &control.Fires{Schedules: store, Store: store, Configs: store, Users: store, Jobs: w.Jobs, Now: w.Now, Log: log}
-	w.Webhooks = &control.ScheduleWebhooks{Schedules: store, Fires: store, Secrets: box, Send: w.ScheduleEngine.send, Now: w.Now}
-}
-
-func (e *ScheduleEngine) send(_ context.Context, r control.WebhookRequest) (int, string, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.calls = append(e.calls, r)
-	if e.Answer != nil {
-		return e.Answer(r)
-	}
-	return 200, "OK", false
-}
-
-// Calls lists the calls of webhooks.
-func (e *ScheduleEngine) Calls() []control.WebhookRequest {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.Clone(e.calls)
+	w.Fires = &control.Fires{Schedules: store, Store: store, Configs: store, Users: store, Jobs: w.Jobs, Webhooks: w.Deliveries, Now: w.Now}
 }
 
 // SetDown makes the engine unreachable, or reachable again.

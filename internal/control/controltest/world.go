@@ -70,7 +70,6 @@ type World struct {
 
 	Schedules      *control.Schedules
 	Fires          *control.Fires
-	Webhooks       *control.ScheduleWebhooks
 	ScheduleEngine *ScheduleEngine
 
 	mu  sync.Mutex
@@ -109,7 +108,7 @@ func New(t testing.TB, store Store) *World {
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
 	w.Configs.Targets = guard.Guard{}
-	w.Deliveries = &control.Deliveries{Store: store, Jobs: w.Jobs, Targets: guard.Guard{}, Sealer: box, Now: w.Now, NewID: newID}
+	w.Deliveries = &control.Deliveries{Store: store, Jobs: w.Jobs, Targets: guard.Guard{}, Now: w.Now, NewID: newID}
 	w.Subscriptions = &control.Subscriptions{Store: store, Configs: w.Configs, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
