@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 
@@ -10,6 +11,7 @@ import (
 
 	"waybill/internal/app/settings"
 	"waybill/internal/control"
+	"waybill/internal/job"
 	"waybill/internal/secret"
 	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
@@ -58,6 +60,19 @@ func (p *parts) loadKeys(file string, load func(string) (secret.Keys, error)) (e
 func (p *parts) openStore(ctx context.Context, file string) error {
 	store, err := openDatabase(ctx, p.settings, p.log, file)
 	p.store = store
+	if err != nil {
+		return err
+	}
+	return p.checkKey(ctx)
+}
+
+// checkKey compares the master key with the one that the database was first used with. What is stored and compared is
+// derived from the key for this use alone and tells nothing of it.
+func (p *parts) checkKey(ctx context.Context) error {
+	err := control.CheckMasterKey(ctx, p.store, hex.EncodeToString(p.keys.Derive("fingerprint")))
+	if job.CodeOf(err) == job.Invalid {
+		return fmt.Errorf("the master key (%s, else master.key in the data folder): %w; give the installation's", settings.Name("master-key"), err)
+	}
 	return err
 }
 

@@ -100,6 +100,8 @@ func (w *Worker) find(ctx context.Context) error {
 	return await(ctx, w.log, "the data folder "+s.Data, func(context.Context) error {
 		run, err := datafolder.ReadRun(s.Data)
 		switch {
+		case errors.Is(err, fs.ErrPermission): // waiting does not mend it
+			return job.Errorf(job.Invalid, job.WordInvalidField, "it can not be read: permission denied. Run the worker as the user of waybill up")
 		case err != nil:
 			return job.Errorf(job.Unavailable, job.WordDependencyDown, "no Waybill runs on it. Start waybill up there, or name components by %s, %s and %s",
 				settings.Name("database"), settings.Name("s3-endpoint"), settings.Name("temporal"))
@@ -148,6 +150,9 @@ func (w *Worker) connect(ctx context.Context) error {
 		w.store = store
 		return nil
 	})
+	if err == nil {
+		err = w.checkKey(ctx)
+	}
 	if err != nil {
 		return err
 	}

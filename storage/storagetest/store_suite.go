@@ -49,6 +49,7 @@ type Store interface {
 	control.DeliveryRun
 	control.Outbox
 	control.SubscriptionStore
+	control.Marks
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -114,6 +115,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"workers":      workerCases,
 	"schedules":    scheduleCases,
 	"fires":        fireCases,
+	"installation": installationCases,
 }
 
 // start is when the tests play; with microseconds, which both engines must keep.
