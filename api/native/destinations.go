@@ -147,20 +147,8 @@ func (d *door) putDefaultDestination(ctx context.Context, in *defaultDestination
 	return &accountReply{c.account(a)}, err
 }
 
-// deleteDefaultDestination clears the default. A destinationId must then be the one that is cleared, so that a client that
-// is behind the times does not clear another's choice.
 func (d *door) deleteDefaultDestination(ctx context.Context, in *defaultDestinationInput) (*nothingReply, error) {
-	c := d.call(ctx)
-	if in.DestinationID != "" {
-		a, err := d.server.Account.Get(ctx, c.Actor)
-		if err != nil {
-			return nil, err
-		}
-		if shownID(a.Destination) != in.DestinationID {
-			return nil, job.Errorf(job.NotFound, job.WordNotFound, "Destination %s is not the account's default", cut(in.DestinationID))
-		}
-	}
-	return &nothingReply{}, d.server.Destinations.SetDefault(ctx, c.Actor, "")
+	return &nothingReply{}, d.server.Destinations.ClearDefault(ctx, d.call(ctx).Actor, in.DestinationID)
 }
 
 func (r destinationRequest) input() control.DestinationInput {

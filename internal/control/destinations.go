@@ -121,17 +121,32 @@ func (s *Destinations) Delete(ctx context.Context, a job.Actor, ref string) erro
 	return err
 }
 
-// SetDefault makes one the destination of jobs whose config names none; "" clears it.
+// ClearDefault leaves the account with the destination it began with. only, if given, must be the one that is cleared, so
+// that a client that is behind the times does not clear another's choice.
+func (s *Destinations) ClearDefault(ctx context.Context, a job.Actor, only string) error {
+	if err := adminOnly(a, "The account"); err != nil {
+		return err
+	}
+	if only != "" {
+		account, err := s.Users.Account(ctx, a.AccountID)
+		if err != nil {
+			return err
+		}
+		if account.Destination == 0 || strconv.FormatInt(account.Destination, 10) != only {
+			return job.Errorf(job.NotFound, job.WordNotFound, "Destination %s is not the account's default", short(only))
+		}
+	}
+	return s.Store.SetDefaultDestination(ctx, a.AccountID, 0)
+}
+
+// SetDefault makes one the destination of jobs whose config names none.
 func (s *Destinations) SetDefault(ctx context.Context, a job.Actor, ref string) error {
 	if err := adminOnly(a, "The account"); err != nil {
 		return err
 	}
-	var id int64
-	if ref != "" {
-		var err error
-		if id, err = destinationID(ref); err != nil {
-			return err
-		}
+	id, err := destinationID(ref)
+	if err != nil {
+		return err
 	}
 	return s.Store.SetDefaultDestination(ctx, a.AccountID, id)
 }

@@ -46,7 +46,7 @@ func TestADestinationsLifeAndWhoMayChangeIt(t *testing.T) {
 	_, replaced := w.Destinations.Replace(ctx, user, id, control.DestinationInput{Name: "x"})
 	for _, err := range []error{
 		w.Destinations.Delete(ctx, user, id), w.Destinations.SetDefault(ctx, user, id),
-		replaced,
+		replaced, w.Destinations.ClearDefault(ctx, user, ""), w.Destinations.ClearDefault(ctx, user, id),
 	} {
 		want(t, err, job.Forbidden, job.WordAccessDenied)
 	}
@@ -71,7 +71,7 @@ func TestADestinationsLifeAndWhoMayChangeIt(t *testing.T) {
 	if list, err := w.Destinations.List(ctx, user); err != nil || len(list) != 2 || list[1].Queued != 1 {
 		t.Errorf("List = %+v, %v, want one queued job on the second", list, err)
 	}
-	if err := w.Destinations.SetDefault(ctx, w.admin, ""); err != nil {
+	if err := w.Destinations.ClearDefault(ctx, w.admin, ""); err != nil {
 		t.Fatal(err)
 	}
 	if j := w.submit(c); j.Destination != 1 {
