@@ -99,6 +99,9 @@ func agree(t *testing.T, what string, times schedule.Times) {
 			if got = result.Nominal; got.IsZero() || times.Matches(got) {
 				break
 			}
+			if want.IsZero() && got.Year() >= 2100 { // a date that never comes, such as 31 February, and the end of all our lists
+				return
+			}
 			if !times.Plan().Covers(got) {
 				t.Fatalf("%s: the plan does not know its own %s", what, got)
 			}
