@@ -234,7 +234,7 @@ func TestEngineLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := p.admin(t)
-	config := c.configure(t, "lost", script(`sleep 1; echo "$JOB_ID" > "$LOCAL_JOB_OUT_DIR/effect.txt"`))
+	config := c.configure(t, "lost", script(`sleep 3; echo "$JOB_ID" > "$LOCAL_JOB_OUT_DIR/effect.txt"`))
 	failing := c.configure(t, "failing", script(`[ -n "$AGAIN" ] || exit 1; sleep 1`))
 	failed := c.do(t, http.StatusOK, http.MethodPost, "/api/jobconfigs/"+failing+"/jobs?wait=60s", nil).object(t).text("id")
 	var ids []string
