@@ -92,7 +92,7 @@ type webhookResponse struct {
 
 // fireResponse is what came of a fire.
 type fireResponse struct {
-	FireTime string     `json:"fireTime" doc:"The time the schedule names"`
+	FireTime string     `json:"fireTime" doc:"The time the schedule names; of a run, when it began"`
 	TakenUp  string     `json:"takenUp"`
 	Kind     string     `json:"kind" doc:"schedule, run or backfill"`
 	Outcome  string     `json:"outcome" doc:"started, skipped, missed, refused, or pending while the job is being made"`

@@ -42,10 +42,13 @@ func (f *Fires) Take(ctx context.Context, in contract.TakeFireInput) (contract.F
 		return none, err
 	}
 	fire := job.Fire{
-		ConfigID: in.ConfigID, AccountID: in.AccountID, At: in.At.UTC().Truncate(time.Second), FiredAt: f.Now().UTC(), Begun: in.Started.UTC(),
+		ConfigID: in.ConfigID, AccountID: in.AccountID, At: in.At.UTC().Truncate(time.Second), FiredAt: f.Now().UTC(), Begun: in.Started.UTC().Truncate(time.Microsecond),
 		Outcome: job.FirePending,
 	}
 	fire.Kind = kindOf(sch, times, fire.At, in)
+	if fire.Kind == job.FireAsked { // the engine tells times by the second, and runs may be asked for faster than that
+		fire.At = fire.Begun
+	}
 	if fire.Kind == job.FireDue && !times.Matches(fire.At) {
 		none.Message = "The engine's calendars name more times than the pattern; this is one of those"
 		return none, nil

@@ -321,6 +321,22 @@ func TestARunByHandIsMadeAlsoAtATimeOfThePattern(t *testing.T) {
 	}
 }
 
+func TestRunsOfOneSecondAreTwo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.scheduled(everyMinute())
+	w.Pass(10 * time.Second)
+	at := w.Now().Truncate(time.Second)
+	first := w.fire(c, at, at.Add(100*time.Millisecond))
+	second := w.fire(c, at, at.Add(700*time.Millisecond)) // the engine starts it once the first is over
+	if first.Outcome != "started" || second.Outcome != "started" || first.JobID == second.JobID || w.jobsMade() != 2 {
+		t.Errorf("%+v, %+v", first, second)
+	}
+	if again := w.fire(c, at, at.Add(700*time.Millisecond)); again.JobID != second.JobID || w.jobsMade() != 2 {
+		t.Errorf("a repeat: %+v", again)
+	}
+}
+
 func TestAFireThatWaitedThroughThePauseIsNotARun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,7 +14,7 @@ import (
 // gives the same job.
 func (s *Jobs) SubmitHeld(ctx context.Context, owner job.Actor, c job.Config, at time.Time) (Submitted, error) {
 	made, err := s.Submit(ctx, owner, SubmitRequest{
-		Config: strconv.FormatInt(c.ID, 10), IdempotencyKey: at.UTC().Format(time.RFC3339), firedAt: at,
+		Config: strconv.FormatInt(c.ID, 10), IdempotencyKey: at.UTC().Format(time.RFC3339Nano), firedAt: at,
 	})
 	if err == nil && made.Job.Waiting() {
 		if err := s.Lanes.EnsureLane(ctx, laneRef(made.Job)); err != nil { // the keeper of lanes does it again

@@ -107,7 +107,7 @@ func (s Schedule) Asked(at time.Time) bool {
 type Fire struct {
 	ConfigID  int64
 	AccountID int64
-	At        time.Time // the time the schedule names; with the config it identifies the fire
+	At        time.Time // the time the schedule names, or when a run by hand began; with the config it identifies the fire
 	FiredAt   time.Time // when it was taken up
 	Begun     time.Time // when its workflow began: tells a repeat from a second request for the same time
 	Kind      FireKind

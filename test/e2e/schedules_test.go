@@ -104,7 +104,7 @@ func TestSchedules(t *testing.T) {
 		if d := describe(); d.Schedule.State.Paused {
 			t.Errorf("the engine has %+v", d)
 		}
-		// The command's own default, Skip, would do nothing while a job of the backfill runs.
+		// The command's own default, Skip, does nothing while the job of another such trigger runs.
 		cli{tool, p}.run(t, "schedule", "trigger", "--schedule-id", "schedule-"+config, "--overlap-policy", "AllowAll")
 		c.fired(t, config, "run", "started", 1)
 		if parent := workflowHistory(t, p, "job-"+job); !strings.Contains(parent, `"parentWorkflowExecution"`) || !strings.Contains(parent, `"fire-`+config+"-") {

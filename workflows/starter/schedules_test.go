@@ -273,7 +273,7 @@ func TestSchedulesAgainstAServer(t *testing.T) {
 	}
 	defer c.Close()
 	ctx, e := t.Context(), monthly(t)
-	e.ConfigID, e.Start, e.End = time.Now().UnixNano(), time.Time{}, time.Now().Add(24*time.Hour).UTC()
+	e.ConfigID, e.Start, e.End, e.Jitter = time.Now().UnixNano(), time.Time{}, time.Now().Add(24*time.Hour).UTC(), 0
 	s := NewSchedules(c.ScheduleClient(), Config{Queue: fmt.Sprintf("nobody-%d", e.ConfigID), Timeout: 10 * time.Second})
 	must := func(err error) {
 		t.Helper()
@@ -307,6 +307,7 @@ func TestSchedulesAgainstAServer(t *testing.T) {
 	must(s.FireNow(ctx, e.ConfigID))
 	from := time.Date(2026, 1, 1, 19, 25, 0, 0, time.UTC) // 13:25 in Chicago
 	must(s.Backfill(ctx, e.ConfigID, from, from, job.OverlapAllow))
+	began := map[string]bool{}
 	poll(t, func() error {
 		d, err := handle.Describe(ctx)
 		must(err)
@@ -317,12 +318,15 @@ func TestSchedulesAgainstAServer(t *testing.T) {
 			if !strings.HasPrefix(a.StartWorkflowResult.WorkflowID, contract.FireWorkflowID(e.ConfigID)+"-") {
 				t.Errorf("%+v", a)
 			}
-			must(c.TerminateWorkflow(ctx, a.StartWorkflowResult.WorkflowID, "", "test"))
+			began[a.StartWorkflowResult.WorkflowID] = true
 		}
 		if !ran || !filled {
 			return fmt.Errorf("paused, asked for one run and one time of the past: %+v", d.Info.RecentActions)
 		}
 		return nil
 	})
+	for id := range began {
+		must(c.TerminateWorkflow(ctx, id, "", "test"))
+	}
 	must(s.DeleteSchedule(ctx, e.ConfigID))
 }
