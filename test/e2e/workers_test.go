@@ -232,7 +232,7 @@ func TestWorkerIsRefused(t *testing.T) {
 	refused(t, "an unknown destination", worker(nil, "--data", p.data, "--destination", "atlantis"), 1, "atlantis")
 	// It would fail the jobs of others, whose secrets it can not open.
 	refused(t, "another master key", worker([]string{"WAYBILL_MASTER_KEY=" + strings.Repeat("ab", 32)}, "--data", p.data), 1,
-		"WAYBILL_MASTER_KEY", "another master key")
+		"(WAYBILL_MASTER_KEY, else master.key in the data folder): the secrets in the database are sealed with another master key")
 	refused(t, "bad settings", worker([]string{"WAYBILL_DATABASE=nonsense"}, "--labels", "a", "--concurrency", "x"), 2,
 		"--labels", "WAYBILL_DATABASE", "--concurrency")
 	refused(t, "a flag of up", worker(nil, "--listen", "127.0.0.1:0"), 2, "--listen")
