@@ -88,13 +88,11 @@ func (d *door) accountEvents(ctx context.Context, in *accountEventsInput) (*stre
 		return nil, err
 	}
 	return &streamReply{func(hc huma.Context) {
-		s := &accountStream{sse: d.eventStream(api.Gin(hc)), d: d, at: streamMark{q.After, now.Unix()}, gap: gap}
+		s := &accountStream{sse: d.eventStream(ctx, c, api.Gin(hc)), d: d, at: streamMark{q.After, now.Unix()}, gap: gap}
 		defer s.out.Done()
 		waiting, cancel := d.untilClosing(ctx)
 		defer cancel()
-		if err := d.server.Feed.Follow(waiting, c.Actor, q, s.see); err != nil && waiting.Err() == nil {
-			c.Blame(err) // the listener comes back with the last id
-		}
+		c.ended(waiting, d.server.Feed.Follow(waiting, c.Actor, q, s.see))
 	}}, nil
 }
 
@@ -149,6 +147,9 @@ type accountStream struct {
 // see sends a batch of events. How far the stream was looked through is told even when nothing in it was for this
 // listener: an id without data reaches an EventSource as its last id and as nothing else.
 func (s *accountStream) see(events []job.Event, upTo job.EventMark) error {
+	if err := s.signedIn(); err != nil {
+		return err
+	}
 	if s.gap != "" {
 		if err := s.event(s.at.String(), "gap", gapEvent{s.gap}); err != nil {
 			return err

@@ -12,6 +12,9 @@ import (
 	"waybill/internal/job"
 )
 
+// commentEvery is the door's: how often a stream looks whether its caller is still signed in.
+const commentEvery = 15 * time.Second
+
 // tail runs the feed of the process, without which streams look about once a second.
 func (f *fixture) tail(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
@@ -160,6 +163,38 @@ func TestAMarkAheadOfTheStreamIsNotWaitedFor(t *testing.T) {
 	told := readEvents(t, one.Body, func(e []event) bool { return len(e) == 1 })
 	if s := statuses(told, id); !slices.Equal(s, []string{"0 QUEUED"}) || strings.HasSuffix(told[0].id, "_900") {
 		t.Errorf("of one job: %v", told)
+	}
+}
+
+func TestStreamsEndWithTheLogin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.tail(t)
+	server := httptest.NewServer(f.server)
+	t.Cleanup(server.Close)
+	config := f.config("sample config", "run.sh")
+	first := f.start(config)
+	staying := f.open(t, server, "/api/events")
+	stays := f.token
+	f.token = f.login("admin", "example-password")
+	all, one := f.open(t, server, "/api/events"), f.open(t, server, "/api/jobs/"+string(first)+"/events")
+	f.do("POST", "/api/logout", nil).want(t, 204, "")
+	f.token = stays
+	f.Pass(commentEvery)
+	second := f.start(config)
+	f.play(first, 0)
+	if got := statuses(readEvents(t, all.Body, nil), second); len(got) > 0 {
+		t.Errorf("after the logout the account's stream tells %q", got)
+	}
+	if got := statuses(readEvents(t, one.Body, nil), first); slices.Contains(got, "0 FINISHED") {
+		t.Errorf("after the logout the job's stream tells %q", got)
+	}
+	got := readEvents(t, staying.Body, func(e []event) bool { return len(e) == 1 })
+	if s := statuses(got, second); !slices.Equal(s, []string{"0 QUEUED"}) {
+		t.Errorf("the other login's stream tells %q", s)
+	}
+	if strings.Contains(f.faults.String(), "token") {
+		t.Errorf("logged as a fault: %s", f.faults)
 	}
 }
 

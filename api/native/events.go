@@ -100,14 +100,11 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 		}
 	}
 	return &streamReply{func(hc huma.Context) {
-		f := &follower{sse: d.eventStream(api.Gin(hc)), d: d, mark: m, told: resumed}
+		f := &follower{sse: d.eventStream(ctx, c, api.Gin(hc)), d: d, mark: m, told: resumed}
 		defer f.out.Done()
 		waiting, cancel := d.untilClosing(ctx)
 		defer cancel()
-		err := d.server.Jobs.Watch(waiting, c.Actor, in.ID, nil, func(j job.Job) (bool, error) { return f.see(waiting, j) })
-		if err != nil && waiting.Err() == nil {
-			c.Blame(err) // the listener comes back with the last id
-		}
+		c.ended(waiting, d.server.Jobs.Watch(waiting, c.Actor, in.ID, nil, func(j job.Job) (bool, error) { return f.see(waiting, j) }))
 	}}, nil
 }
 
@@ -133,6 +130,9 @@ const patience = 5 * time.Second
 // see sends what is new. The present status comes first; a later one that is final comes after the last line of the
 // log. Statuses come from the stream of events, because a row shows only the last of several that followed fast.
 func (f *follower) see(ctx context.Context, j job.Job) (more bool, err error) {
+	if err := f.signedIn(); err != nil {
+		return false, err
+	}
 	first, fresh := !f.looked, !f.told
 	f.looked = true
 	states, err := f.states(ctx, j)

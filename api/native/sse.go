@@ -1,12 +1,14 @@
 package native
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"waybill/api"
+	"waybill/internal/job"
 )
 
 // A comment at least this often tells both ends, and the proxies between them, that the stream is alive (native.md, 8).
@@ -14,17 +16,44 @@ const commentEvery = 15 * time.Second
 
 // sse is a reply of server-sent events.
 type sse struct {
-	out  *api.Stream
-	last time.Time // something was sent
+	out      *api.Stream
+	last     time.Time    // something was sent
+	signedIn func() error // tells now and then whether the caller still is
 }
 
 // eventStream begins one.
-func (d *door) eventStream(g *gin.Context) sse {
+func (d *door) eventStream(ctx context.Context, c call, g *gin.Context) sse {
 	g.Header("Content-Type", "text/event-stream")
 	g.Header("X-Accel-Buffering", "no")
-	s := sse{out: api.NewStream(g.Writer)}
+	s := sse{out: api.NewStream(g.Writer), signedIn: d.signedIn(ctx, c)}
 	s.out.Flush()
 	return s
+}
+
+// signedIn gives what looks, as often as comments are sent, whether the caller's token still counts: a stream has no end of
+// its own, and would outlive a logout. The listener comes back and is told 401. That it can not be looked up is no reason
+// to end anything.
+func (d *door) signedIn(ctx context.Context, c call) func() error {
+	token, looked := api.CredentialsOf(c.HTTP.Header.Get("Authorization")).Bearer, c.Time
+	return func() error {
+		now := d.server.Now()
+		if now.Sub(looked) < commentEvery {
+			return nil
+		}
+		looked = now
+		_, err := d.server.Sessions.Authenticate(ctx, token)
+		if job.CodeOf(err) == job.Unauthenticated {
+			return err
+		}
+		return nil
+	}
+}
+
+// ended notes why a stream ended, unless the listener is the reason.
+func (c call) ended(waiting context.Context, err error) {
+	if err != nil && waiting.Err() == nil && job.CodeOf(err) != job.Unauthenticated {
+		c.Blame(err) // the listener comes back with the last id
+	}
 }
 
 // event sends an event.
