@@ -26,7 +26,7 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 		if first, err := claimKey(tx, sub); err != nil || first != "" {
 			replayed = first != ""
 			if err == nil {
-				stored, err = s.jobIn(tx, j.AccountID, first)
+				stored, err = s.madeBefore(tx, j.AccountID, first)
 			}
 			return err
 		}
@@ -161,8 +161,18 @@ func (s *Store) Replay(ctx context.Context, account int64, i control.Idempotency
 	if err != nil || !found {
 		return job.Job{}, false, s.fault(ctx, err)
 	}
-	j, err := s.jobIn(tx, account, id)
+	j, err := s.madeBefore(tx, account, id)
 	return j, err == nil, s.fault(ctx, err)
+}
+
+// madeBefore reads the job a key stands for. One that is over its retention may be gone before its key is: the call was made,
+// so it is not made again, and what is not found is neither the config nor the route of the repeat.
+func (s *Store) madeBefore(tx *gorm.DB, account int64, id job.ID) (job.Job, error) {
+	j, err := s.jobIn(tx, account, id)
+	if job.CodeOf(err) == job.NotFound {
+		return j, job.Errorf(job.Conflict, job.WordIdempotency, "Idempotency-Key was used for job %s, which has been deleted since", id)
+	}
+	return j, err
 }
 
 // joinChain makes j a retry of its RetryOf: the parent must be final and, unless forced, have no unfinished retry. Retries

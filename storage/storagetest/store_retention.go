@@ -237,6 +237,20 @@ var retentionCases = map[string]func(*testing.T, *tenant){
 		r.Settled = at(111)
 		same(t, "taken", n.expire(t, r, 10), []job.ID{j.ID})
 	},
+	"a call whose job is gone is neither made again nor answered as if its config were": func(t *testing.T, n *tenant) {
+		sub := n.keyed("k", "d")
+		made, _, err := n.Submit(t.Context(), sub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.settle(t, made.ID, 1, completed())
+		n.keep(t, job.Retention{MaxAge: time.Minute})
+		same(t, "taken", n.expire(t, runAt(3600), 10), []job.ID{made.ID})
+		_, _, err = n.Submit(t.Context(), n.keyed("k", "d"))
+		refused(t, err, job.Conflict, job.WordIdempotency)
+		_, _, err = n.Replay(t.Context(), n.account.ID, sub.Idempotency, at(3600))
+		refused(t, err, job.Conflict, job.WordIdempotency)
+	},
 	"a purge is counted once, for its account and run": func(t *testing.T, n *tenant) {
 		j := n.ended(t, endedAt(110, job.Completed))
 		n.keep(t, job.Retention{MaxAge: time.Second})
