@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -130,7 +131,7 @@ func breaks(err error) func(context.Context, int) (contract.JobResult, error) {
 func newEnv(t *testing.T, f *fakeActivities) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(quiet{})
+	suite.SetLogger(attentive{t: t})
 	env := suite.NewTestWorkflowEnvironment()
 	Register(env)
 	env.RegisterActivityWithOptions(f.ExecutePackage, activity.RegisterOptions{Name: contract.ExecutePackage})
@@ -156,6 +157,18 @@ func (quiet) Debug(string, ...any) {}
 func (quiet) Info(string, ...any)  {}
 func (quiet) Warn(string, ...any)  {}
 func (quiet) Error(string, ...any) {}
+
+// attentive is quiet but about signals that a workflow has not taken: operators would read of each such job.
+type attentive struct {
+	quiet
+	t *testing.T
+}
+
+func (a attentive) Warn(msg string, about ...any) {
+	if strings.Contains(msg, "unhandled signals") {
+		a.t.Errorf("%s %v", msg, about)
+	}
+}
 
 // asJSON compares payloads that hold pointers.
 func asJSON(t *testing.T, v any) string {

@@ -118,6 +118,11 @@ func (j *jobRun) run(ctx workflow.Context) (contract.JobResult, error) {
 		result, err = settle(ctx, j.in, j.started, v)
 	}
 	j.leaveLane(ctx)
+	for _, name := range []string{contract.SignalStarted, contract.SignalAdmitted} {
+		for c := workflow.GetSignalChannel(ctx, name); c.ReceiveAsync(nil); {
+			// Came with the end, or after it: of no use any more, but the SDK warns of signals that nobody took.
+		}
+	}
 	if err != nil {
 		return contract.JobResult{}, err
 	}
@@ -161,11 +166,6 @@ func (j *jobRun) execute(ctx workflow.Context) (contract.JobResult, error) {
 	j.watchLimits(ctx, news, giveUp)
 	for !attempt.IsReady() {
 		news.Select(ctx)
-	}
-	for _, c := range []workflow.ReceiveChannel{signals, workflow.GetSignalChannel(ctx, contract.SignalAdmitted)} {
-		for c.ReceiveAsync(nil) {
-			// Came with the attempt's end, or after it: of no use any more, but the SDK warns of signals that nobody took.
-		}
 	}
 	if j.ended.Status.Final() && !result.Status.Final() {
 		return j.ended, nil

@@ -69,6 +69,22 @@ func TestJobThatWaitsBeyondItsLimitInTheLaneFails(t *testing.T) {
 	}
 }
 
+func TestJobThatIsToldOfItsPlaceWhileItsTimeRunsOutFails(t *testing.T) {
+	t.Parallel()
+	f := &fakeActivities{}
+	env := newEnv(t, f)
+	env.SetStartTime(start)
+	f.expire = func(n int, in contract.ExpireInput) (contract.ExpireResult, error) {
+		env.SignalWorkflow(contract.SignalAdmitted, nil)
+		return endsIt(n, in)
+	}
+	in := limited(time.Minute, 0)
+	in.Lane, in.Waiting = "config:44", true
+	env.ExecuteWorkflow(contract.JobWorkflow, in)
+	wantFailed(t, env, overTime)
+	equal(t, "activities", f.trail, []string{contract.ExpireJob, contract.PokeLane})
+}
+
 func TestJobInAPauseFailsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	f := &fakeActivities{execute: breaks(pausing(24 * time.Hour)()), expire: endsIt}
