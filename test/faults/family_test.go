@@ -58,15 +58,17 @@ func (c *check) oneRetryAtATime(parent *jobState, retries []*jobState) {
 	}
 }
 
-// resolvedBy: what a completed retry resolves is all above it that was not resolved yet, and nothing else resolves.
+// resolvedBy: what a completed retry resolves is all it descends from, and those retries before it that came to nothing.
 func (c *check) resolvedBy(j *jobState) {
 	if j.resolvedBy != "" {
 		by := c.jobs[j.resolvedBy]
 		switch {
 		case by == nil:
 			c.wrongWith(j, "it is resolved by %s, which is not in the table", j.resolvedBy)
-		case by.status != "completed" || !c.above(by, j):
-			c.wrongWith(j, "it is resolved by %s, which is %s", by.id, by.ending())
+		case by.status != "completed" || by.scope == "failed_records":
+			c.wrongWith(j, "it is resolved by %s, which is %s with scope %s", by.id, by.ending(), by.scope)
+		case !c.above(by, j) && (j.root == "" || j.root != by.root || j.retryNumber > by.retryNumber || j.status == "completed"):
+			c.wrongWith(j, "it is resolved by %s, which has nothing to do with it", by.id)
 		}
 	}
 	if j.retryOf == "" || j.status != "completed" || j.scope == "failed_records" {
@@ -75,6 +77,14 @@ func (c *check) resolvedBy(j *jobState) {
 	for up := c.jobs[j.retryOf]; up != nil; up = c.jobs[up.retryOf] {
 		if up.resolvedBy == "" {
 			c.wrongWith(j, "it completed, and %s above it is not resolved", up.id)
+		}
+	}
+	p := c.promises[j.id]
+	for _, before := range c.state {
+		// Without force it was accepted when the earlier retries of its parent had ended.
+		if p != nil && !p.forced && before.retryOf == j.retryOf && before.retryNumber < j.retryNumber && before.status != "completed" &&
+			before.resolvedBy == "" {
+			c.wrongWith(j, "it completed, and %s before it is not resolved", before.id)
 		}
 	}
 }

@@ -26,8 +26,10 @@ func (c *check) countersOf(j *jobState) {
 		} else {
 			resolved++
 		}
-		if e.attempt != j.attempt {
-			c.wrongWith(j, "its error of %s is that of attempt %d, and %d came after it", record, e.attempt, j.attempt-e.attempt)
+		for _, r := range c.runsOf[j.id] {
+			if r.attempt > e.attempt {
+				c.wrongWith(j, "its error of %s is that of attempt %d, and the program ran again in attempt %d", record, e.attempt, r.attempt)
+			}
 		}
 	}
 	if open != j.open || resolved != j.resolved {
