@@ -24,7 +24,7 @@ type verdict struct {
 
 // The verdicts. Their messages are shown to users.
 var (
-	wasCancelled    = verdict{job.Cancelled, job.ReasonStopped, "Cancelled while no worker had it"}
+	wasCancelled    = verdict{job.Cancelled, job.ReasonStopped, "Cancelled while no worker was at work on it"}
 	wasTerminated   = verdict{job.Failed, job.ReasonTerminated, "The workflow was terminated"}
 	wasForgotten    = verdict{job.Failed, job.ReasonTerminated, fmt.Sprintf("The job ran for %d days", maxRun/(24*time.Hour))}
 	wasOverTime     = verdict{job.Failed, job.ReasonTimeout, "The job was over its time, and its worker did not end it"}

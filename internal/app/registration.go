@@ -34,10 +34,12 @@ func (r *registration) enter(ctx context.Context) error {
 	return err
 }
 
-// leave says that the process ends.
+// leave says that the process ends. When the database is away just then, others see it by the entry's age soon enough.
 func (r *registration) leave(ctx context.Context) error {
-	_, err := r.store(ctx, job.WorkerOffline)
-	return err
+	if _, err := r.store(ctx, job.WorkerOffline); err != nil {
+		r.parts.log.WarnContext(ctx, "the worker's end is not told; its entry grows old instead", "error", err)
+	}
+	return nil
 }
 
 func (r *registration) store(ctx context.Context, status job.WorkerStatus) (drain bool, err error) {
