@@ -1,7 +1,6 @@
 package sqlstore_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"waybill/internal/control"
@@ -38,11 +37,6 @@ func open(t testing.TB, c sqlstore.Config) *sqlstore.Store {
 		}
 	})
 	return s
-}
-
-func openSQLite(t testing.TB) *sqlstore.Store {
-	t.Helper()
-	return open(t, sqlstore.Config{Driver: sqlstore.SQLite, Path: filepath.Join(t.TempDir(), "waybill.db")})
 }
 
 func openPostgres(t testing.TB) *sqlstore.Store {
