@@ -28,11 +28,10 @@ func (n *tenant) announced(t *testing.T, id job.ID) (out []string) {
 // webhook stores a delivery that is no change of a job.
 func (n *tenant) webhook(t *testing.T, key string) job.Delivery {
 	t.Helper()
-	n.ticks++
 	d, err := n.EnqueueDelivery(t.Context(), job.Delivery{
 		ID: string(newID()), AccountID: n.account.ID, ConfigID: n.config.ID, Kind: job.DeliveryWebhook, Event: "schedule.fired",
 		Target: "https://example.com/x", Method: "PUT", Headers: "v1:headers", Sealed: "v1:secret", Body: "{}", Source: "schedule/1",
-		Key: key, Status: job.DeliveryPending, Round: 1, CreatedAt: at(n.ticks),
+		Key: key, Status: job.DeliveryPending, Round: 1, CreatedAt: at(int(n.ticks.Add(1))),
 	})
 	if err != nil {
 		t.Fatal(err)

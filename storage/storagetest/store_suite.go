@@ -129,7 +129,7 @@ type tenant struct {
 	account job.Account
 	admin   job.User
 	config  job.Config
-	ticks   int
+	ticks   atomic.Int64
 }
 
 var tenants atomic.Int64
@@ -176,12 +176,11 @@ func (n *tenant) create(t *testing.T, name string) job.Config {
 	return c
 }
 
-// newJob makes a job of the tenant's config; each is scheduled a second after the one before.
+// newJob makes a job of the tenant's config; each is scheduled a second after the one before. Several goroutines may call it.
 func (n *tenant) newJob() job.Job {
-	n.ticks++
 	return job.Job{
 		ID: newID(), AccountID: n.account.ID, ConfigID: n.config.ID, ConfigName: n.config.Name, OwnerID: n.admin.ID,
-		Status: job.Queued, Destination: n.account.Destination, ScheduledAt: at(n.ticks), SubmittedBy: n.admin.Ref(),
+		Status: job.Queued, Destination: n.account.Destination, ScheduledAt: at(int(n.ticks.Add(1))), SubmittedBy: n.admin.Ref(),
 		Spec: job.Spec{PackageName: "samplePackage.djar", PackageVersion: 1, EntryPoint: "integrateXYZ.process"},
 	}
 }
