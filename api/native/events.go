@@ -151,7 +151,7 @@ func (f *follower) see(ctx context.Context, j job.Job) (more bool, err error) {
 		}
 	}
 	final := f.state.Status.Final()
-	if first || j.Change != f.change || final || f.reported != nil {
+	if first || len(states) > 0 || j.Change != f.change || final || f.reported != nil {
 		if err := f.progress(ctx, j); err != nil {
 			return false, err
 		}
@@ -277,13 +277,14 @@ func (f *follower) report(e job.Event) error {
 	return nil
 }
 
-// progress sends how far the program says it is or, of one that does not say, counts the steps that are over.
+// progress sends how far the program says it is or, of one that does not say, counts the steps that are over. Steps may
+// be ahead of the status that was told last, so none is counted before RUNNING was told.
 func (f *follower) progress(ctx context.Context, j job.Job) error {
 	if p := f.reported; p != nil {
 		f.reported = nil
 		return f.sendProgress(progressEvent{Step: p.Step, Done: int(p.Done), Total: int(p.Total)})
 	}
-	if !j.Taken || f.byProgram {
+	if !f.state.Taken || f.state.Reason == job.ReasonInitializing || f.byProgram {
 		return nil
 	}
 	steps, err := f.d.server.Jobs.Reader.Steps(ctx, j.AccountID, j.ID)
