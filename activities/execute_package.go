@@ -14,6 +14,7 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/joblog"
 	"waybill/internal/runner"
+	"waybill/internal/sandbox"
 	"waybill/workflows/contract"
 )
 
@@ -277,7 +278,7 @@ func (x *execution) run(ctx context.Context, run *runner.Execution) (contract.Jo
 func (x *execution) onEnd(ctx context.Context, run *runner.Execution, end context.CancelCauseFunc) {
 	cause := context.Cause(x.watch.ctx)
 	if errors.Is(cause, errGone) {
-		end(runner.ErrKill) // nobody waits for it, and another attempt may begin
+		end(sandbox.ErrKill) // nobody waits for it, and another attempt may begin
 		return
 	}
 	if errors.Is(cause, errStopped) || isOverTime(cause) {

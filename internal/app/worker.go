@@ -16,6 +16,7 @@ import (
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/runner"
+	"waybill/internal/sandbox"
 	"waybill/internal/secret"
 	"waybill/workflows/contract"
 	"waybill/workflows/starter"
@@ -107,7 +108,7 @@ func newIdentity() (identity, host string) {
 
 func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 	return runner.New(context.Background(), runner.Config{
-		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: runner.SandboxMode(p.settings.Sandbox),
+		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
 		Protect: []string{p.settings.Data}, Logger: p.log,
 	})
 }

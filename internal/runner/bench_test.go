@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"waybill/internal/job"
+	"waybill/internal/sandbox"
 )
 
 // BenchmarkNoOp is what a job costs here apart from its package: folder, sandbox, process, clean-up.
 func BenchmarkNoOp(b *testing.B) {
-	for _, mode := range []SandboxMode{SandboxAuto, SandboxOff} {
+	for _, mode := range []sandbox.Mode{sandbox.Auto, sandbox.Off} {
 		b.Run(string(mode), func(b *testing.B) {
 			r := newRunner(b, func(c *Config) { c.Sandbox = mode })
 			l := lease(b, r, "run.sh", []byte("exit 0\n"))

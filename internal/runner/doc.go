@@ -2,9 +2,9 @@
 // every attempt, starts the entry point in a sandbox, captures its output, ends it with everything it started, and
 // hands over the files it left.
 //
-// What an entry point may be is native API specification, section 5 ("Runner contract"); what the sandbox holds back and
-// what it does not is in sandbox.go.
+// What an entry point may be is native API specification, section 5 ("Runner contract"); what holds it back is
+// internal/sandbox.
 //
-// It imports the standard library, internal/archive, internal/job, internal/joblog, internal/macro, go-landlock's system
-// calls, gofrs/flock and golang.org/x/sys. It knows neither stores nor Temporal.
+// It imports the standard library, internal/archive, internal/job, internal/joblog, internal/macro, internal/sandbox,
+// gofrs/flock and golang.org/x/sys. It knows neither stores nor Temporal.
 package runner

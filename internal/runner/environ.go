@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"waybill/internal/macro"
+	"waybill/internal/sandbox"
 )
 
 // passed is what of the server's environment a program gets. Everything else, tokens and passwords above all, stays here.
@@ -23,6 +24,7 @@ func environ(macros []macro.Resolved, own map[string]string, tmp string) (env, w
 	}
 	for _, m := range macros {
 		_, reserved := own[m.Key]
+		reserved = reserved || m.Key == sandbox.RunVariable
 		switch {
 		case !validName(m.Key):
 			warnings = append(warnings, "macro "+strconv.QuoteToASCII(m.Key)+" is not passed: its name can not be an environment variable")

@@ -11,16 +11,8 @@ import (
 	"time"
 
 	"waybill/internal/job"
+	"waybill/internal/sandbox"
 )
-
-// runMark is the environment variable by which the processes of a run are known, whatever they do to their process group.
-const runMark = "WAYBILL_RUN"
-
-// ErrKill as the cause of a context's end makes Run kill the program at once, without grace.
-var ErrKill = errors.New("kill at once")
-
-// drainTime is how long the output may stay open once every process of the run is gone.
-const drainTime = 2 * time.Second
 
 // logTime is how long the rest of the output may take to be written once the program has ended. The log blocks while the
 // store behind it is away.
@@ -30,9 +22,7 @@ var errLogStuck = errors.New("the log could not be written in time")
 
 // Result is how a program ended.
 type Result struct {
-	ExitCode int           // 128+n when signal n ended it, as shells count
-	Signal   string        // name of that signal
-	Stopped  bool          // the context ended before the program did
+	sandbox.Ending
 	Duration time.Duration // wall time
 }
 
@@ -55,7 +45,7 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	}
 	defer r.Close()
 	began := time.Now()
-	p, err := e.runner.start(e.command, e.dir, e.req.Package.Dir, w)
+	p, err := e.start(w)
 	_ = w.Close()
 	if err != nil {
 		return Result{}, startError(err, e.command.path)
@@ -63,15 +53,13 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	logged := make(chan error, 1)
 	go func() { logged <- e.capture(r) }()
 
-	stopped := e.await(ctx, p)
-	state, err := e.finish(ctx, p, stopped)
+	ending, err := p.Wait(ctx, e.req.Grace)
 	if err != nil {
 		return Result{}, err
 	}
-	result := resultOf(state)
-	result.Stopped, result.Duration = stopped, time.Since(began)
+	result := Result{Ending: ending, Duration: time.Since(began)}
 	// All writers of the pipe are dead, so it ends by itself; a process in an uninterruptible sleep might still hold it.
-	_ = r.SetReadDeadline(time.Now().Add(drainTime))
+	_ = r.SetReadDeadline(time.Now().Add(sandbox.DrainTime))
 	late := time.NewTimer(logTime)
 	defer late.Stop()
 	select {
@@ -82,45 +70,12 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	}
 }
 
-// await waits for the leader, ending it when ctx ends. It tells whether ctx ended first.
-func (e *Execution) await(ctx context.Context, p *process) (stopped bool) {
-	select {
-	case <-p.exited:
-		return false
-	case <-ctx.Done():
-	}
-	select {
-	case <-p.exited: // both at once: the program was first
-		return false
-	default:
-	}
-	if errors.Is(context.Cause(ctx), ErrKill) {
-		p.signal(syscall.SIGKILL)
-		<-p.exited
-		return true
-	}
-	p.deadline = time.Now().Add(e.req.Grace)
-	p.signal(syscall.SIGTERM)
-	grace := time.NewTimer(e.req.Grace)
-	defer grace.Stop()
-	select {
-	case <-p.exited:
-	case <-grace.C:
-		p.signal(syscall.SIGKILL)
-		<-p.exited
-	}
-	return true
-}
-
-// finish reaps the leader and ends what is left of the run.
-func (e *Execution) finish(ctx context.Context, p *process, stopped bool) (*os.ProcessState, error) {
-	if !stopped || errors.Is(context.Cause(ctx), ErrKill) {
-		p.signal(syscall.SIGKILL) // the leader's zombie still holds the group's number, so this can hit nobody else
-	}
-	state, err := p.reap()
-	p.endGroup()
-	e.runner.endStrays(p, e.run)
-	return state, err
+func (e *Execution) start(output *os.File) (*sandbox.Process, error) {
+	c := e.command
+	return e.runner.sandbox.Start(sandbox.Program{
+		Path: c.path, Argv: c.argv, Dir: c.dir, Env: c.env, Output: output,
+		Read: []string{e.req.Package.Dir}, Write: []string{e.dir},
+	})
 }
 
 var captureBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
@@ -144,14 +99,6 @@ func (e *Execution) capture(r io.Reader) error {
 		failed = errors.Join(e.masker.Flush(), e.lines.End())
 	}
 	return failed
-}
-
-func resultOf(state *os.ProcessState) Result {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if ok && status.Signaled() {
-		return Result{ExitCode: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
-	}
-	return Result{ExitCode: state.ExitCode()}
 }
 
 // startError tells the package's fault from the worker's.

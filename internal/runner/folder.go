@@ -76,9 +76,10 @@ func (r *Runner) giveFolder(dir string) error {
 		return archive.Remove(dir)
 	}
 	spare := filepath.Join(r.work, "jobs", ".spare-"+randomHex(8))
-	r.mu.Lock()
 	// A stray may still hold rights to the folder it was started with.
-	keep := len(r.spares) < maxSpares && len(r.strays) == 0
+	strays := r.sandbox.Strays()
+	r.mu.Lock()
+	keep := len(r.spares) < maxSpares && !strays
 	r.mu.Unlock()
 	if !keep || os.Rename(dir, spare) != nil {
 		return archive.Remove(dir)

@@ -37,7 +37,6 @@ type Execution struct {
 	req     Request
 	dir     string // the private folder
 	command command
-	run     string // marks the processes of this run, see environ
 	lines   *joblog.Lines
 	masker  *joblog.Masker
 	secrets []string
@@ -51,7 +50,6 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	e = &Execution{
 		runner: r, req: req,
 		dir: filepath.Join(r.work, "jobs", string(req.Job.ID)+"-"+strconv.Itoa(req.Job.Attempt)),
-		run: r.id + "." + randomHex(8),
 	}
 	if err := r.takeFolder(e.dir); err != nil {
 		return nil, err
@@ -91,7 +89,7 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 func (e *Execution) resolve(tree string) error {
 	j := e.req.Job
 	own := map[string]string{
-		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": e.run[len(e.runner.id)+1:],
+		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": randomHex(8),
 		"LOCAL_JOB_SPEC_DIR": filepath.Join(e.dir, "spec"), "LOCAL_JOB_OUT_DIR": filepath.Join(e.dir, "out"),
 		"WAYBILL_ATTEMPT": strconv.Itoa(j.Attempt), "WAYBILL_PACKAGE_DIR": tree, "WAYBILL_EVENTS": filepath.Join(e.dir, eventsFile),
 	}
@@ -110,7 +108,6 @@ func (e *Execution) resolve(tree string) error {
 			e.secrets = append(e.secrets, m.Value)
 		}
 	}
-	own[runMark] = e.run
 	var warnings []string
 	e.command.env, warnings = environ(macros, own, filepath.Join(e.dir, "tmp"))
 	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
@@ -152,7 +149,7 @@ func (e *Execution) layFiles(files map[string]string) error {
 // tree is where the program finds its package: the shared tree when the sandbox keeps it from being written to, else a
 // copy of its own.
 func (e *Execution) tree() (string, error) {
-	if e.runner.sandbox.enforced() {
+	if e.runner.sandbox.Enforced() {
 		return e.req.Package.Dir, nil
 	}
 	copied := filepath.Join(e.dir, "package")

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -13,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"waybill/internal/job"
+	"waybill/internal/sandbox"
 )
 
 // waitFor polls until ok or the deadline.
@@ -44,6 +48,24 @@ func pids(t testing.TB, file string) []int {
 			t.Fatal(err)
 		}
 		list = append(list, pid)
+	}
+	return list
+}
+
+// sessionOf is the session of a process; 0 when it is gone.
+func sessionOf(pid int) int {
+	s, _ := unix.Getsid(pid)
+	return s
+}
+
+// marked lists the processes that a runner with the id started.
+func marked(id string) (list []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range files {
+		if text, _ := os.ReadFile(f); bytes.Contains(text, []byte(sandbox.RunVariable+"="+id+".")) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+			list = append(list, pid)
+		}
 	}
 	return list
 }
@@ -85,7 +107,7 @@ func TestErrKillGivesNoGrace(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		waitFor(t, "the program", func() bool { return strings.Contains(a.log.text(), "ready") })
-		cancel(ErrKill)
+		cancel(sandbox.ErrKill)
 	}()
 	if result, err := a.Run(ctx); err != nil || result.Signal != "SIGKILL" || !result.Stopped {
 		t.Errorf("got %+v %v", result, err)
@@ -136,13 +158,12 @@ func TestStraysOfOtherRunsLive(t *testing.T) {
 	}()
 	waitFor(t, "the long run", func() bool { return strings.Contains(long.log.text(), "ready") })
 	stray := pids(t, filepath.Join(long.dir, "out", "pids"))[0]
-	waitFor(t, "setsid", func() bool { s, ok := statusOf(stray); return ok && s.session != ownSession() })
+	waitFor(t, "setsid", func() bool { return sessionOf(stray) != sessionOf(os.Getpid()) })
 
-	other := mustPrepareAttempt(t, r, lease(t, r, "run.sh", []byte("exit 0")), 2)
+	other := mustPrepareAttempt(t, r, lease(t, r, "run.sh", []byte("for i in $(seq 300); do /bin/true; done")), 2) // so many that all processes are looked at
 	if _, err := other.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.endStrays(&process{pid: 1}, "another run") // looks at everything
 	if gone(stray) {
 		t.Error("the end of one run took a process of another")
 	}
@@ -205,14 +226,7 @@ func TestAfterACrashNothingIsLeftRunning(t *testing.T) {
 	if err != nil || len(words) != 3 || words[0] != "ready" {
 		t.Fatalf("worker says %q %v", line, err)
 	}
-	running := func() (list []int) {
-		for _, pid := range allPIDs() {
-			if mark, _ := markOf(pid); strings.HasPrefix(mark, words[1]+".") {
-				list = append(list, pid)
-			}
-		}
-		return list
-	}
+	running := func() []int { return marked(words[1]) }
 	waitFor(t, "the program and its helpers", func() bool { return len(pids(t, filepath.Join(words[2], "out", "p"))) == 2 && len(running()) >= 3 })
 	leader := pids(t, filepath.Join(words[2], "out", "p"))[0]
 	if err := worker.Process.Kill(); err != nil {

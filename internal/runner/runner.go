@@ -18,6 +18,7 @@ import (
 
 	"waybill/internal/archive"
 	"waybill/internal/job"
+	"waybill/internal/sandbox"
 )
 
 // Config says how a Runner works. Only Work is required.
@@ -25,7 +26,7 @@ type Config struct {
 	Work      string         // folder for packages and job folders; made when absent, used by one process at a time
 	CacheSize int64          // bytes of unpacked packages kept; 0: 5 GiB
 	Limits    archive.Limits // of packages; zero: archive.DefaultLimits
-	Sandbox   SandboxMode    // "": SandboxAuto
+	Sandbox   sandbox.Mode   // "": sandbox.Auto
 	Protect   []string       // more folders that no program may see, such as the server's data
 	LogLimit  int64          // bytes of log per attempt; 0: joblog.DefaultLimit
 	OutFiles  int            // output files per attempt; 0: 1,000
@@ -40,14 +41,11 @@ type Runner struct {
 	work    string // absolute, links resolved
 	id      string // of the work folder, kept in it; marks the processes started here
 	lock    *flock.Flock
-	sandbox *sandbox
+	sandbox *sandbox.Sandbox
 	cache   *Cache
-	null    *os.File
 
 	mu     sync.Mutex
-	active map[int]bool // process ids of the leaders that run now
-	spares []string     // empty job folders to be used again
-	strays map[int]bool // processes that escaped from a run that could not be told; see strays_linux.go
+	spares []string // empty job folders to be used again
 }
 
 // ErrWorkFolderInUse is how New refuses a folder that another process has.
@@ -57,7 +55,7 @@ var ErrWorkFolderInUse = errors.New("it is locked")
 // folders and running programs, is removed before New returns.
 func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	cfg = withDefaults(cfg)
-	r := &Runner{cfg: cfg, active: map[int]bool{}, strays: map[int]bool{}}
+	r := &Runner{cfg: cfg}
 	if err := r.openWork(); err != nil {
 		return nil, err
 	}
@@ -66,14 +64,11 @@ func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if r.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+	r.sandbox, err = sandbox.New(ctx, sandbox.Config{
+		Mode: cfg.Sandbox, Protect: append([]string{r.work}, cfg.Protect...), ID: r.id, Logger: cfg.Logger,
+	})
+	if err != nil {
 		return nil, err
-	}
-	if r.sandbox, err = newSandbox(cfg.Sandbox, append([]string{r.work}, cfg.Protect...)); err != nil {
-		return nil, err
-	}
-	if err := becomeReaper(); err != nil {
-		cfg.Logger.WarnContext(ctx, "orphaned grandchildren can not be adopted", "error", err)
 	}
 	killed, err := r.sweep(ctx)
 	if err != nil {
@@ -85,9 +80,6 @@ func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	if r.cache, err = openCache(filepath.Join(r.work, "packages"), cfg.CacheSize, cfg.Limits); err != nil {
 		return nil, err
 	}
-	if !r.sandbox.enforced() && cfg.Sandbox != SandboxOff {
-		cfg.Logger.WarnContext(ctx, "programs run without a sandbox", "reason", r.sandbox.String())
-	}
 	return r, nil
 }
 
@@ -97,9 +89,6 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.Limits == (archive.Limits{}) {
 		cfg.Limits = archive.DefaultLimits
-	}
-	if cfg.Sandbox == "" {
-		cfg.Sandbox = SandboxAuto
 	}
 	if cfg.OutFiles <= 0 {
 		cfg.OutFiles = 1000
@@ -170,17 +159,14 @@ func (r *Runner) Cache() *Cache { return r.cache }
 func (r *Runner) Close() error {
 	var errs []error
 	if r.sandbox != nil {
-		r.sandbox.close()
-	}
-	if r.null != nil {
-		errs = append(errs, r.null.Close())
+		errs = append(errs, r.sandbox.Close())
 	}
 	return errors.Join(append(errs, r.lock.Unlock())...)
 }
 
 // sweep ends the programs of an earlier process and removes its job folders.
 func (r *Runner) sweep(ctx context.Context) (killed int, err error) {
-	if killed, err = r.killLeftovers(ctx); err != nil {
+	if killed, err = sandbox.KillLeftovers(ctx, r.id); err != nil {
 		return killed, err
 	}
 	jobs := filepath.Join(r.work, "jobs")

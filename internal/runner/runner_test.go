@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waybill/internal/job"
+	"waybill/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
@@ -452,7 +453,7 @@ func TestWorkFolderIsUsedByOne(t *testing.T) {
 }
 
 func TestWithoutSandboxThePackageIsCopied(t *testing.T) {
-	r := newRunner(t, func(c *Config) { c.Sandbox = SandboxOff })
+	r := newRunner(t, func(c *Config) { c.Sandbox = sandbox.Off })
 	l := lease(t, r, "p.zip", pack(t, "run.sh", "echo changed >>data; cat data", "data", "one\n"))
 	for range 2 {
 		a, err := prepare(t, r, l, job.Spec{EntryPoint: "run.sh"})

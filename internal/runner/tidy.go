@@ -10,7 +10,7 @@ import (
 // Tidy ends what a worker that was killed left in its work folder: programs that go on without it, and job folders. A folder
 // that a worker has in use is left alone; so is one that holds no job folders, at the cost of a look.
 func Tidy(ctx context.Context, folder string) (killed int, err error) {
-	r := &Runner{cfg: withDefaults(Config{Work: folder}), active: map[int]bool{}, strays: map[int]bool{}}
+	r := &Runner{cfg: withDefaults(Config{Work: folder})}
 	if err := r.openWork(); err != nil {
 		if errors.Is(err, ErrWorkFolderInUse) {
 			err = nil

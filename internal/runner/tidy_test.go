@@ -6,18 +6,20 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"waybill/internal/sandbox"
 )
 
 func TestAnAbandonedWorkFolderIsTidied(t *testing.T) {
 	t.Parallel()
 	work := t.TempDir()
-	r, err := New(t.Context(), Config{Work: work, Sandbox: SandboxOff})
+	r, err := New(t.Context(), Config{Work: work, Sandbox: sandbox.Off})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A program as a run of this folder marks it, which outlives its worker.
 	orphan := exec.Command("sleep", "600")
-	orphan.Env = append(os.Environ(), runMark+"="+r.id+".1")
+	orphan.Env = append(os.Environ(), sandbox.RunVariable+"="+r.id+".1")
 	if err := orphan.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestAnAbandonedWorkFolderIsTidied(t *testing.T) {
 			t.Error("the program goes on")
 		}
 	}
-	again, err := New(t.Context(), Config{Work: work, Sandbox: SandboxOff})
+	again, err := New(t.Context(), Config{Work: work, Sandbox: sandbox.Off})
 	if err != nil {
 		t.Fatalf("the folder is not free after it was tidied: %v", err)
 	}

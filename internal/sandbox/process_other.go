@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package runner
+package sandbox
 
 import (
 	"context"
@@ -20,9 +20,9 @@ type process struct {
 	err      error
 }
 
-func (r *Runner) start(c command, _, _ string, w *os.File) (*process, error) {
-	child, err := os.StartProcess(c.path, c.argv, &os.ProcAttr{
-		Dir: c.dir, Env: c.env, Files: []*os.File{r.null, w, w},
+func (s *Sandbox) start(c Program) (*process, error) {
+	child, err := os.StartProcess(c.Path, c.Argv, &os.ProcAttr{
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output},
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {
@@ -50,6 +50,7 @@ func (p *process) endGroup() {
 
 func becomeReaper() error { return nil }
 
-func (r *Runner) endStrays(*process, string) {}
+func (s *Sandbox) endStrays(*process, string) {}
 
-func (r *Runner) killLeftovers(context.Context) (int, error) { return 0, nil }
+// KillLeftovers finds nothing here.
+func KillLeftovers(context.Context, string) (int, error) { return 0, nil }

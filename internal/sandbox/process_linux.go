@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ type process struct {
 // start runs the command with its output to w. The leader is made by a thread of its own that lives until the leader has
 // ended, for two reasons: the sandbox is put on the thread and inherited, and Linux sends the parent-death signal when
 // the *thread* that made the child ends. The thread is never given back: it ends with its goroutine.
-func (r *Runner) start(c command, jobDir, packageDir string, w *os.File) (*process, error) {
+func (s *Sandbox) start(c Program) (*process, error) {
 	type started struct {
 		p   *process
 		err error
@@ -31,9 +31,9 @@ func (r *Runner) start(c command, jobDir, packageDir string, w *os.File) (*proce
 	result := make(chan started, 1)
 	onOwnThread(func() {
 		var p *process
-		err := r.sandbox.restrictThread(jobDir, packageDir)
+		err := s.landlock.restrictThread(c.Read, c.Write)
 		if err == nil {
-			p, err = r.fork(c, w)
+			p, err = s.fork(c)
 		}
 		result <- started{p, err}
 		if err == nil {
@@ -41,8 +41,8 @@ func (r *Runner) start(c command, jobDir, packageDir string, w *os.File) (*proce
 			close(p.exited)
 		}
 	})
-	s := <-result
-	return s.p, s.err
+	got := <-result
+	return got.p, got.err
 }
 
 // onOwnThread runs f in a goroutine with a thread that nobody else gets, before or after. The process's first thread is
@@ -65,21 +65,21 @@ func onOwnThread(f func()) {
 	}()
 }
 
-func (r *Runner) fork(c command, w *os.File) (*process, error) {
-	r.mu.Lock() // the leader must be known before anybody looks for strays
-	defer r.mu.Unlock()
-	p, err := os.StartProcess(c.path, c.argv, &os.ProcAttr{
-		Dir: c.dir, Env: c.env, Files: []*os.File{r.null, w, w},
+func (s *Sandbox) fork(c Program) (*process, error) {
+	s.mu.Lock() // the leader must be known before anybody looks for strays
+	defer s.mu.Unlock()
+	p, err := os.StartProcess(c.Path, c.Argv, &os.ProcAttr{
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.active[p.Pid] = true
+	s.active[p.Pid] = true
 	return &process{os: p, pid: p.Pid, exited: make(chan struct{}), release: sync.OnceFunc(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.active, p.Pid)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.active, p.Pid)
 	})}, nil
 }
 
@@ -102,9 +102,9 @@ func (p *process) reap() (*os.ProcessState, error) { return p.os.Wait() }
 // it when the grace is over. While a member is alive nobody else can get the group's number.
 func (p *process) endGroup() {
 	defer p.release()
-	giveUp := time.Now().Add(drainTime)
+	giveUp := time.Now().Add(DrainTime)
 	if p.deadline.After(time.Now()) {
-		giveUp = p.deadline.Add(drainTime)
+		giveUp = p.deadline.Add(DrainTime)
 	}
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		pid, err := syscall.Wait4(-p.pid, nil, syscall.WNOHANG, nil)

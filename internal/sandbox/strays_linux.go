@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"bytes"
@@ -25,11 +25,11 @@ const (
 )
 
 // endStrays kills what escaped from the run of p.
-func (r *Runner) endStrays(p *process, run string) {
+func (s *Sandbox) endStrays(p *process, run string) {
 	for range strayTries {
 		found := 0
-		for _, pid := range r.suspects(p.pid) {
-			if r.endStray(pid, run) {
+		for _, pid := range s.suspects(p.pid) {
+			if s.endStray(pid, run) {
 				found++
 			}
 		}
@@ -42,7 +42,7 @@ func (r *Runner) endStrays(p *process, run string) {
 
 // suspects lists processes that may come from a run with this leader. Linux gives numbers in ascending order, so those
 // given since the leader's are the ones to look at; a busy or long run means reading all of /proc.
-func (r *Runner) suspects(leader int) []int {
+func (s *Sandbox) suspects(leader int) []int {
 	last := lastPID()
 	var pids []int
 	if last >= leader && last-leader <= probeLimit {
@@ -52,16 +52,16 @@ func (r *Runner) suspects(leader int) []int {
 	} else {
 		pids = allPIDs()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for pid := range r.strays {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for pid := range s.strays {
 		pids = append(pids, pid)
 	}
 	return pids
 }
 
 // endStray kills the process if it belongs to run or to nobody. It tells whether it was there to be killed.
-func (r *Runner) endStray(pid int, run string) bool {
+func (s *Sandbox) endStray(pid int, run string) bool {
 	mark, readable := markOf(pid)
 	switch {
 	case mark == run:
@@ -71,20 +71,20 @@ func (r *Runner) endStray(pid int, run string) bool {
 	case readable && mark != "":
 		return false // of another run
 	}
-	s, ok := statusOf(pid)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !ok || s.parent != os.Getpid() || s.session == ownSession() || r.active[pid] {
-		delete(r.strays, pid)
+	st, ok := statusOf(pid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ok || st.parent != os.Getpid() || st.session == ownSession() || s.active[pid] {
+		delete(s.strays, pid)
 		return false
 	}
-	for leader := range r.active {
-		if l, ok := statusOf(leader); ok && l.started <= s.started {
-			r.strays[pid] = true // may be that run's
+	for leader := range s.active {
+		if l, ok := statusOf(leader); ok && l.started <= st.started {
+			s.strays[pid] = true // may be that run's
 			return false
 		}
 	}
-	delete(r.strays, pid)
+	delete(s.strays, pid)
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 	reapAdopted(pid)
 	return true
@@ -106,13 +106,13 @@ func ownSession() int {
 	return s
 }
 
-// killLeftovers ends every process that an earlier owner of this work folder started.
-func (r *Runner) killLeftovers(ctx context.Context) (killed int, err error) {
+// KillLeftovers ends every process that an earlier Sandbox with the ID started.
+func KillLeftovers(ctx context.Context, id string) (killed int, err error) {
 	seen := map[int]bool{}
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		left := 0
 		for _, pid := range allPIDs() {
-			if mark, _ := markOf(pid); strings.HasPrefix(mark, r.id+".") {
+			if mark, _ := markOf(pid); strings.HasPrefix(mark, id+".") {
 				left++
 				seen[pid] = true
 				_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -137,7 +137,7 @@ func markOf(pid int) (mark string, readable bool) {
 	for len(env) > 0 {
 		var v []byte
 		v, env, _ = bytes.Cut(env, []byte{0})
-		if m, found := bytes.CutPrefix(v, []byte(runMark+"=")); found {
+		if m, found := bytes.CutPrefix(v, []byte(RunVariable+"=")); found {
 			return string(m), true
 		}
 	}

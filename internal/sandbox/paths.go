@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// SandboxMode says whether programs are held back from the rest of the machine.
+// Mode says whether programs are held back from the rest of the machine.
 //
 // The sandbox is Linux's Landlock, put on every program before it starts. A program may read and execute the system
 // (sandbox paths below) and its package, and do anything in its private folder; nothing else can be opened, so neither
@@ -17,13 +17,13 @@ import (
 // It does not limit the network, processor or memory. /proc is readable as a whole, so a program sees which processes
 // run, though not their environment or memory. Sockets of local services can be connected to. A hostile program could
 // end the worker it runs on by signalling the one thread that started it.
-type SandboxMode string
+type Mode string
 
 // The modes.
 const (
-	SandboxAuto   SandboxMode = "auto"   // where the system has it; a warning where not
-	SandboxStrict SandboxMode = "strict" // refuse to work without
-	SandboxOff    SandboxMode = "off"
+	Auto   Mode = "auto"   // where the system has it; a warning where not
+	Strict Mode = "strict" // refuse to work without
+	Off    Mode = "off"
 )
 
 // access is what a sandboxed program may do below a path.

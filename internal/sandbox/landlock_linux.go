@@ -1,4 +1,4 @@
-package runner
+package sandbox
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ const (
 	refreshAfter = 10 * time.Second
 )
 
-type sandbox struct {
+type landlocked struct {
 	abi     int
 	why     string // not in force, and why
 	handled uint64
@@ -52,13 +52,13 @@ type rule struct {
 	rights uint64
 }
 
-func newSandbox(mode SandboxMode, protected []string) (*sandbox, error) {
-	s := &sandbox{}
+func newLandlocked(mode Mode, protected []string) (*landlocked, error) {
+	s := &landlocked{}
 	switch mode {
-	case SandboxOff:
+	case Off:
 		s.why = "off by setting"
 		return s, nil
-	case SandboxAuto, SandboxStrict:
+	case Auto, Strict:
 	default:
 		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "Sandbox %q is none of auto, strict, off", string(mode))
 	}
@@ -75,7 +75,7 @@ func newSandbox(mode SandboxMode, protected []string) (*sandbox, error) {
 			s.abi, s.why = 0, "Landlock can not be used here ("+err.Error()+")"
 		}
 	}
-	if s.why != "" && mode == SandboxStrict {
+	if s.why != "" && mode == Strict {
 		return nil, job.Errorf(job.Unavailable, "", "The sandbox is set to strict, but %s", s.why)
 	}
 	if !s.enforced() {
@@ -89,7 +89,7 @@ func newSandbox(mode SandboxMode, protected []string) (*sandbox, error) {
 	return s, nil
 }
 
-func (s *sandbox) setUp(abi int, protected []string) {
+func (s *landlocked) setUp(abi int, protected []string) {
 	s.abi = abi
 	s.handled = abi1Rights | landlock.AccessFSRefer | landlock.AccessFSTruncate
 	if abi >= 5 {
@@ -103,15 +103,15 @@ func (s *sandbox) setUp(abi int, protected []string) {
 }
 
 // try restricts a thread as a rehearsal: a container's system call filter may forbid what the kernel offers.
-func (s *sandbox) try() error {
+func (s *landlocked) try() error {
 	result := make(chan error, 1)
-	onOwnThread(func() { result <- s.restrictThread(os.TempDir(), os.TempDir()) })
+	onOwnThread(func() { result <- s.restrictThread([]string{os.TempDir()}, []string{os.TempDir()}) })
 	return <-result
 }
 
-func (s *sandbox) enforced() bool { return s.abi > 0 }
+func (s *landlocked) enforced() bool { return s.abi > 0 }
 
-func (s *sandbox) String() string {
+func (s *landlocked) String() string {
 	if s.enforced() {
 		return fmt.Sprintf("landlock version %d", s.abi)
 	}
@@ -119,7 +119,7 @@ func (s *sandbox) String() string {
 }
 
 // restrictThread puts the sandbox on the calling thread, which must be locked and never be given back.
-func (s *sandbox) restrictThread(jobDir, packageDir string) error {
+func (s *landlocked) restrictThread(read, write []string) error {
 	if !s.enforced() {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (s *sandbox) restrictThread(jobDir, packageDir string) error {
 			return err
 		}
 	}
-	for _, a := range []allowance{{packageDir, accessExec}, {jobDir, accessFull}} {
+	for _, a := range own(read, write) {
 		r, err := s.open(a)
 		if err != nil {
 			return fmt.Errorf("sandbox: %w", err)
@@ -158,6 +158,18 @@ func (s *sandbox) restrictThread(jobDir, packageDir string) error {
 	return nil
 }
 
+// own lists what a program is given besides the system.
+func own(read, write []string) []allowance {
+	list := make([]allowance, 0, len(read)+len(write))
+	for _, p := range read {
+		list = append(list, allowance{p, accessExec})
+	}
+	for _, p := range write {
+		list = append(list, allowance{p, accessFull})
+	}
+	return list
+}
+
 func addRule(ruleset int, r rule) error {
 	err := landlock.LandlockAddPathBeneathRule(ruleset, &landlock.PathBeneathAttr{AllowedAccess: r.rights, ParentFd: r.fd}, 0)
 	runtime.KeepAlive(r)
@@ -167,7 +179,7 @@ func addRule(ruleset int, r rule) error {
 	return nil
 }
 
-func (s *sandbox) open(a allowance) (rule, error) {
+func (s *landlocked) open(a allowance) (rule, error) {
 	fd, err := unix.Open(a.path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return rule{}, &os.PathError{Op: "open", Path: a.path, Err: err}
@@ -188,7 +200,7 @@ func (s *sandbox) open(a allowance) (rule, error) {
 }
 
 // acquire gives the system's rules, opened again when they are old.
-func (s *sandbox) acquire() *ruleSet {
+func (s *landlocked) acquire() *ruleSet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opened != nil && time.Since(s.opened.at) > refreshAfter {
@@ -206,14 +218,14 @@ func (s *sandbox) acquire() *ruleSet {
 	return s.opened
 }
 
-func (s *sandbox) free(set *ruleSet) {
+func (s *landlocked) free(set *ruleSet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	set.users--
 	set.closeUnused()
 }
 
-func (s *sandbox) retire() {
+func (s *landlocked) retire() {
 	if s.opened != nil {
 		s.opened.old = true
 		s.opened.closeUnused()
@@ -231,7 +243,7 @@ func (set *ruleSet) closeUnused() {
 	set.rules = nil
 }
 
-func (s *sandbox) close() {
+func (s *landlocked) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.retire()

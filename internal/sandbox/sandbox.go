@@ -1,0 +1,191 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Config says how a Sandbox works.
+type Config struct {
+	Mode    Mode     // "": Auto
+	Protect []string // folders that no program may see, whatever else it is given
+	// ID marks the processes started here, so that those a killed worker left are found again (KillLeftovers). It must
+	// stay the same over restarts, and differ between workers of one machine.
+	ID     string
+	Logger *slog.Logger
+}
+
+// Sandbox starts programs.
+type Sandbox struct {
+	cfg      Config
+	landlock *landlocked
+	null     *os.File
+
+	mu     sync.Mutex
+	active map[int]bool // process ids of the leaders that run now
+	strays map[int]bool // processes that escaped from a run that could not be told; see strays_linux.go
+}
+
+// Program is what to start.
+type Program struct {
+	Path   string // absolute
+	Argv   []string
+	Dir    string
+	Env    []string
+	Output *os.File // standard output and standard error; standard input is /dev/null
+	Read   []string // folders it may read and execute, besides the system's
+	Write  []string // folders it may do anything in
+}
+
+// Ending is how a program ended.
+type Ending struct {
+	ExitCode int    // 128+n when signal n ended it, as shells count
+	Signal   string // name of that signal
+	Stopped  bool   // the context ended before the program did
+}
+
+// RunVariable is the environment variable by which the processes of a run are known, whatever they do to their process
+// group. Start sets it.
+const RunVariable = "WAYBILL_RUN"
+
+// ErrKill as the cause of a context's end makes Wait kill the program at once, without grace.
+var ErrKill = errors.New("kill at once")
+
+// DrainTime is how long processes may take to be gone once they have been killed.
+const DrainTime = 2 * time.Second
+
+// New makes a Sandbox. In mode Strict it is a job.Unavailable error when programs can not be held back here.
+func New(ctx context.Context, cfg Config) (*Sandbox, error) {
+	if cfg.Mode == "" {
+		cfg.Mode = Auto
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.ID == "" {
+		cfg.ID = randomHex(16)
+	}
+	s := &Sandbox{cfg: cfg, active: map[int]bool{}, strays: map[int]bool{}}
+	var err error
+	if s.landlock, err = newLandlocked(cfg.Mode, cfg.Protect); err != nil {
+		return nil, err
+	}
+	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		s.landlock.close()
+		return nil, err
+	}
+	if err := becomeReaper(); err != nil {
+		cfg.Logger.WarnContext(ctx, "orphaned grandchildren can not be adopted", "error", err)
+	}
+	if !s.Enforced() && cfg.Mode != Off {
+		cfg.Logger.WarnContext(ctx, "programs run without a sandbox", "reason", s.String())
+	}
+	return s, nil
+}
+
+// Enforced tells whether programs are held back to the folders they were given.
+func (s *Sandbox) Enforced() bool { return s.landlock.enforced() }
+
+// String tells in one line what holds programs back, or why nothing does.
+func (s *Sandbox) String() string { return s.landlock.String() }
+
+// Close gives up what the Sandbox holds. No program may be running.
+func (s *Sandbox) Close() error {
+	s.landlock.close()
+	return s.null.Close()
+}
+
+// Strays tells whether processes are about that escaped from a run and may still hold rights it had.
+func (s *Sandbox) Strays() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.strays) > 0
+}
+
+// Process is a program that was started. Wait for it, once.
+type Process struct {
+	*process
+	sandbox *Sandbox
+	run     string // marks its processes
+}
+
+// Start starts a program in a process group of its own. An error is that of the system that could not start it.
+func (s *Sandbox) Start(program Program) (*Process, error) {
+	run := s.cfg.ID + "." + randomHex(8)
+	program.Env = append(append([]string(nil), program.Env...), RunVariable+"="+run)
+	p, err := s.start(program)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{process: p, sandbox: s, run: run}, nil
+}
+
+// Wait returns when the program and everything it started is gone. When ctx ends, the process group gets SIGTERM and,
+// after grace, SIGKILL. Whatever is left when the program itself has ended is killed.
+func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error) {
+	stopped := p.await(ctx, grace)
+	if !stopped || errors.Is(context.Cause(ctx), ErrKill) {
+		p.signal(syscall.SIGKILL) // the leader's zombie still holds the group's number, so this can hit nobody else
+	}
+	state, err := p.reap()
+	p.endGroup()
+	p.sandbox.endStrays(p.process, p.run)
+	if err != nil {
+		return Ending{}, fmt.Errorf("wait for the program: %w", err)
+	}
+	e := endingOf(state)
+	e.Stopped = stopped
+	return e, nil
+}
+
+// await waits for the leader, ending it when ctx ends. It tells whether ctx ended first.
+func (p *Process) await(ctx context.Context, grace time.Duration) (stopped bool) {
+	select {
+	case <-p.exited:
+		return false
+	case <-ctx.Done():
+	}
+	select {
+	case <-p.exited: // both at once: the program was first
+		return false
+	default:
+	}
+	if errors.Is(context.Cause(ctx), ErrKill) {
+		p.signal(syscall.SIGKILL)
+		<-p.exited
+		return true
+	}
+	p.deadline = time.Now().Add(grace)
+	p.signal(syscall.SIGTERM)
+	over := time.NewTimer(grace)
+	defer over.Stop()
+	select {
+	case <-p.exited:
+	case <-over.C:
+		p.signal(syscall.SIGKILL)
+		<-p.exited
+	}
+	return true
+}
+
+func endingOf(state *os.ProcessState) Ending {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		return Ending{ExitCode: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
+	}
+	return Ending{ExitCode: state.ExitCode()}
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails, says crypto/rand
+	return hex.EncodeToString(b)
+}
