@@ -50,6 +50,7 @@ type Rules struct {
 	TotalTimeout time.Duration `json:"totalTimeout,omitempty"`
 	Callbacks    []Callback    `json:"callbacks,omitempty"`
 	Retention    Retention     `json:"retention,omitzero"`
+	Resources    Resources     `json:"resources,omitzero"`
 }
 
 // Concurrency limits how many jobs of one key run at once (native.md, 4). The zero value: no limit.
@@ -87,14 +88,16 @@ type Retention struct {
 
 // RuntimeConfig says which package runs, where it starts, and with which values.
 type RuntimeConfig struct {
-	PackageName             string  `json:"packageName,omitempty"` // a file key on the config
-	PackageVersion          int     `json:"packageVersion,omitempty"`
-	EntryPoint              string  `json:"entryPoint,omitempty"`
-	LogLevel                string  `json:"logLevel,omitempty"`
-	PackageArtifactOverride bool    `json:"packageArtifactOverride,omitempty"`
-	PackageEntityType       string  `json:"packageEntityType,omitempty"`
-	PackageEntityID         string  `json:"packageEntityId,omitempty"`
-	Macros                  []Macro `json:"macros,omitempty"`
+	PackageName             string    `json:"packageName,omitempty"` // a file key on the config
+	PackageVersion          int       `json:"packageVersion,omitempty"`
+	EntryPoint              string    `json:"entryPoint,omitempty"`
+	LogLevel                string    `json:"logLevel,omitempty"`
+	PackageArtifactOverride bool      `json:"packageArtifactOverride,omitempty"`
+	PackageEntityType       string    `json:"packageEntityType,omitempty"`
+	PackageEntityID         string    `json:"packageEntityId,omitempty"`
+	Macros                  []Macro   `json:"macros,omitempty"`
+	InMessages              []Message `json:"inMessages,omitempty"`
+	OutMessageNames         []string  `json:"outMessageNames,omitempty"`
 }
 
 // Macro is a named value. A secure one keeps its value only as Sealed; Value is then empty everywhere but in the request

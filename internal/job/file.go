@@ -29,7 +29,9 @@ type File struct {
 // Archive is what an upload found inside a package.
 type Archive struct {
 	EntryPoints []string `json:"entryPoints,omitempty"` // in the order of native.md, 5
-	Main        string   `json:"main,omitempty"`        // Main-Process of the manifest
+	Main        string   `json:"main,omitempty"`        // Main-Process of META-INF/MANIFEST.MF
+	// Manifest is what waybill.yaml says; nil when the package has none.
+	Manifest *Manifest `json:"manifest,omitempty"`
 }
 
 // BlobKey is the object-store key of a package's bytes. Content-addressed, so equal uploads share one object; scoped by

@@ -131,6 +131,10 @@ type Spec struct {
 	TotalTimeout time.Duration `json:"totalTimeout,omitempty"` // from ScheduledAt over all attempts and pauses
 	Callbacks    []Callback    `json:"callbacks,omitempty"`
 
+	Resources       Resources `json:"resources,omitzero"` // what the config asks for; the package's own fill the gaps
+	InMessages      []Message `json:"inMessages,omitempty"`
+	OutMessageNames []string  `json:"outMessageNames,omitempty"` // messages somebody waits for
+
 	RetryStep string `json:"retryStep,omitempty"` // RetryFailedStep only: the step that failed in the parent
 }
 
