@@ -68,10 +68,10 @@ func onOwnThread(f func()) {
 func (s *Sandbox) fork(c Program) (*process, error) {
 	s.mu.Lock() // the leader must be known before anybody looks for strays
 	defer s.mu.Unlock()
-	p, err := os.StartProcess(c.Path, c.Argv, &os.ProcAttr{
+	p, err := startLimited(c.Path, c.Argv, &os.ProcAttr{
 		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
-	})
+	}, c.Limits)
 	if err != nil {
 		return nil, err
 	}

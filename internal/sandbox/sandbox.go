@@ -43,6 +43,7 @@ type Program struct {
 	Output *os.File // standard output and standard error; standard input is /dev/null
 	Read   []string // folders it may read and execute, besides the system's
 	Write  []string // folders it may do anything in
+	Limits Limits
 }
 
 // Ending is how a program ended.
@@ -50,6 +51,8 @@ type Ending struct {
 	ExitCode int    // 128+n when signal n ended it, as shells count
 	Signal   string // name of that signal
 	Stopped  bool   // the context ended before the program did
+	// Limit is the limit that ended it, one of the words LimitMemory and so on; LimitText says it in a sentence with its size.
+	Limit, LimitText string
 }
 
 // RunVariable is the environment variable by which the processes of a run are known, whatever they do to their process
@@ -115,6 +118,7 @@ type Process struct {
 	*process
 	sandbox *Sandbox
 	run     string // marks its processes
+	limits  Limits
 }
 
 // Start starts a program in a process group of its own. An error is that of the system that could not start it.
@@ -125,7 +129,7 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Process{process: p, sandbox: s, run: run}, nil
+	return &Process{process: p, sandbox: s, run: run, limits: program.Limits}, nil
 }
 
 // Wait returns when the program and everything it started is gone. When ctx ends, the process group gets SIGTERM and,
@@ -143,6 +147,7 @@ func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error)
 	}
 	e := endingOf(state)
 	e.Stopped = stopped
+	p.limits.note(&e, nil)
 	return e, nil
 }
 
