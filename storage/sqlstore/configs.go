@@ -50,6 +50,9 @@ func (s *Store) CreateConfig(ctx context.Context, c job.Config) (job.Config, err
 	row := toConfigRow(c)
 	row.ID = 0
 	err := s.transact(ctx, func(tx *gorm.DB) error {
+		if err := s.keepConfigsDestination(tx, c); err != nil {
+			return err
+		}
 		fresh := row
 		if err := tx.Create(&fresh).Error; err != nil {
 			return err
@@ -88,12 +91,23 @@ func (s *Store) UpdateConfig(ctx context.Context, c job.Config, was time.Time) e
 		if changed == 0 {
 			return missingOrStale(tx, c)
 		}
+		if err := s.keepConfigsDestination(tx, c); err != nil {
+			return err
+		}
 		if _, err := run(tx, "DELETE FROM job_config_tags WHERE config_id = ?", r.ID); err != nil {
 			return err
 		}
 		return insertTags(tx, configTags, r.ID, c.AccountID, c.Tags)
 	})
 	return s.takenConfig(ctx, c, err)
+}
+
+func (s *Store) keepConfigsDestination(tx *gorm.DB, c job.Config) error {
+	err := s.keepDestination(tx, c.AccountID, c.Destination)
+	if job.CodeOf(err) == job.NotFound {
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "destinationId %d names no destination", c.Destination)
+	}
+	return err
 }
 
 func missingOrStale(tx *gorm.DB, c job.Config) error {

@@ -133,6 +133,23 @@ func (s *Store) DeleteDestination(ctx context.Context, account, id int64, aliveS
 	})
 }
 
+// keepDestination holds a destination that a row about to be written names, until the transaction ends: the deletion of one
+// looks at the rows that name it, and would not see this one. 0, which names none, is always there.
+func (s *Store) keepDestination(tx *gorm.DB, account, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	query := "SELECT 1 FROM destinations WHERE id = ? AND account_id = ?"
+	if s.driver == Postgres {
+		query += " FOR KEY SHARE" // any number at once, but no deletion
+	}
+	_, found, err := one[int](tx, query, id, account)
+	if err == nil && !found {
+		return noDestination(id)
+	}
+	return err
+}
+
 // SetDefaultDestination is control.DestinationStore's.
 func (s *Store) SetDefaultDestination(ctx context.Context, account, id int64) error {
 	return s.transact(ctx, func(tx *gorm.DB) error {

@@ -45,6 +45,9 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 				return err
 			}
 		}
+		if err := s.keepDestination(tx, j.AccountID, j.Destination); err != nil {
+			return err
+		}
 		// Last of the checks, because it holds the config's row until the transaction ends.
 		number, found, err := one[int64](tx,
 			"UPDATE job_configs SET runs = runs + 1 WHERE id = ? AND account_id = ? RETURNING runs", j.ConfigID, j.AccountID)

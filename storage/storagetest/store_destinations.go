@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -170,6 +171,43 @@ var destinationCases = map[string]func(*testing.T, *tenant){
 		}
 		absent(t, n.DeleteDestination(ctx, n.account.ID, d.ID, start))
 		same(t, "the ended job's destination", n.now(t, j.ID).Destination, d.ID)
+	},
+	"what names one and what deletes it do not pass each other": func(t *testing.T, n *tenant) {
+		ctx := t.Context()
+		named := map[string]func(id int64) error{
+			"a job": func(id int64) error {
+				j := n.newJob()
+				j.Destination = id
+				_, _, err := n.Submit(ctx, control.Submission{Job: j})
+				return err
+			},
+			"a new config": func(id int64) error {
+				c := n.newConfig(string(newID()))
+				c.Destination = id
+				_, err := n.CreateConfig(ctx, c)
+				return err
+			},
+			"a changed config": func(id int64) error {
+				c, err := n.CreateConfig(ctx, n.newConfig(string(newID())))
+				if err != nil {
+					t.Error(err)
+				}
+				was := c.ModifiedAt
+				c.Destination = id
+				return n.UpdateConfig(ctx, c, was)
+			},
+		}
+		for what, name := range named {
+			for range 20 {
+				d := n.destination(t, string(newID()))
+				deleted := make(chan error, 1)
+				go func() { deleted <- n.DeleteDestination(ctx, n.account.ID, d.ID, start) }()
+				using, deleting := name(d.ID), <-deleted
+				if (using == nil) == (deleting == nil) {
+					t.Fatalf("%s: naming it says %v, deleting it says %v", what, using, deleting)
+				}
+			}
+		}
 	},
 	"queued jobs are counted by destination": func(t *testing.T, n *tenant) {
 		d := n.destination(t, "counted")

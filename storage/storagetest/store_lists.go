@@ -3,6 +3,7 @@ package storagetest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,13 +51,15 @@ func (n *tenant) runs(t *testing.T, q job.Query) []int64 {
 	return runs
 }
 
-// zoo fills the account with configs that differ in everything; "sample config" is there too.
-func (n *tenant) zoo(t *testing.T) {
+// zoo fills the account with configs that differ in everything; "sample config" is there too. Alpha has a destination of
+// its own, which is returned.
+func (n *tenant) zoo(t *testing.T) job.Destination {
 	t.Helper()
+	own := n.destination(t, "of Alpha")
 	for i, c := range []job.Config{
 		{Name: "Änderung", Description: "100% sure_", Tags: []string{"nightly", "Große"}, Timeout: 5 * time.Minute},
 		{Name: "beta", Description: "Straße NACH Köln", Tags: []string{"night"}, Runtime: job.RuntimeConfig{PackageName: "B.djar"}},
-		{Name: "Alpha", Active: true, Destination: 77, Runtime: job.RuntimeConfig{EntryPoint: "Main.process"}},
+		{Name: "Alpha", Active: true, Destination: own.ID, Runtime: job.RuntimeConfig{EntryPoint: "Main.process"}},
 		{Name: "gamma_1", Description: "a back\\slash", Active: true, Tags: []string{"nightly"}, Owner: job.UserRef{ID: 900, Name: "Öz"}},
 	} {
 		c.AccountID, c.ObjectID = n.account.ID, string(newID())
@@ -65,6 +68,7 @@ func (n *tenant) zoo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return own
 }
 
 var listCases = map[string]func(*testing.T, *tenant){
@@ -76,7 +80,7 @@ var listCases = map[string]func(*testing.T, *tenant){
 		same(t, "descending", n.names(t, job.Query{Sort: []job.Sort{{Property: "name", Desc: true}}}), want)
 	},
 	"every operator answers alike on every engine": func(t *testing.T, n *tenant) {
-		n.zoo(t)
+		own := n.zoo(t)
 		for _, c := range []struct {
 			where job.Expr
 			want  string // names, sorted as the list is
@@ -119,7 +123,7 @@ var listCases = map[string]func(*testing.T, *tenant){
 			{compare("timeout", job.Gt, int64(4)), "Änderung"},
 			{compare("timeout", job.Lt, "9"), "Änderung"},
 			{compare("timeout", job.Null), "Alpha beta gamma_1 sample config"},
-			{compare("destination.id", job.Eq, "77"), "Alpha"},
+			{compare("destination.id", job.Eq, strconv.FormatInt(own.ID, 10)), "Alpha"},
 			{compare("destination.id", job.Null), "beta gamma_1 Änderung"},
 			{compare("user.name", job.Eq, "Öz"), "gamma_1"},
 			{compare("user.name", job.Like, "ö"), "gamma_1"},
