@@ -16,6 +16,7 @@ import (
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/runner"
+	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
 	"waybill/internal/secret"
 	"waybill/workflows/contract"
@@ -68,7 +69,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 			parts: p, registry: p.store, post: w.post, soon: make(chan struct{}, 1),
 			me: job.Worker{
 				ID: identity, AccountID: to.AccountID, TaskQueue: to.TaskQueue, Hostname: host, PID: os.Getpid(), Version: Version(),
-				Labels: p.settings.Labels, Runners: runner.Kinds(), Sandbox: w.runner.Sandbox(), Concurrency: p.concurrency(),
+				Labels: p.settings.Labels, Runners: w.runner.Kinds(), Sandbox: w.runner.Sandbox(), Concurrency: p.concurrency(),
 				StartedAt: time.Now().UTC().Truncate(time.Microsecond),
 			},
 		}
@@ -107,9 +108,13 @@ func newIdentity() (identity, host string) {
 }
 
 func (p *parts) newRunner(folder string) (*runner.Runner, error) {
+	table, err := runtimes.New(runtimes.Config{Runners: p.settings.Runners})
+	if err != nil {
+		return nil, err
+	}
 	return runner.New(context.Background(), runner.Config{
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
-		Protect: []string{p.settings.Data}, Logger: p.log,
+		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
 	})
 }
 

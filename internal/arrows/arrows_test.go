@@ -67,6 +67,8 @@ var rules = []rule{
 	{from: "waybill/workflows/starter", never: []string{"waybill/storage", "waybill/api", "waybill/activities", "gorm.io", "github.com/minio"}},
 	{from: "waybill/activities", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "gorm.io", "github.com/minio", "github.com/gin-gonic"}},
 	{from: "waybill/internal/runner", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "go.temporal.io", "gorm.io", "github.com/minio"}},
+	{from: "waybill/internal/runtimes", never: []string{"waybill/internal/runner", "waybill/internal/control", "waybill/internal/macro", "waybill/storage", "waybill/api",
+		"waybill/internal/app", "go.temporal.io", "gorm.io", "github.com/minio"}},
 	{from: "waybill/internal/sandbox", never: []string{"waybill/internal/runner", "waybill/internal/control", "waybill/internal/archive", "waybill/internal/macro", "go.temporal.io"}},
 	// A technology lives in one room.
 	{from: "waybill", except: []string{"waybill/storage/sqlstore", "waybill/internal/app", "waybill/internal/bench", "waybill/cmd", "waybill/test"},

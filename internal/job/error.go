@@ -65,6 +65,7 @@ const (
 	WordDependencyDown     Word = "dependency_down"
 	WordInternal           Word = "internal_error"
 	WordInterpreterMissing Word = "interpreter_missing"
+	WordEngineMissing      Word = "engine_missing"
 	WordConcurrencyLimit   Word = "concurrency_limit"
 	WordInvalidCron        Word = "invalid_cron"
 	WordInvalidTimeZone    Word = "invalid_time_zone"

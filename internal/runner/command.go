@@ -1,119 +1,83 @@
 package runner
 
 import (
-	"bytes"
-	"errors"
-	"io"
-	"io/fs"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	"waybill/internal/job"
+	"waybill/internal/macro"
+	"waybill/internal/runtimes"
 )
 
 // command is a program to start.
 type command struct {
-	path string // absolute
-	argv []string
-	dir  string
-	env  []string
+	runtimes.Command
+	dir string
+	env []string
 }
 
-// interpreters by the ending of the entry point, for files that do not name their own in a #! line.
-var interpreters = map[string]string{".sh": "/bin/sh", ".py": "python3", ".js": "node", ".mjs": "node", ".cjs": "node"}
-
-// commandFor decides how a file is run: by its #! line (the x bit is not needed), by its ending, or as a native
-// executable. A #! line that names an interpreter which is not there gives way to the ending's.
-func commandFor(file, shown string) (path string, argv []string, err error) {
-	head, err := readHead(file)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return "", nil, invalidEntry("Entry point '%s' is not in the package", shown)
-		}
-		return "", nil, err
+// pointOf finds what waybill.yaml says about an entry point, by the name that was given or by the member it led to.
+func pointOf(a job.Archive, given, member string) job.EntryPoint {
+	if a.Manifest == nil {
+		return job.EntryPoint{}
 	}
-	byEnding := interpreters[strings.ToLower(filepath.Ext(file))]
-	if line, ok := shebang(head); ok {
-		path, argv, err := fromShebang(line, file, shown)
-		if err == nil || byEnding == "" {
-			return path, argv, err
+	for _, p := range a.Manifest.EntryPoints {
+		if given != "" && p.Name == given {
+			return p
 		}
 	}
-	if byEnding != "" {
-		path, err := lookUp(byEnding, shown)
-		return path, []string{path, file}, err
-	}
-	if bytes.HasPrefix(head, []byte("\x7fELF")) {
-		return file, []string{file}, nil
-	}
-	return "", nil, invalidEntry("Entry point '%s' can not be run: it is neither a script (.sh, .py, .js, .mjs, .cjs) nor a native executable, "+
-		"and does not begin with #!", shown)
-}
-
-func readHead(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	head := make([]byte, 512)
-	n, err := io.ReadFull(f, head)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil
-	}
-	return head[:n], err
-}
-
-// shebang gives what follows #! on the first line.
-func shebang(head []byte) (string, bool) {
-	rest, found := bytes.CutPrefix(head, []byte("#!"))
-	if !found {
-		return "", false
-	}
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	return strings.TrimSpace(strings.TrimRight(string(line), "\r")), true
-}
-
-// fromShebang does what Linux does, where all behind the interpreter is one argument, and resolves "/usr/bin/env X" itself,
-// so that a missing X can be named.
-func fromShebang(line, file, shown string) (string, []string, error) {
-	name, arg, _ := strings.Cut(line, " ")
-	if i := strings.IndexByte(name, '\t'); i >= 0 {
-		name, arg = name[:i], name[i+1:]+" "+arg
-	}
-	arg = strings.TrimSpace(arg)
-	var args []string
-	if arg != "" {
-		args = []string{arg}
-	}
-	if filepath.Base(name) == "env" && arg != "" {
-		words := strings.Fields(strings.TrimSpace(strings.TrimPrefix(arg, "-S")))
-		if len(words) > 0 && !strings.HasPrefix(words[0], "-") && !strings.Contains(words[0], "=") {
-			name, args = words[0], words[1:]
+	for _, p := range a.Manifest.EntryPoints {
+		if p.Path == member {
+			return p
 		}
 	}
-	if name == "" {
-		return "", nil, invalidEntry("Entry point '%s' has a #! line that names no interpreter", shown)
-	}
-	path, err := lookUp(name, shown)
-	return path, append(append([]string{path}, args...), file), err
+	return job.EntryPoint{}
 }
 
-// lookUp finds an interpreter on the server's PATH. A macro named PATH has no say in it.
-func lookUp(name, shown string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err == nil {
-		path, err = filepath.Abs(path)
+// argumentKey is under which key an argument is resolved together with the macros: no macro can have it.
+func argumentKey(i int) string { return "\x00" + strconv.Itoa(i) }
+
+// macrosOf lists the macros of the job and, as the lowest level, the environment its entry point asks for; arguments come
+// along, to be resolved with them.
+func macrosOf(j job.Job, point job.EntryPoint) []job.Macro {
+	var asked, arguments []job.Macro
+	for name, value := range point.Environment {
+		asked = append(asked, job.Macro{Key: name, Value: value})
 	}
-	if err != nil {
-		return "", job.Wrap(err, job.Invalid, job.WordInterpreterMissing, "Interpreter '%s' of entry point '%s' is not installed on this worker",
-			name, shown)
+	for i, value := range point.Arguments {
+		arguments = append(arguments, job.Macro{Key: argumentKey(i), Value: value})
 	}
-	return path, nil
+	return macro.Merge(asked, j.Spec.Macros, arguments)
 }
 
-func invalidEntry(format string, args ...any) error {
-	return job.Errorf(job.Invalid, job.WordInvalidPackage, format, args...)
+// values are resolved macros by key.
+type values map[string]string
+
+// split takes the arguments of the entry point out of what was resolved.
+func split(resolved []macro.Resolved, arguments int) (macros []macro.Resolved, args []string) {
+	at := map[string]int{}
+	for i := range arguments {
+		at[argumentKey(i)] = i
+	}
+	args = make([]string, arguments)
+	for _, m := range resolved {
+		if i, ok := at[m.Key]; ok {
+			args[i] = m.Value
+			continue
+		}
+		macros = append(macros, m)
+	}
+	return macros, args
+}
+
+// program is what internal/runtimes has to know to run the entry point.
+func (e *Execution) program(tree string, arguments []string, v values) runtimes.Program {
+	j := e.req.Job
+	return runtimes.Program{
+		Tree: tree, Entry: e.entry, Runtime: e.point.Runtime, Arguments: arguments,
+		MemoryMiB: j.Spec.Resources.MemoryMiB,
+		OutDir:    filepath.Join(e.dir, "out"), SpecDir: filepath.Join(e.dir, "spec"), TempDir: filepath.Join(e.dir, "tmp"),
+		JobID: string(j.ID), JobConfigID: strconv.FormatInt(j.ConfigID, 10),
+		Macro: func(name string) (string, bool) { s, ok := v[name]; return s, ok },
+	}
 }

@@ -1,27 +1,30 @@
 package runner
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	"waybill/internal/macro"
+	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
 )
 
 // passed is what of the server's environment a program gets. Everything else, tokens and passwords above all, stays here.
 var passed = []string{"PATH", "LANG", "TZ"}
 
-// environ builds a program's environment: the server's few, the defaults, the macros over both, and Waybill's own names
-// over all. warnings name the macros that can not be passed.
-func environ(macros []macro.Resolved, own map[string]string, tmp string) (env, warnings []string) {
+// environ builds a program's environment: the server's few, the defaults, what its runtime sets, the macros over them, what
+// the operator sets for its engine, and Waybill's own names over all. warnings name the macros that can not be passed.
+func environ(macros []macro.Resolved, c runtimes.Command, own map[string]string, tmp string) (env, warnings []string) {
 	vars := map[string]string{"HOME": tmp, "TMPDIR": tmp, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 	for _, name := range passed {
 		if v, set := os.LookupEnv(name); set {
 			vars[name] = v
 		}
 	}
+	maps.Copy(vars, c.Env)
 	for _, m := range macros {
 		_, reserved := own[m.Key]
 		reserved = reserved || m.Key == sandbox.RunVariable
@@ -36,9 +39,8 @@ func environ(macros []macro.Resolved, own map[string]string, tmp string) (env, w
 			vars[m.Key] = m.Value
 		}
 	}
-	for k, v := range own {
-		vars[k] = v
-	}
+	maps.Copy(vars, c.Fixed)
+	maps.Copy(vars, own)
 	for k, v := range vars {
 		env = append(env, k+"="+v)
 	}

@@ -48,7 +48,7 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	p, err := e.start(w)
 	_ = w.Close()
 	if err != nil {
-		return Result{}, startError(err, e.command.path)
+		return Result{}, startError(err, e.command.Path)
 	}
 	logged := make(chan error, 1)
 	go func() { logged <- e.capture(r) }()
@@ -73,8 +73,8 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 func (e *Execution) start(output *os.File) (*sandbox.Process, error) {
 	c := e.command
 	return e.runner.sandbox.Start(sandbox.Program{
-		Path: c.path, Argv: c.argv, Dir: c.dir, Env: c.env, Output: output,
-		Read: []string{e.req.Package.Dir}, Write: []string{e.dir},
+		Path: c.Path, Argv: c.Argv, Dir: c.dir, Env: c.env, Output: output,
+		Read: append([]string{e.req.Package.Dir}, c.Read...), Write: []string{e.dir},
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"waybill/internal/archive"
 	"waybill/internal/job"
 	"waybill/internal/joblog"
 	"waybill/internal/macro"
@@ -36,6 +37,8 @@ type Execution struct {
 	runner  *Runner
 	req     Request
 	dir     string // the private folder
+	entry   archive.Entry
+	point   job.EntryPoint // what waybill.yaml says about it
 	command command
 	lines   *joblog.Lines
 	masker  *joblog.Masker
@@ -73,19 +76,15 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if err != nil {
 		return e, err
 	}
-	entry, err := req.Package.entryPoint(req.Job.Spec.EntryPoint)
-	if err != nil {
+	if e.entry, err = req.Package.entryPoint(req.Job.Spec.EntryPoint); err != nil {
 		return e, err
 	}
-	file := filepath.Join(tree, filepath.FromSlash(entry.Member))
-	if e.command.path, e.command.argv, err = commandFor(file, entry.Member); err != nil {
-		return e, err
-	}
-	e.command.dir = filepath.Join(tree, filepath.FromSlash(entry.Root))
+	e.point = pointOf(req.Package.entry.archive, req.Job.Spec.EntryPoint, e.entry.Member)
+	e.command.dir = filepath.Join(tree, filepath.FromSlash(e.entry.Root))
 	return e, e.resolve(tree)
 }
 
-// resolve makes the environment and the log that hides the secrets in it.
+// resolve makes the command, its environment, and the log that hides the secrets in it.
 func (e *Execution) resolve(tree string) error {
 	j := e.req.Job
 	own := map[string]string{
@@ -99,17 +98,22 @@ func (e *Execution) resolve(tree string) error {
 	if e.req.Records != nil {
 		own["WAYBILL_RETRY_FILE"] = filepath.Join(e.dir, retryFile)
 	}
-	macros, err := macro.Resolve(j.Spec.Macros, own, e.req.Open)
+	resolved, err := macro.Resolve(macrosOf(j, e.point), own, e.req.Open)
 	if err != nil {
 		return err
 	}
+	macros, arguments := split(resolved, len(e.point.Arguments))
+	known := values{}
 	for _, m := range macros {
-		if m.Secret {
+		if known[m.Key] = m.Value; m.Secret {
 			e.secrets = append(e.secrets, m.Value)
 		}
 	}
+	if e.command.Command, err = e.runner.runtimes.Command(e.program(tree, arguments, known)); err != nil {
+		return err
+	}
 	var warnings []string
-	e.command.env, warnings = environ(macros, own, filepath.Join(e.dir, "tmp"))
+	e.command.env, warnings = environ(macros, e.command.Command, own, filepath.Join(e.dir, "tmp"))
 	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
 	e.masker = joblog.NewMasker(e.lines, e.secrets)
 	for _, w := range warnings {

@@ -18,19 +18,21 @@ import (
 
 	"waybill/internal/archive"
 	"waybill/internal/job"
+	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
 )
 
 // Config says how a Runner works. Only Work is required.
 type Config struct {
-	Work      string         // folder for packages and job folders; made when absent, used by one process at a time
-	CacheSize int64          // bytes of unpacked packages kept; 0: 5 GiB
-	Limits    archive.Limits // of packages; zero: archive.DefaultLimits
-	Sandbox   sandbox.Mode   // "": sandbox.Auto
-	Protect   []string       // more folders that no program may see, such as the server's data
-	LogLimit  int64          // bytes of log per attempt; 0: joblog.DefaultLimit
-	OutFiles  int            // output files per attempt; 0: 1,000
-	OutBytes  int64          // output bytes per attempt; 0: 1 GiB
+	Work      string          // folder for packages and job folders; made when absent, used by one process at a time
+	CacheSize int64           // bytes of unpacked packages kept; 0: 5 GiB
+	Limits    archive.Limits  // of packages; zero: archive.DefaultLimits
+	Sandbox   sandbox.Mode    // "": sandbox.Auto
+	Protect   []string        // more folders that no program may see, such as the server's data
+	Runtimes  *runtimes.Table // nil: what is built in
+	LogLimit  int64           // bytes of log per attempt; 0: joblog.DefaultLimit
+	OutFiles  int             // output files per attempt; 0: 1,000
+	OutBytes  int64           // output bytes per attempt; 0: 1 GiB
 	Logger    *slog.Logger
 	Now       func() time.Time
 }
@@ -44,6 +46,8 @@ type Runner struct {
 	sandbox *sandbox.Sandbox
 	cache   *Cache
 
+	runtimes *runtimes.Table
+
 	mu     sync.Mutex
 	spares []string // empty job folders to be used again
 }
@@ -55,7 +59,12 @@ var ErrWorkFolderInUse = errors.New("it is locked")
 // folders and running programs, is removed before New returns.
 func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	cfg = withDefaults(cfg)
-	r := &Runner{cfg: cfg}
+	if cfg.Runtimes == nil {
+		if cfg.Runtimes, err = runtimes.New(runtimes.Config{}); err != nil {
+			return nil, err
+		}
+	}
+	r := &Runner{cfg: cfg, runtimes: cfg.Runtimes}
 	if err := r.openWork(); err != nil {
 		return nil, err
 	}
@@ -151,6 +160,9 @@ func randomHex(n int) string {
 
 // Sandbox tells in one line what holds programs back.
 func (r *Runner) Sandbox() string { return r.sandbox.String() }
+
+// Kinds lists what this worker can run, see runtimes.Table.Kinds.
+func (r *Runner) Kinds() []string { return r.runtimes.Kinds() }
 
 // Cache is the packages at hand.
 func (r *Runner) Cache() *Cache { return r.cache }

@@ -242,7 +242,7 @@ func TestPrepareRefuses(t *testing.T) {
 	}{
 		{"absent entry point", job.Spec{EntryPoint: "none.sh"}, job.WordInvalidPackage, "'none.sh' is not in the package; it has 'x.process'"},
 		{"no runner", job.Spec{EntryPoint: "data.csv"}, job.WordInvalidPackage, "'data.csv' can not be run: it is neither a script"},
-		{"declarative process", job.Spec{EntryPoint: "x.process"}, job.WordInvalidPackage, "'x.process' can not be run"},
+		{"declarative process", job.Spec{EntryPoint: "x.process"}, job.WordEngineMissing, "No engine runs entry point 'x.process' on this worker (engine_missing): the setting 'runners'"},
 		{"missing interpreter", job.Spec{EntryPoint: "lang"}, job.WordInterpreterMissing, "Interpreter 'no-such-lang' of entry point 'lang' is not installed"},
 		{"missing interpreter by path", job.Spec{EntryPoint: "path"}, job.WordInterpreterMissing, "'/no/such/lang'"},
 		{"empty #!", job.Spec{EntryPoint: "empty"}, job.WordInvalidPackage, "names no interpreter"},

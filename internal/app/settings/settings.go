@@ -21,6 +21,8 @@ import (
 	"github.com/knadh/koanf/providers/posflag"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"waybill/internal/runtimes"
 )
 
 // Settings is everything that can be set. Each has a flag, an environment variable (WAYBILL_ and the flag's name in
@@ -53,6 +55,8 @@ type Settings struct {
 	Concurrency int               // worker only: as Workers
 	Work        string            // worker only: folder for packages and running jobs; empty: one in the data folder
 	Labels      map[string]string // of the worker
+
+	Runners []runtimes.Runner // the command runner table; in the settings file only
 
 	RetentionInterval time.Duration // pause between two runs of the retention
 	RetentionMaxAge   time.Duration // for accounts that set none; 0: for ever
@@ -190,8 +194,11 @@ func Load(flags *pflag.FlagSet) (Settings, error) {
 	if path == "" {
 		path = os.Getenv(EnvName("config"))
 	}
+	var runners []runtimes.Runner
 	if path != "" {
-		add(loadFile(k, path))
+		var err error
+		runners, err = loadFile(k, path)
+		add(err)
 	}
 	add(k.Load(env.Provider("\n", env.Opt{Prefix: envPrefix, TransformFunc: func(name, value string) (string, any) {
 		name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
@@ -207,16 +214,22 @@ func Load(flags *pflag.FlagSet) (Settings, error) {
 		return f.Name, f.Value.String()
 	}), nil))
 	s, more := parse(k)
+	s.Runners = runners
 	faults = append(faults, more...)
 	return s, errors.Join(faults...)
 }
 
-func loadFile(k *koanf.Koanf, path string) error {
+// loadFile lays the settings of a file into k. The command runner table, which is no single value, comes back by itself.
+func loadFile(k *koanf.Koanf, path string) ([]runtimes.Runner, error) {
 	own := koanf.New("\n")
 	if err := own.Load(file.Provider(path), yaml.Parser()); err != nil {
-		return fmt.Errorf("settings file %s: %w", path, err)
+		return nil, fmt.Errorf("settings file %s: %w", path, err)
 	}
 	var faults []error
+	runners, err := loadRunners(own, path)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	for _, key := range own.Keys() {
 		if !k.Exists(key) {
 			faults = append(faults, fmt.Errorf("settings file %s: unknown setting %q", path, strings.ReplaceAll(key, "\n", ".")))
@@ -226,7 +239,7 @@ func loadFile(k *koanf.Koanf, path string) error {
 			faults = append(faults, fmt.Errorf("settings file %s: %s takes one value", path, key))
 		}
 	}
-	return errors.Join(append(faults, k.Merge(own))...)
+	return runners, errors.Join(append(faults, k.Merge(own))...)
 }
 
 // parse turns texts into values and checks each.

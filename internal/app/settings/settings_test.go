@@ -151,3 +151,39 @@ func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
 		}
 	}
 }
+
+func TestTheCommandRunnerTableComesFromTheFile(t *testing.T) {
+	path := settingsFile(t, `
+listen: 127.0.0.1:1
+runners:
+  - name: djengine
+    match: ["*.process.rtc", "*.map.rtc"]
+    command: [djengine, -RC, "{entryPoint}"]
+    environment: {DJ_HOME: /opt/dj, DEPTH: 3}
+    read: [/srv/dj]
+`)
+	s, err := load(t, "--config", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Runners) != 1 || s.Listen != "127.0.0.1:1" {
+		t.Fatalf("got %+v", s.Runners)
+	}
+	r := s.Runners[0]
+	if r.Name != "djengine" || len(r.Match) != 2 || strings.Join(r.Command, " ") != "djengine -RC {entryPoint}" ||
+		r.Environment["DEPTH"] != "3" || r.Environment["DJ_HOME"] != "/opt/dj" || r.Read[0] != "/srv/dj" {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestAFaultyCommandRunnerTableIsRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"runners: djengine\n":                            "runners is a list of entries",
+		"runners:\n  - {name: a, comand: [x]}\n":         "field comand not found",
+		"runners:\n  - {name: a, command: [x, '{y}']}\n": `runners: entry 1 ("a"): command has "{y}": unknown placeholder {y}`,
+	} {
+		if _, err := load(t, "--config", settingsFile(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
