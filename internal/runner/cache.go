@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"waybill/internal/archive"
 	"waybill/internal/job"
@@ -39,7 +39,8 @@ func (p Package) key() string {
 
 // Cache keeps unpacked packages by digest. Each is made in a folder of its own and renamed into place when it is whole,
 // so a crash never leaves half of one. Users of one package share it; what nobody uses is removed, least recently used
-// first, while all together are over the limit.
+// first, while all together are over the limit, and also when the disk is full. One process at a time has the folder,
+// which the lock of the work folder sees to.
 type Cache struct {
 	dir    string
 	limit  int64
@@ -48,71 +49,36 @@ type Cache struct {
 	mu      sync.Mutex
 	entries map[string]*cached
 	total   int64
+	clock   int64 // counts uses: the time of day may jump
+	closed  bool
+	errands sync.WaitGroup // builds and removals under way
 }
 
 // cached is a package in the cache, or on its way. Fields are guarded by Cache.mu but those set before done is closed.
 type cached struct {
-	key    string
-	users  int
-	used   time.Time
-	cancel context.CancelFunc // of the fetch
-	done   chan struct{}
+	key     string
+	users   int
+	used    int64     // by Cache.clock
+	touched time.Time // when the folder was last marked as used
+	cancel  context.CancelFunc
+	done    chan struct{}
 
 	// These are valid once done is closed.
-	err     error
-	size    int64
-	archive job.Archive
+	err   error
+	about about
 
 	entriesMu sync.Mutex
 	resolved  map[string]archive.Entry // by the entry point given
 }
 
-func openCache(dir string, limit int64, limits archive.Limits) (*Cache, error) {
-	c := &Cache{dir: dir, limit: limit, limits: limits, entries: map[string]*cached{}}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+// finished tells whether the entry is there, or will never be.
+func (e *cached) finished() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
 	}
-	names, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range names {
-		e := &cached{key: n.Name(), done: make(chan struct{})}
-		if !strings.HasPrefix(n.Name(), ".") && e.load(filepath.Join(dir, n.Name())) == nil {
-			close(e.done)
-			c.entries[e.key] = e
-			c.total += e.size
-			continue
-		}
-		// Half-made, or of a format of another version.
-		if err := archive.Remove(filepath.Join(dir, n.Name())); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-// about is what is kept beside a tree.
-type about struct {
-	Size    int64       `json:"size"` // bytes, unpacked
-	Archive job.Archive `json:"archive"`
-}
-
-func (e *cached) load(dir string) error {
-	text, err := os.ReadFile(filepath.Join(dir, "about.json"))
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	var a about
-	if err := json.Unmarshal(text, &a); err != nil {
-		return err
-	}
-	e.size, e.archive, e.used = a.Size, a.Archive, info.ModTime()
-	return nil
 }
 
 // Lease is a package in use. The tree below Dir is shared: programs that could write to it get a copy.
@@ -125,6 +91,9 @@ type Lease struct {
 // Release gives the package back.
 func (l *Lease) Release() { l.free() }
 
+// errCacheClosed ends what still waits for a package when the worker ends.
+var errCacheClosed = errors.New("the package cache is closed")
+
 // Use gives the package, fetching it when it is not there. Concurrent calls for one package fetch it once. fetch opens
 // the packed bytes; they are checked against the size and the digest. What is wrong with the package is
 // WordInvalidPackage; other errors come from fetch, the disk or ctx and may be worth another try.
@@ -132,20 +101,10 @@ func (c *Cache) Use(ctx context.Context, p Package, fetch func(context.Context) 
 	if b, err := hex.DecodeString(p.SHA256); err != nil || len(b) != sha256.Size || strings.ToLower(p.SHA256) != p.SHA256 {
 		return nil, job.Errorf(job.Invalid, job.WordInvalidPackage, "The package has no valid digest")
 	}
-	key := p.key()
-	c.mu.Lock()
-	e := c.entries[key]
-	if e == nil {
-		e = &cached{key: key, done: make(chan struct{})}
-		// The fetch belongs to all who wait for it: it ends when the last one gives up, not when the first one does.
-		var shared context.Context
-		shared, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		c.entries[key] = e
-		go c.build(shared, e, p, fetch)
+	e, err := c.take(ctx, p, fetch)
+	if err != nil {
+		return nil, err
 	}
-	e.users++
-	c.mu.Unlock()
-
 	select {
 	case <-e.done:
 	case <-ctx.Done():
@@ -156,23 +115,52 @@ func (c *Cache) Use(ctx context.Context, p Package, fetch func(context.Context) 
 		c.release(e)
 		return nil, e.err
 	}
-	return &Lease{
-		Dir: filepath.Join(c.dir, key, "tree"), entry: e,
-		free: sync.OnceFunc(func() { c.release(e) }),
-	}, nil
+	return &Lease{Dir: c.tree(e.key), entry: e, free: sync.OnceFunc(func() { c.release(e) })}, nil
+}
+
+func (c *Cache) tree(key string) string { return filepath.Join(c.dir, key, treeName) }
+
+// take finds the entry or begins to make it, and counts the caller among its users.
+func (c *Cache) take(ctx context.Context, p Package, fetch func(context.Context) (io.ReadCloser, error)) (*cached, error) {
+	key := p.key()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errCacheClosed
+	}
+	e := c.entries[key]
+	if e != nil && e.finished() && !c.present(e) {
+		c.drop(e) // somebody cleaned up behind our back; those who use it keep what they hold
+		e = nil
+	}
+	if e == nil {
+		e = &cached{key: key, done: make(chan struct{})}
+		// The fetch belongs to all who wait for it: it ends when the last one gives up, not when the first one does.
+		var shared context.Context
+		shared, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		c.entries[key] = e
+		c.errands.Go(func() { c.build(shared, e, p, fetch) })
+	}
+	e.users++
+	return e, nil
+}
+
+// present tells whether the tree of a finished entry is still where it was put.
+func (c *Cache) present(e *cached) bool {
+	_, err := os.Lstat(c.tree(e.key))
+	return !errors.Is(err, os.ErrNotExist)
 }
 
 func (c *Cache) release(e *cached) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e.users--
-	e.used = time.Now()
-	if e.users > 0 {
-		return
-	}
-	select {
-	case <-e.done:
-	default: // nobody waits any more; a later user begins anew
+	c.clock++
+	e.used = c.clock
+	switch {
+	case e.finished():
+		c.touch(e)
+	case e.users == 0: // nobody waits any more; a later user begins anew
 		e.cancel()
 		if c.entries[e.key] == e {
 			delete(c.entries, e.key)
@@ -181,170 +169,148 @@ func (c *Cache) release(e *cached) {
 	c.evict()
 }
 
+// touchEvery bounds how often the use of a package is written to disk. It is only for the order after a restart.
+const touchEvery = time.Minute
+
+func (c *Cache) touch(e *cached) {
+	if now := time.Now(); c.entries[e.key] == e && now.Sub(e.touched) >= touchEvery {
+		e.touched = now
+		_ = os.Chtimes(filepath.Join(c.dir, e.key), now, now) // an order that is a little wrong does no harm
+	}
+}
+
 // build makes the entry and tells those who wait.
 func (c *Cache) build(ctx context.Context, e *cached, p Package, fetch func(context.Context) (io.ReadCloser, error)) {
 	defer e.cancel()
-	err := c.make(ctx, e, p, fetch)
+	made, err := c.prepare(ctx, e, p, fetch)
+	for isFull(err) && ctx.Err() == nil && c.makeRoom() {
+		made, err = c.prepare(ctx, e, p, fetch)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(e.done)
-	if e.err = err; err != nil {
+	if err == nil {
+		err = c.install(e, made)
+	}
+	if err != nil {
+		e.err = err
 		if c.entries[e.key] == e {
 			delete(c.entries, e.key)
 		}
 		return
 	}
-	if c.entries[e.key] != e {
-		// Given up by all its users at the last moment. The tree may be another build's by now, so only an entry of the
-		// map owns it; without one it is dropped.
-		if c.entries[e.key] == nil {
-			c.entries[e.key] = e
-		} else {
-			return
-		}
-	}
-	c.total += e.size
 	c.evict()
 }
 
-func (c *Cache) make(ctx context.Context, e *cached, p Package, fetch func(context.Context) (io.ReadCloser, error)) (err error) {
-	temp, err := os.MkdirTemp(c.dir, ".new-")
-	if err != nil {
-		return err
+// install moves a whole package into place, under the lock: so the tree below a valid name and the entry of the map are
+// always one.
+func (c *Cache) install(e *cached, made string) error {
+	if c.closed || c.entries[e.key] != e && c.entries[e.key] != nil {
+		// Given up by all its users, and another build has taken its place. Nobody waits for this one.
+		c.clear(made)
+		return errCacheClosed
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, archive.Remove(temp))
+	place := filepath.Join(c.dir, e.key)
+	err := os.Rename(made, place)
+	if errors.Is(err, os.ErrExist) { // of an entry that was dropped and could not be moved away then
+		if err = c.bury(place); err == nil {
+			err = os.Rename(made, place)
 		}
-	}()
-	packed := filepath.Join(temp, "packed")
-	if err := download(ctx, packed, p, fetch); err != nil {
-		return err
-	}
-	tree := filepath.Join(temp, "tree")
-	if archive.IsArchive(p.Name) {
-		if e.archive, err = unpack(ctx, packed, tree, p, c.limits); err == nil {
-			err = os.Remove(packed)
-		}
-	} else {
-		e.archive, err = placeFile(packed, tree, path.Base(p.Name))
 	}
 	if err != nil {
+		c.clear(made)
 		return err
 	}
-	if e.size, err = treeSize(tree); err != nil {
-		return err
-	}
-	text, err := json.Marshal(about{Size: e.size, Archive: e.archive})
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(temp, "about.json"), text, 0o600); err != nil {
-		return err
-	}
-	err = os.Rename(temp, filepath.Join(c.dir, e.key))
-	if errors.Is(err, fs.ErrExist) { // another build of the same, given up and yet finished, was faster
-		return archive.Remove(temp)
-	}
-	return err
-}
-
-// download stores the packed bytes and compares them with what the package is known by.
-func download(ctx context.Context, file string, p Package, fetch func(context.Context) (io.ReadCloser, error)) (err error) {
-	body, err := fetch(ctx)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(body, p.Size+1))
-	switch {
-	case err != nil:
-		return err
-	case n < p.Size: // a transfer that broke off; another try may get all of it
-		return job.Errorf(job.Unavailable, job.WordDependencyDown, "The package ended after %d of %d bytes", n, p.Size)
-	case n > p.Size || hex.EncodeToString(sum.Sum(nil)) != p.SHA256:
-		return job.Errorf(job.Invalid, job.WordInvalidPackage, "The stored package differs from the one that was uploaded")
-	}
+	c.entries[e.key] = e
+	c.total += e.about.Size
+	c.clock++
+	e.used, e.touched = c.clock, time.Now()
 	return nil
 }
 
-func unpack(ctx context.Context, packed, tree string, p Package, l archive.Limits) (job.Archive, error) {
-	f, err := os.Open(packed)
-	if err != nil {
-		return job.Archive{}, err
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// makeRoom removes the package that was not used for the longest time, and tells whether there was one.
+func (c *Cache) makeRoom() bool {
+	c.mu.Lock()
+	idle := c.idle()
+	if len(idle) == 0 {
+		c.mu.Unlock()
+		return false
 	}
-	defer f.Close()
-	return archive.Unpack(ctx, f, p.Size, p.Name, tree, l)
+	grave := c.grave()
+	err := os.Rename(filepath.Join(c.dir, idle[0].key), grave)
+	c.forget(idle[0])
+	c.mu.Unlock()
+	if err == nil {
+		err = archive.Remove(grave)
+	}
+	return err == nil
 }
 
-// placeFile makes a package of a single file. It is executable: an upload has no mode, and whoever names a single file as
-// a package means to run it.
-func placeFile(packed, tree, name string) (job.Archive, error) {
-	if name == "." || name == ".." || name == "/" || len(name) > 255 {
-		return job.Archive{}, job.Errorf(job.Invalid, job.WordInvalidPackage, "The package's name is no file name")
-	}
-	if err := os.Mkdir(tree, 0o700); err != nil {
-		return job.Archive{}, err
-	}
-	file := filepath.Join(tree, name)
-	if err := os.Rename(packed, file); err != nil {
-		return job.Archive{}, err
-	}
-	if err := os.Chmod(file, 0o555); err != nil {
-		return job.Archive{}, err
-	}
-	return job.Archive{EntryPoints: []string{name}, Main: name}, nil
-}
-
-func treeSize(tree string) (size int64, err error) {
-	err = filepath.WalkDir(tree, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			size += info.Size()
-		}
-		return err
-	})
-	return size, err
-}
-
-// evict removes unused packages while all are over the limit. The caller holds the lock; removal happens under it, which
-// keeps a new build of the same package from meeting the old tree.
-func (c *Cache) evict() {
-	if c.total <= c.limit {
-		return
-	}
+// idle are the entries nobody uses, least recently used first.
+func (c *Cache) idle() []*cached {
 	var idle []*cached
 	for _, e := range c.entries {
-		select {
-		case <-e.done:
-			if e.users == 0 {
-				idle = append(idle, e)
-			}
-		default:
+		if e.users == 0 && e.finished() {
+			idle = append(idle, e)
 		}
 	}
-	slices.SortFunc(idle, func(a, b *cached) int { return a.used.Compare(b.used) })
-	for _, e := range idle {
+	slices.SortFunc(idle, func(a, b *cached) int { return int(a.used - b.used) })
+	return idle
+}
+
+// evict removes unused packages while all are over the limit. The caller holds the lock.
+func (c *Cache) evict() {
+	if c.total <= c.limit || c.closed {
+		return
+	}
+	for _, e := range c.idle() {
 		if c.total <= c.limit {
 			return
 		}
-		// Renamed first: a crash in the middle must not leave half a tree under a valid name.
-		grave := filepath.Join(c.dir, ".old-"+e.key)
-		delete(c.entries, e.key)
-		c.total -= e.size
-		if err := os.Rename(filepath.Join(c.dir, e.key), grave); err == nil {
-			_ = archive.Remove(grave) // what stays is removed at the next start
+		c.drop(e)
+	}
+}
+
+// drop takes an entry out. The caller holds the lock.
+func (c *Cache) drop(e *cached) {
+	c.forget(e)
+	_ = c.bury(filepath.Join(c.dir, e.key)) // what stays is moved away when its name is needed, or removed at the next start
+}
+
+func (c *Cache) forget(e *cached) {
+	delete(c.entries, e.key)
+	c.total -= e.about.Size
+}
+
+// bury moves a folder away, so that a crash in the middle of its removal leaves no half of it under a valid name, and
+// removes it in the background: a large tree takes seconds, and the caller holds the lock that every job needs.
+func (c *Cache) bury(dir string) error {
+	grave := c.grave()
+	if err := os.Rename(dir, grave); err != nil {
+		return err
+	}
+	c.clear(grave)
+	return nil
+}
+
+func (c *Cache) grave() string { return filepath.Join(c.dir, ".old-"+randomHex(8)) }
+
+// clear removes in the background what has no valid name. What stays is removed at the next start.
+func (c *Cache) clear(dir string) { c.errands.Go(func() { _ = archive.Remove(dir) }) }
+
+// close ends what is under way and waits for it: once the folder's lock is given back, another process works here.
+func (c *Cache) close() {
+	c.mu.Lock()
+	c.closed = true
+	for _, e := range c.entries {
+		if !e.finished() {
+			e.cancel()
 		}
 	}
+	c.mu.Unlock()
+	c.errands.Wait()
 }
 
 // entry finds where the package starts; the search through the tree is made once for each name given.
@@ -359,7 +325,7 @@ func (l *Lease) entryPoint(given string) (archive.Entry, error) {
 	if err != nil {
 		return archive.Entry{}, err
 	}
-	found, err := archive.Match(e.archive, members, given)
+	found, err := archive.Match(e.about.Archive, members, given)
 	if err != nil {
 		return archive.Entry{}, err
 	}

@@ -103,7 +103,7 @@ func TestCacheChecksWhatItFetches(t *testing.T) {
 }
 
 func TestCacheEvictsTheLeastRecentlyUsed(t *testing.T) {
-	r := newRunner(t, func(c *Config) { c.CacheSize = 35_000 }) // three packages of about 10,000 bytes and their folders
+	r := newRunner(t, func(c *Config) { c.CacheSize = 50_000 }) // three packages of three blocks and a folder
 	use := func(i int) *Lease {
 		return lease(t, r, fmt.Sprintf("%d.sh", i), []byte(strings.Repeat(fmt.Sprint(i), 10_000)))
 	}
@@ -146,6 +146,7 @@ func TestCacheOutlivesItsProcessButHalfMadePackagesDoNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Release()
+	second.cache.errands.Wait()
 	if left, _ := os.ReadDir(second.cache.dir); len(left) != 1 {
 		t.Errorf("in the cache: %v", names(left))
 	}

@@ -170,6 +170,9 @@ func (r *Runner) Cache() *Cache { return r.cache }
 // Close gives the work folder back. No run may be under way.
 func (r *Runner) Close() error {
 	var errs []error
+	if r.cache != nil {
+		r.cache.close()
+	}
 	if r.sandbox != nil {
 		errs = append(errs, r.sandbox.Close())
 	}
