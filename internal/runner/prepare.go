@@ -79,7 +79,7 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if e.entry, err = req.Package.entryPoint(req.Job.Spec.EntryPoint); err != nil {
 		return e, err
 	}
-	e.point = pointOf(req.Package.entry.archive, req.Job.Spec.EntryPoint, e.entry.Member)
+	e.point = pointOf(req.Package.entry.about.Archive, req.Job.Spec.EntryPoint, e.entry.Member)
 	e.command.dir = filepath.Join(tree, filepath.FromSlash(e.entry.Root))
 	return e, e.resolve(tree)
 }
