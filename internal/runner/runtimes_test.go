@@ -96,7 +96,7 @@ func TestAnEngineRunsPackagesOfItsKind(t *testing.T) {
 func TestArgumentsAndEnvironmentOfAnEntryPoint(t *testing.T) {
 	r := newRunner(t, nil)
 	l := lease(t, r, "p.zip", pack(t, "run.sh", `echo "$1" "$2" "$A" "$B" "$C"`))
-	l.entry.archive.Manifest = &job.Manifest{EntryPoints: []job.EntryPoint{{
+	l.entry.about.Archive.Manifest = &job.Manifest{EntryPoints: []job.EntryPoint{{
 		Name: "main", Path: "run.sh", Arguments: []string{"one $(A)", "$(SECRET)"},
 		Environment: map[string]string{"A": "asked", "B": "asked $(A)", "C": "$(SECRET)"},
 	}}}
