@@ -26,6 +26,11 @@ type Secrets interface {
 	Open(sealed string) (string, error)
 }
 
+// Tokens makes the access tokens of jobs (control.JobTokens).
+type Tokens interface {
+	Issue(j job.Job, fence int64) (string, error)
+}
+
 // Bell wakes those who wait for a job in this process, after each write to its row or log.
 type Bell interface{ Ring(id job.ID) }
 
@@ -58,8 +63,10 @@ type Config struct {
 	Jobs       JobReader
 	Objects    Objects
 	Secrets    Secrets
-	Bell       Bell // may be nil
-	Gone       Gone // may be nil
+	Tokens     Tokens        // nil: jobs get none
+	URL        func() string // by which programs reach the API; nil or empty: not known
+	Bell       Bell          // may be nil
+	Gone       Gone          // may be nil
 	Purger     Purger
 	Runner     *runner.Runner
 	Engine     Engine // nil: the worker's own client

@@ -104,9 +104,13 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 		return x.unprepared(ctx, err)
 	}
 	defer lease.Release()
-	run, err := x.a.cfg.Runner.Prepare(runner.Request{
+	request := runner.Request{
 		Job: x.job, Package: lease, Open: x.a.cfg.Secrets.Open, Log: x.log, Grace: x.in.Grace, Records: x.records(),
-	})
+	}
+	if request.Session, request.URL, err = x.session(); err != nil {
+		return x.unprepared(ctx, err)
+	}
+	run, err := x.a.cfg.Runner.Prepare(request)
 	if job.WordOf(err) == job.WordInternal {
 		// A value sealed with another key: no attempt here will ever open it.
 		return x.refuse(ctx, job.ReasonError, messageOf(err))

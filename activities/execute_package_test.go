@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -178,6 +179,24 @@ func TestSuccess(t *testing.T) {
 	if signals, _ := b.engine.counts(); signals != 0 {
 		t.Error("a short job signalled its workflow")
 	}
+}
+
+func TestTheProgramHasATokenOfItsAttempt(t *testing.T) {
+	b := newBench(t, `echo "${#SESSION_ID} $SESSION_ID $WAYBILL_URL"`)
+	b.cfg.Tokens, b.cfg.URL = issuer{}, func() string { return "http://waybill.example" }
+	if _, err := b.execute(); err != nil {
+		t.Fatal(err)
+	}
+	token, _ := issuer{}.Issue(b.store.get(), job.Fence(runStarted, 1))
+	if want := fmt.Sprintf("%d *** http://waybill.example\n", len(token)); b.log() != want {
+		t.Errorf("log %q, want %q", b.log(), want)
+	}
+}
+
+type issuer struct{}
+
+func (issuer) Issue(j job.Job, fence int64) (string, error) {
+	return fmt.Sprintf("token-of-%s-%d", j.ID, fence), nil
 }
 
 func TestFailures(t *testing.T) {

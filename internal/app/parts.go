@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
@@ -13,6 +14,7 @@ import (
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/secret"
+	"waybill/internal/token"
 	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
 )
@@ -74,6 +76,11 @@ func (p *parts) checkKey(ctx context.Context) error {
 		return fmt.Errorf("the master key (%s, else master.key in the data folder): %w; give the installation's", settings.Name("master-key"), err)
 	}
 	return err
+}
+
+// signer makes and checks access tokens.
+func (p *parts) signer() *token.Signer {
+	return token.NewSigner(p.keys.Derive("access-token"), time.Now)
 }
 
 func (p *parts) closeStore(context.Context) error {

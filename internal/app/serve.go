@@ -19,7 +19,6 @@ import (
 	"waybill/internal/joblog"
 	"waybill/internal/password"
 	"waybill/internal/secret"
-	"waybill/internal/token"
 	"waybill/storage/sqlstore"
 	"waybill/workflows/contract"
 	"waybill/workflows/starter"
@@ -104,8 +103,8 @@ func (a *App) serve(listener net.Listener) error {
 		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
 	}
 	sessions := &control.Sessions{
-		Users: a.store, Tokens: a.store, Lockouts: a.store, Passwords: password.New(),
-		Signer: token.NewSigner(a.keys.Derive("access-token"), time.Now), Now: time.Now, NewFamily: newID,
+		Users: a.store, Tokens: a.store, Lockouts: a.store, Jobs: a.store, Passwords: password.New(),
+		Signer: a.signer(), Now: time.Now, NewFamily: newID,
 	}
 	feed := &control.Feed{Events: a.store, Bell: a.bell, Log: a.log}
 	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(a.store, a.settings.EventRetention, time.Now))

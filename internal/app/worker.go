@@ -82,6 +82,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	config := activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
+		Tokens: control.JobTokens{Signer: p.signer(), Now: time.Now}, URL: p.url,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
 		Purger: p.newRetention(),
 	}

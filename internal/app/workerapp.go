@@ -97,6 +97,12 @@ func (w *Worker) find(ctx context.Context) error {
 	if s.Database != "" && s.S3.Endpoint != "" && s.Temporal != "" {
 		return nil
 	}
+	if s.BaseURL == "" { // as that Waybill says it is reached
+		w.url = func() string {
+			run, _ := datafolder.ReadRun(s.Data) // of one that does not run now, nothing
+			return run.URL
+		}
+	}
 	return await(ctx, w.log, "the data folder "+s.Data, func(context.Context) error {
 		run, err := datafolder.ReadRun(s.Data)
 		switch {

@@ -20,6 +20,7 @@ type Sessions struct {
 	Users     Users
 	Tokens    Tokens
 	Lockouts  Lockouts
+	Jobs      JobFinder // of the tokens that jobs have
 	Passwords Passwords
 	Signer    *token.Signer
 	Now       Clock
@@ -34,6 +35,8 @@ const (
 	lockoutWindow   = 15 * time.Minute
 	lockoutFailures = 10
 	lockoutLength   = 15 * time.Minute
+
+	roleUser, roleAdmin = "ROLE_USER", "ROLE_ADMIN"
 )
 
 // Grant is a pair of tokens.
@@ -111,9 +114,9 @@ func lockedOut(wait time.Duration) error {
 }
 
 func (s *Sessions) grant(u job.User, family, refresh string, now time.Time) (Grant, error) {
-	role := "ROLE_USER"
+	role := roleUser
 	if u.Admin {
-		role = "ROLE_ADMIN"
+		role = roleAdmin
 	}
 	access, err := s.Signer.Sign(token.Claims{
 		UserID: u.ID, AccountID: u.AccountID, Role: role, Family: family, ExpiresAt: now.Add(AccessLife),
@@ -174,8 +177,8 @@ func (s *Sessions) Logout(ctx context.Context, a job.Actor) error {
 	return s.Tokens.RevokeTokens(ctx, a.Family, s.Now().UTC().Truncate(time.Microsecond))
 }
 
-// Authenticate tells who holds an access token. Family and user are looked up afresh, so a logout or a change of rights
-// holds at once.
+// Authenticate tells who holds an access token. Family or job, and user, are looked up afresh, so a logout, the end of a
+// job or a change of rights holds at once.
 func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, error) {
 	if access == "" {
 		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordTokenMissing, "Access token is missing")
@@ -188,11 +191,14 @@ func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, 
 	case err != nil:
 		return job.Actor{}, invalid
 	}
-	f, err := s.Tokens.TokenFamily(ctx, c.Family)
-	if err != nil && job.CodeOf(err) != job.NotFound {
-		return job.Actor{}, err
+	alive := s.ofFamily
+	if c.Job != "" {
+		alive = s.ofJob
 	}
-	if err != nil || !f.RevokedAt.IsZero() || f.UserID != c.UserID || f.AccountID != c.AccountID {
+	if alive, err := alive(ctx, c); err != nil || !alive {
+		if err != nil {
+			return job.Actor{}, err
+		}
 		return job.Actor{}, invalid
 	}
 	u, err := s.Users.User(ctx, c.AccountID, c.UserID)
@@ -206,4 +212,13 @@ func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, 
 		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
 	}
 	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin, Family: c.Family}, nil
+}
+
+// ofFamily tells whether the login that a token came from still stands.
+func (s *Sessions) ofFamily(ctx context.Context, c token.Claims) (alive bool, err error) {
+	f, err := s.Tokens.TokenFamily(ctx, c.Family)
+	if job.CodeOf(err) == job.NotFound {
+		return false, nil
+	}
+	return f.RevokedAt.IsZero() && f.UserID == c.UserID && f.AccountID == c.AccountID, err
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,7 +22,7 @@ import (
 const maxOutputName = 900
 
 // Outputs hands every regular file left in LOCAL_JOB_OUT_DIR to put, which stores size bytes from r under the name, and
-// lists them in byte order of the names. Links, sockets and the like are not followed and not kept; the log says so. Too
+// lists them in byte order of the names. A secret in a name is masked. Links, sockets and the like are not followed and not kept; the log says so. Too
 // many or too large files and names that can not be kept are a job.Invalid error, and then nothing is put. It must not
 // be called before Run has returned: the files are final then.
 func (e *Execution) Outputs(ctx context.Context, put func(ctx context.Context, name string, r io.Reader, size int64) error) ([]job.Output, error) {
@@ -31,15 +33,44 @@ func (e *Execution) Outputs(ctx context.Context, put func(ctx context.Context, n
 	defer root.Close()
 	outputs, err := e.survey(root)
 	if err != nil {
-		return nil, err
+		return nil, e.maskError(err)
 	}
+	shown := e.maskNames(outputs)
 	for i := range outputs {
-		if outputs[i].SHA256, err = hand(ctx, root, outputs[i], put); err != nil {
-			return nil, err
+		if outputs[i].SHA256, err = hand(ctx, root, outputs[i], shown[i], put); err != nil {
+			return nil, e.maskError(err)
 		}
 		outputs[i].CreatedAt = e.runner.cfg.Now()
 	}
+	for i := range outputs {
+		outputs[i].Name = shown[i]
+	}
+	slices.SortFunc(outputs, func(a, b job.Output) int { return strings.Compare(a.Name, b.Name) })
 	return outputs, nil
+}
+
+// maskNames gives the names that the files are stored and shown under: their own, with secrets hidden. Two that would be
+// the same then are told apart by a number.
+func (e *Execution) maskNames(outputs []job.Output) []string {
+	names := make([]string, len(outputs))
+	taken := map[string]bool{}
+	for i, o := range outputs {
+		if e.Mask(o.Name) == o.Name {
+			names[i], taken[o.Name] = o.Name, true
+		}
+	}
+	for i, o := range outputs {
+		if names[i] != "" {
+			continue
+		}
+		masked := e.Mask(o.Name)
+		names[i] = masked
+		for n := 2; taken[names[i]]; n++ {
+			names[i] = masked + "-" + strconv.Itoa(n)
+		}
+		taken[names[i]] = true
+	}
+	return names
 }
 
 // openOutputs opens LOCAL_JOB_OUT_DIR; nil when the program has removed it. The program may have put anything in its
@@ -79,7 +110,7 @@ func (e *Execution) survey(root *os.Root) ([]job.Output, error) {
 			return err
 		}
 		if !d.Type().IsRegular() {
-			return e.lines.Notef("output %q is no regular file and is not kept", name)
+			return e.Notef("output %q is no regular file and is not kept", name)
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -120,7 +151,7 @@ func short(s string) string {
 }
 
 // hand opens one file without following links, hashes it while it is stored, and gives its digest.
-func hand(ctx context.Context, root *os.Root, o job.Output, put func(context.Context, string, io.Reader, int64) error) (string, error) {
+func hand(ctx context.Context, root *os.Root, o job.Output, shown string, put func(context.Context, string, io.Reader, int64) error) (string, error) {
 	f, err := root.Open(filepath.FromSlash(o.Name))
 	if errors.Is(err, fs.ErrPermission) {
 		return "", job.Errorf(job.Invalid, job.WordInvalidField, "Output file %q can not be read", short(o.Name))
@@ -130,7 +161,7 @@ func hand(ctx context.Context, root *os.Root, o job.Output, put func(context.Con
 	}
 	defer f.Close()
 	sum := sha256.New()
-	if err := put(ctx, o.Name, io.TeeReader(io.LimitReader(f, o.Size), sum), o.Size); err != nil {
+	if err := put(ctx, shown, io.TeeReader(io.LimitReader(f, o.Size), sum), o.Size); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil

@@ -28,6 +28,8 @@ type Request struct {
 	Log io.Writer
 	// Records gives the records the attempt is to retry; nil for none. They are laid into a file as they come.
 	Records func(yield func(job.RetryRecord) error) error
+	// Session is the token that the program calls the API with, and URL the API's address; either may be empty.
+	Session, URL string
 	// Grace is how long a program may take to end after SIGTERM before it is killed.
 	Grace time.Duration
 }
@@ -42,7 +44,7 @@ type Execution struct {
 	command command
 	lines   *joblog.Lines
 	masker  *joblog.Masker
-	secrets []string
+	secrets *joblog.Secrets
 	events  *os.File // the program's reports, opened before it begins
 }
 
@@ -88,9 +90,12 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 func (e *Execution) resolve(tree string) error {
 	j := e.req.Job
 	own := map[string]string{
-		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": randomHex(8),
+		"JOB_ID": string(j.ID), "JOB_CONFIG_ID": strconv.FormatInt(j.ConfigID, 10), "SESSION_ID": e.req.Session,
 		"LOCAL_JOB_SPEC_DIR": filepath.Join(e.dir, "spec"), "LOCAL_JOB_OUT_DIR": filepath.Join(e.dir, "out"),
 		"WAYBILL_ATTEMPT": strconv.Itoa(j.Attempt), "WAYBILL_PACKAGE_DIR": tree, "WAYBILL_EVENTS": filepath.Join(e.dir, eventsFile),
+	}
+	if e.req.URL != "" {
+		own["WAYBILL_URL"] = e.req.URL
 	}
 	if j.Spec.RetryStep != "" {
 		own["WAYBILL_RETRY_STEP"] = j.Spec.RetryStep
@@ -104,20 +109,22 @@ func (e *Execution) resolve(tree string) error {
 	}
 	macros, arguments := split(resolved, len(e.point.Arguments))
 	known := values{}
+	hidden := []string{e.req.Session}
 	for _, m := range macros {
 		if known[m.Key] = m.Value; m.Secret {
-			e.secrets = append(e.secrets, m.Value)
+			hidden = append(hidden, m.Value)
 		}
 	}
+	e.secrets = joblog.NewSecrets(hidden)
+	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
+	e.masker = e.secrets.Masker(e.lines)
 	if e.command.Command, err = e.runner.runtimes.Command(e.program(tree, arguments, known)); err != nil {
-		return err
+		return e.maskError(err)
 	}
 	var warnings []string
 	e.command.env, warnings = environ(macros, e.command.Command, own, filepath.Join(e.dir, "tmp"))
-	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
-	e.masker = joblog.NewMasker(e.lines, e.secrets)
 	for _, w := range warnings {
-		if err := e.lines.Notef("%s", w); err != nil {
+		if err := e.Notef("%s", w); err != nil {
 			return err
 		}
 	}
@@ -201,8 +208,10 @@ func copyFile(from, to string) (err error) {
 	return err
 }
 
-// Notef puts a line of Waybill's own into the job's log.
-func (e *Execution) Notef(format string, args ...any) error { return e.lines.Notef(format, args...) }
+// Notef puts a line of Waybill's own into the job's log. What it quotes may hold a secret.
+func (e *Execution) Notef(format string, args ...any) error {
+	return e.lines.Notef("%s", e.Mask(fmt.Sprintf(format, args...)))
+}
 
 // Close removes the private folder with all in it. It may be called twice.
 func (e *Execution) Close() error {

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"waybill/internal/job"
-	"waybill/internal/joblog"
 )
 
 // retryFile is where the records lie that a retry is given (WAYBILL_RETRY_FILE).
@@ -41,16 +39,16 @@ func (e *Execution) layRecords() (err error) {
 // Events is the file in which the program tells about itself. It may be read while the program runs, and until Close.
 func (e *Execution) Events() *os.File { return e.events }
 
-// Mask hides the values of the job's secure macros in a text.
-func (e *Execution) Mask(text string) string {
-	if len(e.secrets) == 0 {
-		return text
+// Mask hides the values of the job's secure macros, and its token, in a text.
+func (e *Execution) Mask(text string) string { return e.secrets.Mask(text) }
+
+// maskError hides them in an error that will be shown.
+func (e *Execution) maskError(err error) error {
+	var shown *job.Error
+	if !errors.As(err, &shown) || e.Mask(shown.Message) == shown.Message {
+		return err
 	}
-	var b strings.Builder
-	m := joblog.NewMasker(&b, e.secrets)
-	_, err := m.Write([]byte(text))
-	if errors.Join(err, m.Flush()) != nil {
-		return "" // a Builder takes everything
-	}
-	return b.String()
+	masked := *shown
+	masked.Message, masked.Err = e.Mask(shown.Message), nil
+	return &masked
 }

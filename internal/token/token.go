@@ -24,14 +24,19 @@ type Claims struct {
 	UserID    int64
 	AccountID int64
 	Role      string // ROLE_ADMIN or ROLE_USER; for readers of the token, rights are looked up afresh
-	Family    string
+	Family    string // of the login; empty: it is a job's
 	ExpiresAt time.Time
+	// Job and Fence name the attempt of a job that the token was made for.
+	Job   string
+	Fence int64
 }
 
 type wireClaims struct {
 	Account string `json:"account"`
 	Role    string `json:"role"`
-	Family  string `json:"family"`
+	Family  string `json:"family,omitempty"`
+	Job     string `json:"job,omitempty"`
+	Fence   string `json:"attempt,omitempty"` // decimal: it has more digits than a JSON number keeps
 	jwt.RegisteredClaims
 }
 
@@ -53,8 +58,12 @@ func NewSigner(key []byte, now func() time.Time) *Signer {
 
 // Sign makes an access token.
 func (s *Signer) Sign(c Claims, issued time.Time) (string, error) {
+	fence := ""
+	if c.Job != "" {
+		fence = strconv.FormatInt(c.Fence, 10)
+	}
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
-		Account: strconv.FormatInt(c.AccountID, 10), Role: c.Role, Family: c.Family,
+		Account: strconv.FormatInt(c.AccountID, 10), Role: c.Role, Family: c.Family, Job: c.Job, Fence: fence,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: issuer, Subject: strconv.FormatInt(c.UserID, 10), ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(issued), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
@@ -76,10 +85,17 @@ func (s *Signer) Parse(text string) (Claims, error) {
 	}
 	user, err1 := strconv.ParseInt(w.Subject, 10, 64)
 	account, err2 := strconv.ParseInt(w.Account, 10, 64)
-	if err1 != nil || err2 != nil || w.Family == "" {
+	var fence int64
+	var err3 error
+	if w.Job != "" {
+		fence, err3 = strconv.ParseInt(w.Fence, 10, 64)
+	}
+	if errors.Join(err1, err2, err3) != nil || (w.Family == "") == (w.Job == "") { // it is of a login or of a job
 		return Claims{}, ErrInvalid
 	}
-	return Claims{UserID: user, AccountID: account, Role: w.Role, Family: w.Family, ExpiresAt: w.ExpiresAt.Time}, nil
+	return Claims{
+		UserID: user, AccountID: account, Role: w.Role, Family: w.Family, ExpiresAt: w.ExpiresAt.Time, Job: w.Job, Fence: fence,
+	}, nil
 }
 
 // NewRefresh makes a refresh token for a family: the family's id, a dot, and about 130 random bits.

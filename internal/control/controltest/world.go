@@ -101,7 +101,7 @@ func New(t testing.TB, store Store) *World {
 		Now: w.Now, NewID: func() job.ID { return job.ID(newID()) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	w.Sessions = &control.Sessions{
-		Users: store, Tokens: store, Lockouts: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
+		Users: store, Tokens: store, Lockouts: store, Jobs: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
 	w.Places = &control.Places{Store: store, Now: w.Now}
