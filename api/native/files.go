@@ -84,10 +84,12 @@ type versionResponse struct {
 	Pinned    bool       `json:"pinned" doc:"What the job config pins"`
 }
 
-// entryPoints is the vendor's EntryPoints.
+// entryPoints is the vendor's EntryPoints, and what the package says about itself.
 type entryPoints struct {
-	PackageName string   `json:"packageName"`
-	EntryPoints []string `json:"entryPoints"`
+	PackageName string           `json:"packageName"`
+	EntryPoints []string         `json:"entryPoints" doc:"Names that entryPoint of a job config may take: those of waybill.yaml first"`
+	Default     string           `json:"defaultEntryPoint,omitempty" doc:"What runs when a job config names none"`
+	Manifest    *packageManifest `json:"manifest,omitempty" doc:"What the package's waybill.yaml says"`
 }
 
 const filesRoot = "/jobconfigs/{id}/files"
@@ -276,9 +278,12 @@ func (d *door) packageEntryPoints(ctx context.Context, in *ConfigPath) (*entryPo
 }
 
 func (d *door) entryPointsOf(ctx context.Context, config, key string) (*entryPointsReply, error) {
-	name, points, err := d.server.Files.EntryPoints(ctx, d.call(ctx).Actor, config, key)
+	name, found, err := d.server.Files.EntryPoints(ctx, d.call(ctx).Actor, config, key)
+	points := found.EntryPoints
 	if points == nil {
 		points = []string{}
 	}
-	return &entryPointsReply{entryPoints{PackageName: name, EntryPoints: points}}, err
+	return &entryPointsReply{entryPoints{
+		PackageName: name, EntryPoints: points, Default: found.Default(), Manifest: manifestShown(found.Manifest),
+	}}, err
 }

@@ -49,10 +49,13 @@ func formatOf(key string) format {
 // IsArchive tells whether a file of this key is read as an archive: .djar .jar .zip .tar.gz .tgz, in any case.
 func IsArchive(key string) bool { return formatOf(key) != formatNone }
 
-// Format names how a key is read: "zip", "tgz", or "file" for what is no archive.
+// Format names how a key is read: "zip", "jar" for a zip that may be a program itself, "tgz", or "file" for what is no archive.
 func Format(key string) string {
 	switch formatOf(key) {
 	case formatZip:
+		if isJar(key) {
+			return "jar"
+		}
 		return "zip"
 	case formatTarGz:
 		return "tgz"
@@ -60,6 +63,8 @@ func Format(key string) string {
 		return "file"
 	}
 }
+
+func isJar(key string) bool { return strings.HasSuffix(strings.ToLower(key), ".jar") }
 
 // kind is what a member is.
 type kind int
@@ -86,10 +91,10 @@ type visitor func(m member, body io.Reader) error
 // wrong with it is a *job.Error, Invalid, WordInvalidPackage, with a message that names the member; any other error comes
 // from r or ctx.
 func Inspect(ctx context.Context, r io.ReaderAt, size int64, key string, l Limits) (job.Archive, error) {
-	c := newCatalogue()
-	err := read(ctx, r, size, key, l, func(m member, body io.Reader) error {
+	c := newCatalogue(key)
+	g, err := read(ctx, r, size, key, l, func(m member, body io.Reader) error {
 		if m.kind != kindFile {
-			return nil
+			return c.link(m)
 		}
 		_, err := c.add(m, body, io.Discard)
 		return err
@@ -97,11 +102,11 @@ func Inspect(ctx context.Context, r io.ReaderAt, size int64, key string, l Limit
 	if err != nil {
 		return job.Archive{}, err
 	}
-	return c.archive(), nil
+	return c.archive(g)
 }
 
-// read walks the archive and, at its end, checks that no link leads outside.
-func read(ctx context.Context, r io.ReaderAt, size int64, key string, l Limits, visit visitor) error {
+// read walks the archive and, at its end, checks that no link leads outside. What it gives knows every name in it.
+func read(ctx context.Context, r io.ReaderAt, size int64, key string, l Limits, visit visitor) (*guard, error) {
 	g := newGuard(ctx, size, l)
 	src := &source{ctx: ctx, r: r}
 	var err error
@@ -111,31 +116,31 @@ func read(ctx context.Context, r io.ReaderAt, size int64, key string, l Limits, 
 	case formatTarGz:
 		err = walkTarGz(src, size, g, visit)
 	default:
-		return invalid("%s is not a package", quote(key))
+		return nil, invalid("%s is not a package", quote(key))
 	}
 	if err == nil {
 		err = g.checkLinks()
 	}
 	if err == nil {
-		return nil
+		return g, nil
 	}
 	// A decoder wraps or swallows the error of the reader below it, so the source remembers it: an unreadable disk or a
 	// cancelled upload must not look like a broken package.
 	if src.err != nil {
-		return src.err
+		return nil, src.err
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	var known *job.Error
 	var outside *destinationError
 	switch {
 	case errors.As(err, &known):
-		return known
+		return nil, known
 	case errors.As(err, &outside):
-		return outside.err
+		return nil, outside.err
 	default:
-		return broken(err)
+		return nil, broken(err)
 	}
 }
 

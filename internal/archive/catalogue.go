@@ -13,28 +13,33 @@ import (
 )
 
 const (
-	manifestName = "META-INF/MANIFEST.MF"
-	maxManifest  = 1 << 20
+	jarManifestName = "META-INF/MANIFEST.MF"
+	maxJarManifest  = 1 << 20
 	// maxEntryPoints bounds the list kept for a package. The shallowest members come first, so what is cut off is the
 	// inside of libraries; Match over the members of an unpacked package still finds it.
 	maxEntryPoints = 1000
 )
 
-// The suffixes that make a member an entry point (native.md, 5), and, when no member has one of them, those of the
-// scripts our own runners start.
+// The suffixes that make a member an entry point (native.md, 5), and, when no member has one of them, those of what our own
+// runtimes start.
 var (
 	compiledSuffixes = []string{".process.rtc", ".map.rtc"}
 	sourceSuffixes   = []string{".process", ".map", ".tf.xml", ".ip.xml"}
 	scriptSuffixes   = []string{".sh", ".py", ".js", ".mjs", ".cjs"}
+	// Beside a script these are as a rule its libraries and data, so they count only when there is none.
+	programSuffixes = []string{".jar", ".wasm", ".sql"}
 )
 
 // catalogue collects what entry points are found by.
 type catalogue struct {
+	key                        string // of the package
 	compiled, source, runnable []string
-	manifest                   []byte
+	programs                   []string
+	jarManifest                []byte
+	manifests                  map[string][]byte // waybill.yaml at the top and in project folders, by name
 }
 
-func newCatalogue() *catalogue { return &catalogue{} }
+func newCatalogue(key string) *catalogue { return &catalogue{key: key, manifests: map[string][]byte{}} }
 
 // add copies the file's body to w and notes what it is. It tells whether the file can be executed as it is: by the
 // archive's mode, or, since many tools store none, by its first bytes.
@@ -48,14 +53,20 @@ func (c *catalogue) add(m member, body io.Reader, w io.Writer) (executable bool,
 		return false, err
 	}
 	if err == nil {
-		if strings.EqualFold(m.name, manifestName) {
-			err = c.addManifest(head[:n], body, w)
-		} else {
+		switch {
+		case strings.EqualFold(m.name, jarManifestName):
+			c.jarManifest, err = copyKeeping(maxJarManifest, head[:n], body, w)
+		case isManifest(m.name):
+			err = c.addManifest(m.name, head[:n], body, w)
+		default:
 			err = copyAll(w, body)
 		}
 	} else if err == io.ErrUnexpectedEOF {
 		// ReadFull says so for a tiny file and for a truncated one alike; another read tells them apart.
 		_, err = body.Read(make([]byte, 1))
+	}
+	if isManifest(m.name) && n < len(head) && len(c.manifests) < maxManifests {
+		c.manifests[m.name] = head[:n]
 	}
 	if err != nil && err != io.EOF {
 		return false, err
@@ -66,14 +77,14 @@ func (c *catalogue) add(m member, body io.Reader, w io.Writer) (executable bool,
 	return executable, nil
 }
 
-func (c *catalogue) addManifest(head []byte, body io.Reader, w io.Writer) error {
+// copyKeeping copies what follows head to w and gives the first limit bytes of it, head and a little more.
+func copyKeeping(limit int64, head []byte, body io.Reader, w io.Writer) ([]byte, error) {
 	var text bytes.Buffer
 	text.Write(head)
-	if err := copyAll(io.MultiWriter(w, &text), io.LimitReader(body, maxManifest)); err != nil {
-		return err
+	if err := copyAll(io.MultiWriter(w, &text), io.LimitReader(body, limit)); err != nil {
+		return nil, err
 	}
-	c.manifest = text.Bytes()
-	return copyAll(w, body)
+	return text.Bytes(), copyAll(w, body)
 }
 
 // note enters a file by name. Names that are no UTF-8 can not be named in a request and are left out.
@@ -88,18 +99,41 @@ func (c *catalogue) note(name string, runnable bool) {
 		c.source = append(c.source, name)
 	case runnable || hasSuffix(name, scriptSuffixes):
 		c.runnable = append(c.runnable, name)
+	case hasSuffix(name, programSuffixes):
+		c.programs = append(c.programs, name)
 	}
 }
 
-// archive gives the result: the entry points ordered by depth, then by name (bytes), which does not depend on the tool
-// that packed them.
-func (c *catalogue) archive() job.Archive {
+// archive gives the result: the names of waybill.yaml, then the members that are entry points, ordered by depth, then by
+// name (bytes), which does not depend on the tool that packed them.
+func (c *catalogue) archive(g *guard) (job.Archive, error) {
+	a := job.Archive{Main: mainAttribute(c.jarManifest, "Main-Process")}
+	if name, err := cleanName(a.Main); err != nil || !utf8.ValidString(name) {
+		a.Main = "" // one that could lead outside counts as absent
+	} else {
+		a.Main = name
+	}
+	var err error
+	if a.Manifest, err = c.manifest(g); err != nil {
+		return job.Archive{}, err
+	}
+	if a.Manifest != nil {
+		for _, e := range a.Manifest.EntryPoints {
+			a.EntryPoints = append(a.EntryPoints, e.Name)
+		}
+	}
 	list := c.compiled
 	if len(list) == 0 {
 		list = c.source
 	}
-	if len(list) == 0 {
-		list = c.runnable
+	if len(list) == 0 && len(a.EntryPoints) == 0 && a.Main == "" && c.isProgram(g) {
+		a.Jar = path.Base(c.key)
+		list = []string{a.Jar}
+	}
+	if len(list) == 0 && len(a.EntryPoints) == 0 {
+		if list = c.runnable; len(list) == 0 {
+			list = c.programs
+		}
 	}
 	slices.SortFunc(list, func(a, b string) int {
 		if d := strings.Count(a, "/") - strings.Count(b, "/"); d != 0 {
@@ -107,10 +141,24 @@ func (c *catalogue) archive() job.Archive {
 		}
 		return strings.Compare(a, b)
 	})
-	if len(list) > maxEntryPoints {
-		list = slices.Clip(list[:maxEntryPoints])
+	named := a.EntryPoints
+	for _, name := range list {
+		if len(a.EntryPoints) == maxEntryPoints {
+			break
+		}
+		if !slices.Contains(named, name) {
+			a.EntryPoints = append(a.EntryPoints, name)
+		}
 	}
-	return job.Archive{EntryPoints: list, Main: mainProcess(c.manifest)}
+	return a, nil
+}
+
+// isProgram tells whether the archive itself is a Java program: a .jar with a Main-Class. Whoever unpacks it puts the
+// archive beside its members, so none may have its name.
+func (c *catalogue) isProgram(g *guard) bool {
+	base := path.Base(c.key)
+	_, taken := g.nodes[base]
+	return len(base) <= maxPart && isJar(base) && !taken && mainAttribute(c.jarManifest, "Main-Class") != ""
 }
 
 func hasSuffix(name string, suffixes []string) bool {
@@ -123,23 +171,17 @@ func hasSuffix(name string, suffixes []string) bool {
 	return false
 }
 
-// mainProcess reads Main-Process from the main section of a manifest (JAR File Specification: a line that begins with a
-// space continues the one before it; the first empty line ends the section). The value's backslashes become slashes; one
-// that could lead outside counts as absent.
-func mainProcess(manifest []byte) string {
+// mainAttribute reads an attribute from the main section of a manifest (JAR File Specification: a line that begins with a
+// space continues the one before it; the first empty line ends the section). Empty: it has none.
+func mainAttribute(manifest []byte, name string) string {
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(string(manifest), "\ufeff"))
 	section, _, _ := strings.Cut(text, "\n\n")
 	section = strings.ReplaceAll(section, "\n ", "")
 	for line := range strings.SplitSeq(section, "\n") {
 		key, value, found := strings.Cut(line, ":")
-		if !found || !strings.EqualFold(strings.TrimSpace(key), "Main-Process") {
-			continue
+		if found && strings.EqualFold(strings.TrimSpace(key), name) {
+			return strings.TrimSpace(value)
 		}
-		name, err := cleanName(strings.TrimSpace(value))
-		if err != nil || !utf8.ValidString(name) {
-			return ""
-		}
-		return name
 	}
 	return ""
 }

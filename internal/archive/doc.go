@@ -4,5 +4,5 @@
 // The rules are native API specification, section 5. An archive is believed in nothing: names, sizes, counts and links
 // are checked while the members are really decompressed, and Unpack makes all of the checks of Inspect again.
 //
-// It imports the standard library, internal/job and klauspost/compress (gzip, flate).
+// It imports the standard library, internal/job, internal/manifest and klauspost/compress (gzip, flate).
 package archive

@@ -135,7 +135,7 @@ func TestInspectFindsEntryPoints(t *testing.T) {
 		{"backslashes are normalised", "a.zip", makeZip(t, part{name: `a\b.sh`}), "", []string{"a/b.sh"}},
 		{"nothing", "a.zip", makeZip(t, part{name: "data.csv", body: "x"}), "", nil},
 		{"links inside are fine", "a.tgz", makeTarGz(t, part{name: "a/f.sh"}, part{name: "l", typ: tar.TypeSymlink, link: "a/../a/f.sh"}, part{name: "h", typ: tar.TypeLink, link: "./a/f.sh"}, part{name: "gone", typ: tar.TypeSymlink, link: "a/none"}), "", []string{"a/f.sh"}},
-		{"main that leads outside is ignored", "a.zip", makeZip(t, part{name: manifestName, body: "Main-Process: ../x\n"}), "", nil},
+		{"main that leads outside is ignored", "a.zip", makeZip(t, part{name: jarManifestName, body: "Main-Process: ../x\n"}), "", nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,40 +14,84 @@ const compiledSuffix = ".rtc"
 type Entry struct {
 	Member string // path of the file inside the package
 	Root   string // folder the given name is relative to: the project folder that was left out, or "" for the package
+	// Point is what waybill.yaml says of it; nil: nothing.
+	Point *job.EntryPoint
 }
 
 // Match finds the member that an entry point names. members are those to search: the files of an unpacked package, or
-// the EntryPoints of a. A given name matches with either slash, with or without ".rtc" and with or without the project
-// folder (the first part of a member's path); the closest match wins, in that order. With no name given it is the
-// Main-Process of the manifest, or else the only entry point. Errors are *job.Error, Invalid, WordInvalidPackage.
+// the EntryPoints of a. A given name is that of an entry point of waybill.yaml, or else matches with either slash, with or
+// without ".rtc" and with or without the project folder (the first part of a member's path); the closest match wins, in that
+// order. With no name given it is the Main-Process, the first entry point of waybill.yaml, or else the only entry point.
+// Errors are *job.Error, Invalid, WordInvalidPackage.
 func Match(a job.Archive, members []string, entryPoint string) (Entry, error) {
 	given := entryPoint
 	if given == "" {
-		given = a.Main
+		given = a.Default()
 	}
 	if given == "" {
-		switch len(a.EntryPoints) {
-		case 0:
+		if len(a.EntryPoints) == 0 {
 			return Entry{}, invalid("The package has no entry point")
-		case 1:
-			given = a.EntryPoints[0]
-		default:
-			return Entry{}, invalid("The package has no Main-Process and %d entry points; name one: %s", len(a.EntryPoints), sample(a.EntryPoints))
 		}
+		return Entry{}, invalid("The package has no Main-Process and %d entry points; name one: %s", len(a.EntryPoints), sample(a.EntryPoints))
+	}
+	if p := declared(a, func(p job.EntryPoint) bool { return p.Name == given }); len(p) > 0 {
+		return Entry{Member: p[0].Path, Root: rootOf(a, p[0].Path), Point: p[0]}, nil
 	}
 	want, err := cleanName(given)
 	if err != nil || want == "" {
 		return Entry{}, invalid("Entry point %s is not a name inside the package", quote(given))
 	}
 	for _, same := range comparisons(want) {
-		if e, found, err := pick(members, given, same); found || err != nil {
+		switch e, found, err := pick(members, given, same); {
+		case err != nil:
 			return e, err
+		case found:
+			return withPoint(a, e, given)
 		}
 	}
 	if len(members) == 0 {
 		return Entry{}, invalid("Entry point %s is not in the package, which is empty", quote(given))
 	}
 	return Entry{}, invalid("Entry point %s is not in the package; it has %s", quote(given), sample(shown(a, members)))
+}
+
+// declared lists entry points of waybill.yaml.
+func declared(a job.Archive, is func(job.EntryPoint) bool) (out []*job.EntryPoint) {
+	if a.Manifest == nil {
+		return nil
+	}
+	for i := range a.Manifest.EntryPoints {
+		if is(a.Manifest.EntryPoints[i]) {
+			out = append(out, &a.Manifest.EntryPoints[i])
+		}
+	}
+	return out
+}
+
+// withPoint adds what waybill.yaml says of a member that was named by its path. Where it says several things, running one
+// of them would be a guess.
+func withPoint(a job.Archive, e Entry, given string) (Entry, error) {
+	points := declared(a, func(p job.EntryPoint) bool { return p.Path == e.Member })
+	switch len(points) {
+	case 0:
+	case 1:
+		e.Point = points[0]
+	default:
+		var names []string
+		for _, p := range points {
+			names = append(names, p.Name)
+		}
+		return Entry{}, invalid("Entry point %s is ambiguous; name one of %s", quote(given), sample(names))
+	}
+	return e, nil
+}
+
+// rootOf is the folder of waybill.yaml, to which the author's paths are relative.
+func rootOf(a job.Archive, member string) string {
+	if a.Manifest.Folder == "" || !strings.HasPrefix(member, a.Manifest.Folder+"/") {
+		return ""
+	}
+	return a.Manifest.Folder
 }
 
 // comparison tells whether a member is meant, and which folder was left out.

@@ -17,16 +17,16 @@ func TestMatch(t *testing.T) {
 		want    Entry
 		fault   string
 	}{
-		{name: "exact", members: []string{"main.py", "a/main.py"}, given: "main.py", want: Entry{"main.py", ""}},
-		{name: "tutorial: no folder, no .rtc", members: project, given: "integrateXYZ.process", want: Entry{"Sample-1.0/integrateXYZ.process.rtc", "Sample-1.0"}},
-		{name: "no folder", members: project, given: "integrateXYZ.process.rtc", want: Entry{"Sample-1.0/integrateXYZ.process.rtc", "Sample-1.0"}},
-		{name: "backslash", members: project, given: `Sample-1.0\integrateXYZ.process`, want: Entry{"Sample-1.0/integrateXYZ.process.rtc", ""}},
-		{name: "deeper, no folder", members: project, given: `sub\other.map`, want: Entry{"Sample-1.0/sub/other.map.rtc", "Sample-1.0"}},
-		{name: "with .rtc where the member has none", members: []string{"a.process"}, given: "a.process.rtc", want: Entry{"a.process", ""}},
-		{name: "with a folder the member lacks", members: []string{"a.process.rtc"}, given: "Proj/a.process", want: Entry{"a.process.rtc", ""}},
-		{name: "exact wins over .rtc", members: []string{"a.process", "a.process.rtc"}, given: "a.process", want: Entry{"a.process", ""}},
-		{name: "main", archive: job.Archive{Main: "integrateXYZ.process"}, members: project, want: Entry{"Sample-1.0/integrateXYZ.process.rtc", "Sample-1.0"}},
-		{name: "only one", archive: job.Archive{EntryPoints: []string{"d/run.sh"}}, members: []string{"d/run.sh", "x"}, want: Entry{"d/run.sh", ""}},
+		{name: "exact", members: []string{"main.py", "a/main.py"}, given: "main.py", want: Entry{Member: "main.py", Root: ""}},
+		{name: "tutorial: no folder, no .rtc", members: project, given: "integrateXYZ.process", want: Entry{Member: "Sample-1.0/integrateXYZ.process.rtc", Root: "Sample-1.0"}},
+		{name: "no folder", members: project, given: "integrateXYZ.process.rtc", want: Entry{Member: "Sample-1.0/integrateXYZ.process.rtc", Root: "Sample-1.0"}},
+		{name: "backslash", members: project, given: `Sample-1.0\integrateXYZ.process`, want: Entry{Member: "Sample-1.0/integrateXYZ.process.rtc", Root: ""}},
+		{name: "deeper, no folder", members: project, given: `sub\other.map`, want: Entry{Member: "Sample-1.0/sub/other.map.rtc", Root: "Sample-1.0"}},
+		{name: "with .rtc where the member has none", members: []string{"a.process"}, given: "a.process.rtc", want: Entry{Member: "a.process", Root: ""}},
+		{name: "with a folder the member lacks", members: []string{"a.process.rtc"}, given: "Proj/a.process", want: Entry{Member: "a.process.rtc", Root: ""}},
+		{name: "exact wins over .rtc", members: []string{"a.process", "a.process.rtc"}, given: "a.process", want: Entry{Member: "a.process", Root: ""}},
+		{name: "main", archive: job.Archive{Main: "integrateXYZ.process"}, members: project, want: Entry{Member: "Sample-1.0/integrateXYZ.process.rtc", Root: "Sample-1.0"}},
+		{name: "only one", archive: job.Archive{EntryPoints: []string{"d/run.sh"}}, members: []string{"d/run.sh", "x"}, want: Entry{Member: "d/run.sh", Root: ""}},
 		{name: "several", archive: job.Archive{EntryPoints: []string{"a.sh", "b.sh"}}, members: []string{"a.sh", "b.sh"}, fault: "The package has no Main-Process and 2 entry points; name one: 'a.sh', 'b.sh'"},
 		{name: "none", members: []string{"x"}, fault: "The package has no entry point"},
 		{name: "absent", members: []string{"x/y", "z"}, given: "main.py", fault: "Entry point 'main.py' is not in the package; it has 'z', 'x/y'"},
@@ -51,7 +51,7 @@ func TestMatch(t *testing.T) {
 func TestIsArchive(t *testing.T) {
 	t.Parallel()
 	for key, want := range map[string]string{
-		"a.djar": "zip", "A.ZIP": "zip", "x/y.Jar": "zip", "a.tar.gz": "tgz", "a.TGZ": "tgz", "a.gz": "file", "a.py": "file", "zip": "file", "": "file",
+		"a.djar": "zip", "A.ZIP": "zip", "x/y.Jar": "jar", "a.tar.gz": "tgz", "a.TGZ": "tgz", "a.gz": "file", "a.py": "file", "zip": "file", "": "file",
 	} {
 		if Format(key) != want || IsArchive(key) != (want != "file") {
 			t.Errorf("%q is %s, want %s", key, Format(key), want)

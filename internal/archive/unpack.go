@@ -32,14 +32,18 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, key, dst string, l L
 		return job.Archive{}, err
 	}
 	defer root.Close()
-	u := &unpacker{root: root, made: map[string]bool{".": true}, catalogue: newCatalogue()}
-	if err := read(ctx, r, size, key, l, u.visit); err != nil {
+	u := &unpacker{root: root, made: map[string]bool{".": true}, catalogue: newCatalogue(key)}
+	g, err := read(ctx, r, size, key, l, u.visit)
+	if err != nil {
+		return job.Archive{}, err
+	}
+	if a, err = u.catalogue.archive(g); err != nil {
 		return job.Archive{}, err
 	}
 	if err := u.finish(); err != nil {
 		return job.Archive{}, err
 	}
-	return u.catalogue.archive(), nil
+	return a, nil
 }
 
 type unpacker struct {
@@ -58,7 +62,7 @@ func (u *unpacker) visit(m member, body io.Reader) error {
 	}
 	if m.kind != kindFile {
 		u.links = append(u.links, m)
-		return nil
+		return u.catalogue.link(m)
 	}
 	f, err := u.root.OpenFile(m.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -265,7 +265,7 @@ func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 		t.Errorf("read %q, %v", text, err)
 	}
 	name, points, err := files.EntryPoints(t.Context(), w.admin, c.ObjectID, "a.zip")
-	if err != nil || name != "a.zip" || len(points) != 1 {
+	if err != nil || name != "a.zip" || len(points.EntryPoints) != 1 {
 		t.Errorf("entry points %s %v, %v", name, points, err)
 	}
 	_, _, err = files.EntryPoints(t.Context(), w.admin, c.ObjectID, "")

@@ -214,27 +214,28 @@ func (s *Files) Delete(ctx context.Context, a job.Actor, ref, key string) error 
 	return s.Store.DeleteFile(ctx, a.AccountID, job.EntityJobConfig, c.ID, key)
 }
 
-// EntryPoints lists the entry points of a package. An empty key means the config's own package.
-func (s *Files) EntryPoints(ctx context.Context, a job.Actor, ref, key string) (name string, points []string, err error) {
+// EntryPoints finds what is known of a package: its entry points and what its manifest says. An empty key means the config's
+// own package.
+func (s *Files) EntryPoints(ctx context.Context, a job.Actor, ref, key string) (name string, found job.Archive, err error) {
 	c, err := s.Configs.Get(ctx, a, ref)
 	if err != nil {
-		return "", nil, err
+		return "", job.Archive{}, err
 	}
 	version := 0
 	if key == "" {
 		key, version = c.Runtime.PackageName, c.Runtime.PackageVersion
 		if key == "" {
-			return "", nil, job.Errorf(job.Invalid, job.WordPackageMissing, "Job config %s names no package", short(ref))
+			return "", job.Archive{}, job.Errorf(job.Invalid, job.WordPackageMissing, "Job config %s names no package", short(ref))
 		}
 	}
 	f, err := s.Store.File(ctx, a.AccountID, job.EntityJobConfig, c.ID, key, version)
 	if err != nil {
-		return "", nil, err
+		return "", job.Archive{}, err
 	}
 	if f.Archive == nil {
-		return "", nil, job.Errorf(job.Invalid, job.WordInvalidPackage, "'%s' is not a package", short(key))
+		return "", job.Archive{}, job.Errorf(job.Invalid, job.WordInvalidPackage, "'%s' is not a package", short(key))
 	}
-	return key, f.Archive.EntryPoints, nil
+	return key, *f.Archive, nil
 }
 
 // maxKey is the size of a file key in bytes.

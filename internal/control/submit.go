@@ -197,11 +197,11 @@ func (s *Jobs) bind(ctx context.Context, account, config int64, spec *job.Spec) 
 	if err != nil {
 		return err
 	}
-	if spec.EntryPoint == "" && f.Archive != nil && f.Archive.Main == "" && len(f.Archive.EntryPoints) != 1 {
+	if spec.EntryPoint == "" && f.Archive != nil && f.Archive.Default() == "" {
 		return job.Errorf(job.Invalid, job.WordMissingField, "entryPoint is required: '%s' has no Main-Process", short(f.Key))
 	}
 	spec.PackageVersion, spec.PackageSHA256, spec.PackageSize = f.Version, f.SHA256, f.Size
-	return nil
+	return s.expect(f, spec)
 }
 
 func (s *Jobs) idempotency(a job.Actor, route, key string, body any) (Idempotency, error) {

@@ -108,6 +108,8 @@ type Macro struct {
 	Sealed      string `json:"sealed,omitempty"` // base64 of the sealed value, see internal/secret
 	Secure      bool   `json:"secure,omitempty"`
 	Description string `json:"description,omitempty"`
+	// Default is set in a job's snapshot only, on a value nobody gave: it is the package's own.
+	Default bool `json:"default,omitempty"`
 }
 
 // RetryPolicy says how often one job is tried. The zero value means once.

@@ -28,8 +28,10 @@ type File struct {
 
 // Archive is what an upload found inside a package.
 type Archive struct {
-	EntryPoints []string `json:"entryPoints,omitempty"` // in the order of native.md, 5
+	EntryPoints []string `json:"entryPoints,omitempty"` // names of waybill.yaml, then members in the order of native.md, 5
 	Main        string   `json:"main,omitempty"`        // Main-Process of META-INF/MANIFEST.MF
+	// Jar is the archive's own file name when it is a plain Java program (Main-Class) that is run as it is.
+	Jar string `json:"jar,omitempty"`
 	// Manifest is what waybill.yaml says; nil when the package has none.
 	Manifest *Manifest `json:"manifest,omitempty"`
 }
@@ -53,3 +55,17 @@ func OutputKey(account int64, id ID, fence int64, name string) string {
 func accountPrefix(account int64) string { return "accounts/" + itoa(account) + "/" }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// Default is the entry point that is meant when none is named: the Main-Process, the first of waybill.yaml, or the only one
+// there is. Empty: there is none, or more than one.
+func (a Archive) Default() string {
+	switch {
+	case a.Main != "":
+		return a.Main
+	case a.Manifest != nil && len(a.Manifest.EntryPoints) > 0:
+		return a.Manifest.EntryPoints[0].Name
+	case len(a.EntryPoints) == 1:
+		return a.EntryPoints[0]
+	}
+	return ""
+}

@@ -1,7 +1,10 @@
 package job
 
+import "cmp"
+
 // Manifest is what a package says about itself in its waybill.yaml. Every member is optional; the zero value says nothing.
 type Manifest struct {
+	Folder      string       `json:"folder,omitempty"` // of waybill.yaml: the project folder, or empty for the package's top
 	Name        string       `json:"name,omitempty"`
 	Version     string       `json:"version,omitempty"` // for people; what is run is known by its sha256
 	Description string       `json:"description,omitempty"`
@@ -20,6 +23,18 @@ type EntryPoint struct {
 	Arguments    []string          `json:"arguments,omitempty"`    // may hold $(NAME)
 	Environment  map[string]string `json:"environment,omitempty"`  // may hold $(NAME); macros of the same name come first
 	Dependencies []string          `json:"dependencies,omitempty"` // members such as requirements.txt; empty: those found beside the entry point
+	Resources    Resources         `json:"resources,omitzero"`     // asked for; come before those of the package
+}
+
+// ResourcesOf is what the package asks for to run e, which may be nil.
+func (m *Manifest) ResourcesOf(e *EntryPoint) Resources {
+	switch {
+	case m == nil:
+		return Resources{}
+	case e == nil:
+		return m.Resources
+	}
+	return e.Resources.Over(m.Resources)
 }
 
 // MacroRule is a macro a package expects.
@@ -39,6 +54,14 @@ type Resources struct {
 	OpenFiles int     `json:"openFiles,omitempty"` // of one process
 	DiskMiB   int     `json:"diskMiB,omitempty"`   // in the job's folders
 	Network   Network `json:"network,omitempty"`
+}
+
+// Over lays r over below: members that r leaves open are below's.
+func (r Resources) Over(below Resources) Resources {
+	return Resources{
+		MemoryMiB: cmp.Or(r.MemoryMiB, below.MemoryMiB), CPUs: cmp.Or(r.CPUs, below.CPUs), Processes: cmp.Or(r.Processes, below.Processes),
+		OpenFiles: cmp.Or(r.OpenFiles, below.OpenFiles), DiskMiB: cmp.Or(r.DiskMiB, below.DiskMiB), Network: cmp.Or(r.Network, below.Network),
+	}
 }
 
 // Network is what a job sees of the network.

@@ -27,10 +27,11 @@ type Package struct {
 	Size   int64  // bytes, packed
 }
 
-// key identifies the unpacked form: the same bytes unpack differently by their name.
+// key identifies the unpacked form: the same bytes unpack differently by their name, which a single file and a Java program
+// also keep.
 func (p Package) key() string {
 	format := archive.Format(p.Name)
-	if format == "file" {
+	if format == "file" || format == "jar" {
 		sum := sha256.Sum256([]byte(path.Base(p.Name)))
 		format += hex.EncodeToString(sum[:8])
 	}
@@ -334,4 +335,10 @@ func (l *Lease) entryPoint(given string) (archive.Entry, error) {
 	}
 	e.resolved[given] = found
 	return found, nil
+}
+
+// secure tells whether the package calls a macro of that name a secret.
+func (l *Lease) secure(name string) bool {
+	m := l.entry.about.Archive.Manifest
+	return m != nil && slices.ContainsFunc(m.Macros, func(r job.MacroRule) bool { return r.Secure && r.Name == name })
 }

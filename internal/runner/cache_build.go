@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -31,7 +32,11 @@ func (c *Cache) prepare(ctx context.Context, e *cached, p Package, fetch func(co
 	}
 	tree := filepath.Join(temp, treeName)
 	if archive.IsArchive(p.Name) {
-		if e.about.Archive, err = unpack(ctx, packed, tree, p, c.limits); err == nil {
+		switch e.about.Archive, err = unpack(ctx, packed, tree, p, c.limits); {
+		case err != nil:
+		case e.about.Archive.Jar != "": // run as it is, so it lies among its members
+			err = addFile(packed, filepath.Join(tree, e.about.Archive.Jar), 0o444)
+		default:
 			err = os.Remove(packed)
 		}
 	} else {
@@ -43,7 +48,7 @@ func (c *Cache) prepare(ctx context.Context, e *cached, p Package, fetch func(co
 	if e.about.measure, err = measureTree(tree); err != nil {
 		return "", err
 	}
-	e.about.Boot = bootID()
+	e.about.Boot, e.about.Version = bootID(), aboutVersion
 	return temp, e.about.write(temp)
 }
 
@@ -90,12 +95,15 @@ func placeFile(packed, tree, name string) (job.Archive, error) {
 	if err := os.Mkdir(tree, 0o700); err != nil {
 		return job.Archive{}, err
 	}
-	file := filepath.Join(tree, name)
-	if err := os.Rename(packed, file); err != nil {
-		return job.Archive{}, err
-	}
-	if err := os.Chmod(file, 0o555); err != nil {
+	if err := addFile(packed, filepath.Join(tree, name), 0o555); err != nil {
 		return job.Archive{}, err
 	}
 	return job.Archive{EntryPoints: []string{name}, Main: name}, nil
+}
+
+func addFile(packed, file string, mode fs.FileMode) error {
+	if err := os.Rename(packed, file); err != nil {
+		return err
+	}
+	return os.Chmod(file, mode)
 }

@@ -20,9 +20,13 @@ const (
 	aboutName = "about.json"
 )
 
+// aboutVersion changes when what is found in a package does: an older tree is then made anew.
+const aboutVersion = 1
+
 // about is what is kept beside a tree.
 type about struct {
 	measure
+	Version int         `json:"version"`
 	Boot    string      `json:"boot"` // the run of the machine in which the tree was made or last looked through
 	Archive job.Archive `json:"archive"`
 }
@@ -115,6 +119,9 @@ func (e *cached) load(dir string) error {
 	}
 	if err := json.Unmarshal(text, &e.about); err != nil {
 		return err
+	}
+	if e.about.Version != aboutVersion {
+		return errors.New("an unpacked package of another version of Waybill")
 	}
 	e.touched = info.ModTime()
 	if boot := bootID(); e.about.Boot != boot || e.about.Boot == "" {

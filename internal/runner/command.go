@@ -16,24 +16,6 @@ type command struct {
 	env []string
 }
 
-// pointOf finds what waybill.yaml says about an entry point, by the name that was given or by the member it led to.
-func pointOf(a job.Archive, given, member string) job.EntryPoint {
-	if a.Manifest == nil {
-		return job.EntryPoint{}
-	}
-	for _, p := range a.Manifest.EntryPoints {
-		if given != "" && p.Name == given {
-			return p
-		}
-	}
-	for _, p := range a.Manifest.EntryPoints {
-		if p.Path == member {
-			return p
-		}
-	}
-	return job.EntryPoint{}
-}
-
 // argumentKey is under which key an argument is resolved together with the macros: no macro can have it.
 func argumentKey(i int) string { return "\x00" + strconv.Itoa(i) }
 

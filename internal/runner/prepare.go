@@ -81,7 +81,9 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if e.entry, err = req.Package.entryPoint(req.Job.Spec.EntryPoint); err != nil {
 		return e, err
 	}
-	e.point = pointOf(req.Package.entry.about.Archive, req.Job.Spec.EntryPoint, e.entry.Member)
+	if e.entry.Point != nil {
+		e.point = *e.entry.Point
+	}
 	e.command.dir = filepath.Join(tree, filepath.FromSlash(e.entry.Root))
 	return e, e.resolve(tree)
 }
@@ -111,7 +113,7 @@ func (e *Execution) resolve(tree string) error {
 	known := values{}
 	hidden := []string{e.req.Session}
 	for _, m := range macros {
-		if known[m.Key] = m.Value; m.Secret {
+		if known[m.Key] = m.Value; m.Secret || e.req.Package.secure(m.Key) {
 			hidden = append(hidden, m.Value)
 		}
 	}
