@@ -94,7 +94,12 @@ func awaitExit(pid int) {
 }
 
 // signal sends to the whole group. It may be called until reap.
-func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.pid, s) }
+func (p *process) signal(s syscall.Signal) {
+	_ = syscall.Kill(-p.pid, s)
+	if s == syscall.SIGKILL {
+		_ = syscall.Kill(p.pid, s) // the leader may have joined another group
+	}
+}
 
 func (p *process) reap() (*os.ProcessState, error) { return p.os.Wait() }
 

@@ -119,6 +119,7 @@ type Process struct {
 	sandbox *Sandbox
 	run     string // marks its processes
 	limits  Limits
+	watcher *watcher // nil: nothing to watch
 }
 
 // Start starts a program in a process group of its own. An error is that of the system that could not start it.
@@ -129,13 +130,16 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Process{process: p, sandbox: s, run: run, limits: program.Limits}, nil
+	started := &Process{process: p, sandbox: s, run: run, limits: program.Limits}
+	started.watcher = started.watch(program.Limits, program.Write)
+	return started, nil
 }
 
 // Wait returns when the program and everything it started is gone. When ctx ends, the process group gets SIGTERM and,
 // after grace, SIGKILL. Whatever is left when the program itself has ended is killed.
 func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error) {
 	stopped := p.await(ctx, grace)
+	found := p.watcher.end()
 	if !stopped || errors.Is(context.Cause(ctx), ErrKill) {
 		p.signal(syscall.SIGKILL) // the leader's zombie still holds the group's number, so this can hit nobody else
 	}
@@ -147,7 +151,7 @@ func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error)
 	}
 	e := endingOf(state)
 	e.Stopped = stopped
-	p.limits.note(&e, nil)
+	p.limits.note(&e, found)
 	return e, nil
 }
 

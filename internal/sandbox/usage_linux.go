@@ -1,0 +1,186 @@
+package sandbox
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// usage is what the processes of a run have.
+type usage struct {
+	tasks  int   // processes and threads
+	memory int64 // bytes
+}
+
+// members lists the processes of the run: the leader, its descendants, and those that were adopted by this process and bear
+// the run's mark. It ends with the first beyond most.
+func (p *Process) members(most int) []int {
+	queue := append(p.sandbox.adopted(p.run), p.pid)
+	seen := map[int]bool{}
+	var list []int
+	for len(queue) > 0 && (most <= 0 || len(list) <= most) {
+		pid := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if !seen[pid] {
+			seen[pid] = true
+			list = append(list, pid)
+			queue = append(queue, childrenOf(pid)...)
+		}
+	}
+	return list
+}
+
+// adopted lists the children of this process that bear the mark and are no leaders.
+func (s *Sandbox) adopted(run string) []int {
+	var list []int
+	for _, pid := range childrenOf(os.Getpid()) {
+		s.mu.Lock()
+		leader := s.active[pid]
+		s.mu.Unlock()
+		if leader {
+			continue
+		}
+		if mark, _ := markOf(pid); mark == run {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// childrenOf lists the children of all threads of a process. The kernel promises a complete list only of one that stands
+// still, which is enough for somebody who looks again and again.
+func childrenOf(pid int) []int {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	threads, _ := d.Readdirnames(-1)
+	var list []int
+	for _, thread := range threads {
+		text, err := os.ReadFile(dir + "/" + thread + "/children")
+		if err != nil {
+			continue
+		}
+		for f := range bytes.FieldsSeq(text) {
+			if child, err := strconv.Atoi(string(f)); err == nil {
+				list = append(list, child)
+			}
+		}
+	}
+	return list
+}
+
+// usageOf sums up what the processes have. Memory that several share after a fork, or map together, is counted for each;
+// when the sum is over the limit the kernel is asked for the exact shares, which costs it a walk over all pages.
+func usageOf(pids []int, l Limits) usage {
+	var u usage
+	for _, pid := range pids {
+		tasks, memory := statusUsage(pid)
+		u.tasks += tasks
+		u.memory += memory
+		if l.Processes > 0 && u.tasks > l.Processes {
+			return u
+		}
+	}
+	if l.Memory > 0 && u.memory > l.Memory && len(pids) > 1 {
+		u.memory = 0
+		for _, pid := range pids {
+			u.memory += shareOf(pid)
+		}
+	}
+	return u
+}
+
+// statusUsage reads /proc/PID/status: threads, and the private, shared and swapped memory of a process.
+func statusUsage(pid int) (tasks int, memory int64) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, 0 // it is gone
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "RssAnon", "RssShmem", "VmSwap":
+			memory += kilobytes(value)
+		case "Threads":
+			tasks, _ = strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return tasks, memory
+}
+
+// shareOf is a process's share of the memory it has, or all of it where that can not be read.
+func shareOf(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/smaps_rollup")
+	if err != nil {
+		_, memory := statusUsage(pid)
+		return memory
+	}
+	var memory int64
+	for line := range strings.SplitSeq(string(text), "\n") {
+		switch name, value, _ := strings.Cut(line, ":"); name {
+		case "Pss_Anon", "Pss_Shmem", "SwapPss":
+			memory += kilobytes(value)
+		}
+	}
+	return memory
+}
+
+// kilobytes reads "   1234 kB".
+func kilobytes(s string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(s, "kB")), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n << 10
+}
+
+// file tells a file from others.
+type fileID struct{ dev, ino uint64 }
+
+// openUnlinked sums up files that no folder has any more and processes hold open: those on the disk of the folders, and
+// those that are memory in truth. Files that are only mapped, or on their way through a socket, can not be seen.
+func openUnlinked(pids []int, disks map[uint64]bool) (disk, memory int64) {
+	seen := map[fileID]bool{}
+	for _, pid := range pids {
+		dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+		d, err := os.Open(dir)
+		if err != nil {
+			continue
+		}
+		names, _ := d.Readdirnames(-1)
+		_ = d.Close()
+		for _, name := range names {
+			link, err := os.Readlink(dir + "/" + name)
+			if err != nil || !strings.HasSuffix(link, " (deleted)") {
+				continue
+			}
+			var st unix.Stat_t
+			if unix.Stat(dir+"/"+name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 0 {
+				continue
+			}
+			id := fileID{uint64(st.Dev), st.Ino}
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			switch {
+			case disks[id.dev]:
+				disk += st.Blocks * 512
+			case isMemory(dir + "/" + name):
+				memory += st.Blocks * 512
+			}
+		}
+	}
+	return disk, memory
+}
+
+func isMemory(path string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(path, &fs) == nil && (fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.HUGETLBFS_MAGIC)
+}
