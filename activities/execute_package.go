@@ -124,7 +124,7 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 		}
 	}()
 	err = x.a.persist(ctx, func(ctx context.Context, _ int) error {
-		return x.a.cfg.Run.Started(ctx, x.in.AccountID, x.in.JobID, x.fence, x.a.cfg.Now())
+		return x.a.cfg.Run.Started(ctx, x.in.AccountID, x.in.JobID, x.fence, run.Sandbox(), x.a.cfg.Now())
 	})
 	if err != nil {
 		return contract.JobResult{}, x.writeError(err)
@@ -355,6 +355,10 @@ func (x *execution) ended(ctx context.Context, run *runner.Execution, result run
 		return x.finishWithOutputs(ctx, run, job.Outcome{Status: job.Completed, ReturnCode: &code})
 	}
 	o := job.Outcome{Status: job.Failed, Reason: job.ReasonError, ReturnCode: &code, Message: result.Message()}
+	if result.Limit != "" {
+		o.Reason = job.ReasonTerminated
+		_ = run.Notef("%s", o.Message)
+	}
 	failures := x.job.Failures + 1
 	if !x.job.Spec.Retry.Again(failures, code) {
 		return x.finishWithOutputs(ctx, run, o)

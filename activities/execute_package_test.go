@@ -164,6 +164,9 @@ func TestSuccess(t *testing.T) {
 		t.Fatalf("got %+v %v", result, err)
 	}
 	b.check(job.Completed, job.ReasonNone, "Begin Started Finish")
+	if !strings.HasPrefix(b.store.sandbox, b.cfg.Runner.Sandbox()) {
+		t.Errorf("the sandbox is told as %q", b.store.sandbox)
+	}
 	if b.log() != "hello ***\n" {
 		t.Errorf("log %q", b.log())
 	}
@@ -211,6 +214,9 @@ func TestFailures(t *testing.T) {
 	}{
 		{"exit code", "echo no; exit 3", nil, job.Failed, job.ReasonError, 3, "The program ended with exit code 3", "no\n"},
 		{"signal", "kill -TERM $$", nil, job.Failed, job.ReasonError, 143, "The program was ended by signal SIGTERM", ""},
+		{"a limit", `head -c 3000000 /dev/zero >"$TMPDIR/f"; while :; do sleep 1; done`, func(b *bench) {
+			b.store.job.Spec.Resources = job.Resources{DiskMiB: 2}
+		}, job.Failed, job.ReasonTerminated, 137, "it used more than its limit of 2 MiB of disk space", "waybill: The program was ended: it used more than"},
 		{"last attempt", "exit 3", func(b *bench) { b.store.job.Spec.Retry, b.store.job.Failures = retry, 2 }, job.Failed, job.ReasonError, 3, "exit code 3", ""},
 		{"exit code that ends at once", "exit 9", func(b *bench) { b.store.job.Spec.Retry = retry }, job.Failed, job.ReasonError, 9, "exit code 9", ""},
 		{"entry point absent", "exit 0", func(b *bench) { b.store.job.Spec.EntryPoint = "x.sh" }, job.Failed, job.ReasonInvalidPackage, -1, "'x.sh' is not in the package", "waybill: Entry point"},

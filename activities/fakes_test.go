@@ -16,6 +16,7 @@ import (
 
 // jobStore is one job's row, kept as the real store keeps it.
 type jobStore struct {
+	sandbox  string // as Started told it
 	mu       sync.Mutex
 	job      job.Job
 	open     bool // an attempt has begun and not ended
@@ -74,8 +75,9 @@ func (s *jobStore) Begin(_ context.Context, _ int64, _ job.ID, fence int64, work
 	return s.get(), lost, err
 }
 
-func (s *jobStore) Started(_ context.Context, _ int64, _ job.ID, fence int64, _ time.Time) error {
+func (s *jobStore) Started(_ context.Context, _ int64, _ job.ID, fence int64, sandbox string, _ time.Time) error {
 	return s.do("Started", fence, []job.Status{job.Running, job.Cancelling}, func() {
+		s.sandbox = sandbox
 		s.job.Reason = job.ReasonNone
 		if s.onStarted != nil {
 			s.onStarted()

@@ -26,6 +26,7 @@ type (
 		Reason     string         `json:"reason,omitempty" doc:"Why it ended; absent for a success"`
 		Message    string         `json:"message,omitempty"`
 		Worker     string         `json:"worker,omitempty"`
+		Sandbox    string         `json:"sandbox,omitempty" doc:"What held the program back, and the limits in force, in one line for people"`
 		Log        attemptLogSize `json:"log"`
 	}
 	attemptLogSize struct {
@@ -65,7 +66,7 @@ func (d *door) attempts(ctx context.Context, in *jobInput) (*attemptsReply, erro
 func (s style) attempt(id string, a control.AttemptLog) attemptResponse {
 	return attemptResponse{
 		Number: a.Number, Started: s.date(a.StartedAt), Finished: s.date(a.FinishedAt), Duration: between(a.StartedAt, a.FinishedAt),
-		ReturnCode: returnCode(a.ReturnCode), Reason: string(a.Reason), Message: a.Message, Worker: a.Worker,
+		ReturnCode: returnCode(a.ReturnCode), Reason: string(a.Reason), Message: a.Message, Worker: a.Worker, Sandbox: a.Sandbox,
 		Log: attemptLogSize{a.LogBytes, s.href("jobs/" + id + "/attempts/" + strconv.Itoa(a.Number) + "/log")},
 	}
 }

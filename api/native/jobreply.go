@@ -44,6 +44,7 @@ type jobResponse struct {
 	FinalDestination   *reference `json:"finalDestination,omitempty"`
 	Worker             string     `json:"worker,omitempty" doc:"The worker that has or had it"`
 	ServerID           string     `json:"serverId,omitempty" doc:"The same"`
+	Sandbox            string     `json:"sandbox,omitempty" doc:"What held its program back, and the limits in force, in one line for people"`
 	JobConfig          *reference `json:"jobConfig,omitempty"`
 	JobLog             *reference `json:"jobLog,omitempty"`
 	SubmittedByUser    *reference `json:"submittedByUser,omitempty"`
@@ -76,7 +77,7 @@ func (c call) job(j job.Job) jobResponse {
 		QueueUntil: c.date(j.QueueUntil()), Deadline: c.date(j.Deadline()), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
 		RetryNumber: j.RetryNumber, ResolvedByJob: string(j.ResolvedBy), ResolvedAt: c.date(j.ResolvedAt),
 		FinalDestinationID: shownID(j.Destination), Destination: c.destination(j.Destination),
-		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker,
+		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker, Sandbox: j.Sandbox,
 		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,
 		RetryScope: string(j.RetryScope), Trigger: string(j.Trigger), TriggeredBy: c.user(j.SubmittedBy),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed,

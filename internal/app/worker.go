@@ -115,7 +115,8 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 	}
 	return runner.New(context.Background(), runner.Config{
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
-		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
+		JobLimits: jobLimits(p.settings.Jobs),
+		Protect:   []string{p.settings.Data}, Runtimes: table, Logger: p.log,
 	})
 }
 

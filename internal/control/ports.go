@@ -148,9 +148,9 @@ type Run interface {
 	// returned too, so that the caller can settle it). lost tells that an earlier attempt never ended: its worker was lost;
 	// that attempt is then closed with ReasonWorkerLost.
 	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
-	// Started clears the reason initializing, notes the time and opens the step "main". What the program of an attempt before
-	// reported (steps, counters, errors, warnings) is dropped.
-	Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error
+	// Started clears the reason initializing, notes the time and what holds the program back, and opens the step "main". What
+	// the program of an attempt before reported (steps, counters, errors, warnings) is dropped.
+	Started(ctx context.Context, account int64, id job.ID, fence int64, sandbox string, at time.Time) error
 	// Report stores what the running program told. Storing it twice is as storing it once.
 	Report(ctx context.Context, account int64, id job.ID, fence int64, r job.Report) error
 	// RetryRecords lists the records the job is to retry, with their data as they are now, by id behind after.

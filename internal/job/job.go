@@ -72,6 +72,9 @@ type Job struct {
 	ErrorsOpen     int64   // record errors that wait for a retry or a person
 	ErrorsResolved int64   // with ErrorsOpen: all record errors ever raised on this job
 
+	// Sandbox is what held the program of the last attempt that was started back, in one line for people.
+	Sandbox string
+
 	Warnings []string // what of its program's reports was not understood or not kept; a word, then what it is about
 }
 
@@ -166,6 +169,7 @@ type Attempt struct {
 	ReturnCode *int
 	Reason     Reason // why it ended; empty for success
 	Message    string
+	Sandbox    string // what held its program back, in one line for people; empty before it was started
 }
 
 // Step is a part of a job with its own status and counters. A program that reports no steps has one, named "main".

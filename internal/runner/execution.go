@@ -28,6 +28,9 @@ type Result struct {
 
 // Message says in one line how the program ended.
 func (r Result) Message() string {
+	if r.Limit != "" {
+		return "The program was ended: " + r.LimitText
+	}
 	if r.Signal != "" {
 		return "The program was ended by signal " + r.Signal
 	}
@@ -71,10 +74,14 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 }
 
 func (e *Execution) start(output *os.File) (*sandbox.Process, error) {
-	c := e.command
+	c, present := e.command, int64(0)
+	if !e.runner.sandbox.Enforced() {
+		present = e.req.Package.entry.about.Size // its folder holds a copy of the package then
+	}
 	return e.runner.sandbox.Start(sandbox.Program{
 		Path: c.Path, Argv: c.Argv, Dir: c.dir, Env: c.env, Output: output,
 		Read: append([]string{e.req.Package.Dir}, c.Read...), Write: []string{e.dir},
+		NoNetwork: e.resources.Network == job.NetworkNone, Limits: e.limits, Present: present,
 	})
 }
 

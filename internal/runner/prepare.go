@@ -16,6 +16,7 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/joblog"
 	"waybill/internal/macro"
+	"waybill/internal/sandbox"
 )
 
 // Request is one attempt to be run.
@@ -45,7 +46,10 @@ type Execution struct {
 	lines   *joblog.Lines
 	masker  *joblog.Masker
 	secrets *joblog.Secrets
-	events  *os.File // the program's reports, opened before it begins
+
+	resources job.Resources
+	limits    sandbox.Limits
+	events    *os.File // the program's reports, opened before it begins
 }
 
 // Prepare makes the private folder, finds the entry point and how it is run, and resolves the macros. What is wrong with
@@ -81,6 +85,8 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if e.entry, err = req.Package.entryPoint(req.Job.Spec.EntryPoint); err != nil {
 		return e, err
 	}
+	e.resources = req.Job.Spec.Resources.Over(req.Package.entry.about.Archive.Manifest.ResourcesOf(e.entry.Point))
+	e.limits = limitsOf(e.resources, r.cfg.JobLimits)
 	if e.entry.Point != nil {
 		e.point = *e.entry.Point
 	}
@@ -125,7 +131,7 @@ func (e *Execution) resolve(tree string) error {
 	}
 	var warnings []string
 	e.command.env, warnings = environ(macros, e.command.Command, own, filepath.Join(e.dir, "tmp"))
-	for _, w := range warnings {
+	for _, w := range append(warnings, e.limitWarnings()...) {
 		if err := e.Notef("%s", w); err != nil {
 			return err
 		}

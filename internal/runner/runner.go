@@ -30,6 +30,7 @@ type Config struct {
 	Sandbox   sandbox.Mode    // "": sandbox.Auto
 	Protect   []string        // more folders that no program may see, such as the server's data
 	Runtimes  *runtimes.Table // nil: what is built in
+	JobLimits sandbox.Limits  // of every program: a job may ask for less, not for more
 	LogLimit  int64           // bytes of log per attempt; 0: joblog.DefaultLimit
 	OutFiles  int             // output files per attempt; 0: 1,000
 	OutBytes  int64           // output bytes per attempt; 0: 1 GiB

@@ -82,19 +82,19 @@ func Bytes(n int64) string {
 type excess struct{ limit, text string }
 
 func (l Limits) overMemory() *excess {
-	return &excess{LimitMemory, "It used more than its limit of " + Bytes(l.Memory) + " of memory"}
+	return &excess{LimitMemory, "it used more than its limit of " + Bytes(l.Memory) + " of memory"}
 }
 
 func (l Limits) overProcesses() *excess {
-	return &excess{LimitProcesses, fmt.Sprintf("It had more than its limit of %d processes and threads", l.Processes)}
+	return &excess{LimitProcesses, fmt.Sprintf("it had more than its limit of %d processes and threads", l.Processes)}
 }
 
 func (l Limits) overDisk() *excess {
-	return &excess{LimitDisk, "It used more than its limit of " + Bytes(l.Disk) + " of disk space"}
+	return &excess{LimitDisk, "it used more than its limit of " + Bytes(l.Disk) + " of disk space"}
 }
 
 func (l Limits) overFileSize() *excess {
-	return &excess{LimitFileSize, "A file grew over its limit of " + Bytes(l.FileSize)}
+	return &excess{LimitFileSize, "a file grew over its limit of " + Bytes(l.FileSize)}
 }
 
 // fileSizeCode is what a shell makes of a program that went over RLIMIT_FSIZE.

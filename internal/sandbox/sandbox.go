@@ -44,6 +44,10 @@ type Program struct {
 	Read   []string // folders it may read and execute, besides the system's
 	Write  []string // folders it may do anything in
 	Limits Limits
+	// Present is how many bytes lie in the folders of Write before it begins, and do not count against Limits.Disk.
+	Present int64
+	// NoNetwork: it gets a loopback of its own and nothing else of the network.
+	NoNetwork bool
 }
 
 // Ending is how a program ended.
@@ -100,6 +104,12 @@ func (s *Sandbox) Enforced() bool { return s.landlock.enforced() }
 // String tells in one line what holds programs back, or why nothing does.
 func (s *Sandbox) String() string { return s.landlock.String() }
 
+// Held gives those of the limits that are in force here: a cgroup is needed to hold processors.
+func (s *Sandbox) Held(l Limits) Limits {
+	l.CPUs = 0
+	return l
+}
+
 // Close gives up what the Sandbox holds. No program may be running.
 func (s *Sandbox) Close() error {
 	s.landlock.close()
@@ -131,7 +141,7 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 		return nil, err
 	}
 	started := &Process{process: p, sandbox: s, run: run, limits: program.Limits}
-	started.watcher = started.watch(program.Limits, program.Write)
+	started.watcher = started.watch(program.Limits, program.Write, program.Present)
 	return started, nil
 }
 

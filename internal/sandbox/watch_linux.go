@@ -24,6 +24,7 @@ type watcher struct {
 	p       *Process
 	limits  Limits   // those it is there for
 	folders []string // whose disk space is limited
+	present int64    // bytes in them that do not count
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	found   atomic.Pointer[excess]
@@ -33,12 +34,12 @@ type watcher struct {
 }
 
 // watch begins to watch a program. end must be called before the program is reaped: until then its number is its own.
-func (p *Process) watch(l Limits, folders []string) *watcher {
+func (p *Process) watch(l Limits, folders []string, present int64) *watcher {
 	if l.Memory <= 0 && l.Processes <= 0 && l.Disk <= 0 {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &watcher{p: p, limits: l, folders: folders, cancel: cancel, ended: make(chan struct{})}
+	w := &watcher{p: p, limits: l, folders: folders, present: present, cancel: cancel, ended: make(chan struct{})}
 	timer := time.AfterFunc(firstLook, func() {
 		defer close(w.ended)
 		w.look(ctx)
@@ -111,11 +112,11 @@ func (w *watcher) check(ctx context.Context) (found *excess, near bool) {
 }
 
 func (w *watcher) checkDisk(ctx context.Context, pids []int) (used int64, over *excess) {
-	d := disk{ctx: ctx, most: w.limits.Disk, seen: map[fileID]bool{}, devs: map[uint64]bool{}}
+	d := disk{ctx: ctx, most: w.limits.Disk, used: -w.present, seen: map[fileID]bool{}, devs: map[uint64]bool{}}
 	for _, folder := range w.folders {
 		switch err := d.measure(folder); {
 		case errors.Is(err, errTooDeep):
-			return 0, &excess{LimitDisk, "It nested more folders in each other than can be measured"}
+			return 0, &excess{LimitDisk, "it nested more folders in each other than can be measured"}
 		case err != nil:
 			return 0, nil
 		}

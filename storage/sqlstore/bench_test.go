@@ -114,7 +114,7 @@ func BenchmarkStarted(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	measure(b, func(i int) error { return s.Started(b.Context(), s.account, ids[i], 1, benchStart) })
+	measure(b, func(i int) error { return s.Started(b.Context(), s.account, ids[i], 1, "", benchStart) })
 }
 
 func BenchmarkFinish(b *testing.B) {
@@ -124,7 +124,7 @@ func BenchmarkFinish(b *testing.B) {
 		if _, _, err := s.Begin(b.Context(), s.account, id, 1, "worker-1", benchStart); err != nil {
 			b.Fatal(err)
 		}
-		if err := s.Started(b.Context(), s.account, id, 1, benchStart); err != nil {
+		if err := s.Started(b.Context(), s.account, id, 1, "", benchStart); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -147,7 +147,7 @@ func BenchmarkJob(b *testing.B) {
 		if _, _, err = s.Begin(b.Context(), s.account, j.ID, 1, "worker-1", benchStart); err != nil {
 			return err
 		}
-		if err = s.Started(b.Context(), s.account, j.ID, 1, benchStart); err != nil {
+		if err = s.Started(b.Context(), s.account, j.ID, 1, "", benchStart); err != nil {
 			return err
 		}
 		_, err = s.Finish(b.Context(), s.account, j.ID, 1, job.Outcome{Status: job.Completed, ReturnCode: &zero, At: benchStart})

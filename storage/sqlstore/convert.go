@@ -182,6 +182,7 @@ func toJobRow(j job.Job) jobRow {
 		Lane: j.Lane, LaneSeq: j.LaneSeq, FiredAt: microsOrNull(j.FiredAt), Trigger: string(j.Trigger), RetryScope: string(j.RetryScope),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed, RecordsIgnored: j.Records.Ignored,
 		ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved, Warnings: warningsJSON(j.Warnings),
+		Sandbox: clean(j.Sandbox),
 	}
 }
 
@@ -207,7 +208,7 @@ func (r jobRow) job() (job.Job, error) {
 		ResolvedBy: job.ID(r.ResolvedBy), ResolvedAt: timeOrZero(r.ResolvedAt), Unreachable: r.Unreachable,
 		Lane: r.Lane, LaneSeq: r.LaneSeq, FiredAt: timeOrZero(r.FiredAt), Trigger: job.Trigger(r.Trigger), RetryScope: job.RetryScope(r.RetryScope),
 		Records:    job.Records{Read: r.RecordsRead, Written: r.RecordsWritten, Failed: r.RecordsFailed, Ignored: r.RecordsIgnored},
-		ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved,
+		ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved, Sandbox: r.Sandbox,
 	}
 	var err error
 	if j.Tags, err = tagsOf(r.Tags); err != nil {
@@ -230,6 +231,7 @@ func (r attemptRow) attempt() job.Attempt {
 	return job.Attempt{
 		Number: r.Number, Fence: r.Fence, Worker: r.Worker, StartedAt: timeOf(r.StartedAt),
 		FinishedAt: timeOrZero(r.FinishedAt), ReturnCode: r.ReturnCode, Reason: job.Reason(r.Reason), Message: r.Message,
+		Sandbox: r.Sandbox,
 	}
 }
 

@@ -205,6 +205,7 @@ type jobRow struct {
 	ErrorsOpen      int64   `gorm:"column:errors_open"`
 	ErrorsResolved  int64   `gorm:"column:errors_resolved"`
 	Warnings        string  `gorm:"column:warnings"` // JSON, or ''
+	Sandbox         string  `gorm:"column:sandbox"`
 }
 
 func (jobRow) TableName() string { return "jobs" }
@@ -227,6 +228,7 @@ type attemptRow struct {
 	ReturnCode *int   `gorm:"column:return_code"`
 	Reason     string `gorm:"column:reason"`
 	Message    string `gorm:"column:message"`
+	Sandbox    string `gorm:"column:sandbox"`
 }
 
 func (attemptRow) TableName() string { return "job_attempts" }

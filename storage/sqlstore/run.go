@@ -107,15 +107,16 @@ func (s *Store) Begin(
 
 // Started is control.Run's. A job that became Cancelling keeps that status and its reason. The program begins anew, so what
 // it reported in the attempt before is dropped here: nothing is counted twice.
-func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int64, at time.Time) error {
+func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int64, sandbox string, at time.Time) error {
+	sandbox = clean(sandbox)
 	return s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(at)
 		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET reason = CASE WHEN status = ? THEN '' ELSE reason END, started_at = coalesce(started_at, ?),
 				records_read = 0, records_written = 0, records_failed = 0, records_ignored = 0, errors_open = 0,
-				errors_resolved = 0, warnings = '', change = change + 1, written_at = ?
+				errors_resolved = 0, warnings = '', sandbox = ?, change = change + 1, written_at = ?
 			WHERE id = ? AND account_id = ? AND fence = ? AND `+underWorker+` RETURNING `+jobColumns,
-			string(job.Running), now, now, string(id), account, fence)
+			string(job.Running), now, sandbox, now, string(id), account, fence)
 		if err != nil {
 			return err
 		}
@@ -130,6 +131,9 @@ func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int
 			if err := forget(tx, id); err != nil {
 				return err
 			}
+		}
+		if _, err := run(tx, "UPDATE job_attempts SET sandbox = ? WHERE job_id = ? AND number = ?", sandbox, row.ID, row.Attempt); err != nil {
+			return err
 		}
 		_, err = run(tx, `
 			INSERT INTO job_steps (job_id, position, name, status, attempt, started_at, records_read, records_written,

@@ -71,7 +71,7 @@ var deliveryCases = map[string]func(*testing.T, *tenant){
 		j := n.begun(t, calling(all, ends))
 		same(t, "while it prepares", n.announced(t, j.ID), []string(nil))
 		for range 2 { // a rerun starts the program again; it is told once
-			if err := n.Started(t.Context(), n.account.ID, j.ID, 1, at(101)); err != nil {
+			if err := n.Started(t.Context(), n.account.ID, j.ID, 1, "", at(101)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -39,7 +39,7 @@ func (n *tenant) raise(t *testing.T, j job.Job, o job.Outcome, records []string)
 	if _, _, err := n.Begin(ctx, n.account.ID, j.ID, 1, "worker-1", at(100)); err != nil {
 		t.Fatalf("Begin: %v", err)
 	}
-	if err := n.Started(ctx, n.account.ID, j.ID, 1, at(101)); err != nil {
+	if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(101)); err != nil {
 		t.Fatalf("Started: %v", err)
 	}
 	r := job.Report{Steps: []job.Step{{
@@ -132,7 +132,7 @@ func (n *tenant) holds(t *testing.T, id job.ID) {
 var recordCases = map[string]func(*testing.T, *tenant){
 	"a report is kept, and storing it twice changes nothing": func(t *testing.T, n *tenant) {
 		j := n.begun(t)
-		if err := n.Started(t.Context(), n.account.ID, j.ID, 1, at(101)); err != nil {
+		if err := n.Started(t.Context(), n.account.ID, j.ID, 1, "", at(101)); err != nil {
 			t.Fatal(err)
 		}
 		r := job.Report{
@@ -197,7 +197,7 @@ var recordCases = map[string]func(*testing.T, *tenant){
 	"a new attempt begins with nothing counted": func(t *testing.T, n *tenant) {
 		j := n.begun(t)
 		ctx := t.Context()
-		if err := n.Started(ctx, n.account.ID, j.ID, 1, at(101)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(101)); err != nil {
 			t.Fatal(err)
 		}
 		n.report(t, j.ID, 1, job.Report{
@@ -212,7 +212,7 @@ var recordCases = map[string]func(*testing.T, *tenant){
 		if _, _, err := n.Begin(ctx, n.account.ID, j.ID, 2, "worker-1", at(111)); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Started(ctx, n.account.ID, j.ID, 2, at(112)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 2, "", at(112)); err != nil {
 			t.Fatal(err)
 		}
 		got := n.now(t, j.ID)

@@ -39,10 +39,10 @@ var runCases = map[string]func(*testing.T, *tenant){
 		j.Attempt, j.ReceivedAt, j.Change = 1, at(100), 2
 		same(t, "begun", begun, j)
 
-		if err := n.Started(ctx, n.account.ID, j.ID, 7, at(101)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 7, "landlock; memory 1 GiB\x00", at(101)); err != nil {
 			t.Fatal(err)
 		}
-		j.Reason, j.StartedAt, j.Change = "", at(101), 3
+		j.Reason, j.StartedAt, j.Change, j.Sandbox = "", at(101), 3, "landlock; memory 1 GiB\ufffd"
 		same(t, "started", n.now(t, j.ID), j)
 		step := job.Step{Name: "main", Status: job.Running, Attempt: 1, StartedAt: at(101)}
 		same(t, "steps", n.steps(t, j.ID), []job.Step{step})
@@ -60,6 +60,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 		same(t, "steps", n.steps(t, j.ID), []job.Step{step})
 		same(t, "attempts", n.attempts(t, j.ID), []job.Attempt{{
 			Number: 1, Fence: 7, Worker: "worker-1", StartedAt: at(100), FinishedAt: at(110), ReturnCode: exit(0),
+			Sandbox: j.Sandbox,
 		}})
 		outputs, err := n.Outputs(ctx, n.account.ID, j.ID)
 		if err != nil {
@@ -69,7 +70,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 	},
 	"a failed attempt is queued again until its pause is over": func(t *testing.T, n *tenant) {
 		j, ctx := n.begun(t), t.Context()
-		if err := n.Started(ctx, n.account.ID, j.ID, 1, at(101)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(101)); err != nil {
 			t.Fatal(err)
 		}
 		o := failed()
@@ -81,7 +82,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 		j.Status, j.Reason, j.Failures, j.ReturnCode, j.Message = job.Queued, "", 1, exit(3), "exit 3"
 		j.StartAfter, j.StartedAt, j.Change = at(120), at(101), 4
 		same(t, "paused", got, j)
-		refused(t, n.Started(ctx, n.account.ID, j.ID, 1, at(111)), job.Conflict, job.WordStale)
+		refused(t, n.Started(ctx, n.account.ID, j.ID, 1, "", at(111)), job.Conflict, job.WordStale)
 		_, err := n.Finish(ctx, n.account.ID, j.ID, 1, completed())
 		refused(t, err, job.Conflict, job.WordStale)
 
@@ -89,7 +90,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 		if err != nil || lost || begun.Attempt != 2 || !begun.StartAfter.IsZero() || !begun.ReceivedAt.Equal(at(100)) {
 			t.Fatalf("Begin = %+v, lost %v, %v", begun, lost, err)
 		}
-		if err := n.Started(ctx, n.account.ID, j.ID, 2, at(122)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 2, "", at(122)); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "steps", n.steps(t, j.ID), []job.Step{{Name: "main", Status: job.Running, Attempt: 2, StartedAt: at(122)}})
@@ -128,7 +129,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 			t.Fatal(err)
 		}
 		for _, fence := range []int64{0, 1, 4, 6} {
-			refused(t, n.Started(ctx, n.account.ID, j.ID, fence, at(131)), job.Conflict, job.WordStale)
+			refused(t, n.Started(ctx, n.account.ID, j.ID, fence, "", at(131)), job.Conflict, job.WordStale)
 			refused(t, n.Cancelling(ctx, n.account.ID, j.ID, fence, job.ReasonTimeout), job.Conflict, job.WordStale)
 			refused(t, n.Again(ctx, n.account.ID, j.ID, fence, failed(), at(140)), job.Conflict, job.WordStale)
 			o := completed()
@@ -180,7 +181,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 		if _, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(120)); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.Started(ctx, n.account.ID, j.ID, 1, at(121)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(121)); err != nil {
 			t.Fatal(err)
 		}
 		got := n.now(t, j.ID)

@@ -35,7 +35,7 @@ var settleCases = map[string]func(*testing.T, *tenant){
 	},
 	"settling closes attempts and steps and shuts workers out": func(t *testing.T, n *tenant) {
 		j, ctx := n.begun(t), t.Context()
-		if err := n.Started(ctx, n.account.ID, j.ID, 1, at(101)); err != nil {
+		if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(101)); err != nil {
 			t.Fatal(err)
 		}
 		want := n.settle(t, j.ID, 10, lostWorker())

@@ -318,7 +318,7 @@ var submitCases = map[string]func(*testing.T, *tenant){
 			absent(t, b.MarkUnreachable(ctx, b.account.ID, id, true))
 			_, _, err = b.Begin(ctx, b.account.ID, id, 1, "w", at(1))
 			absent(t, err)
-			absent(t, b.Started(ctx, b.account.ID, id, 0, at(1)))
+			absent(t, b.Started(ctx, b.account.ID, id, 0, "", at(1)))
 			absent(t, b.Cancelling(ctx, b.account.ID, id, 0, job.ReasonTimeout))
 			absent(t, b.Again(ctx, b.account.ID, id, 0, failed(), at(9)))
 			_, err = b.Finish(ctx, b.account.ID, id, 0, failed())

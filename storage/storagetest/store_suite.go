@@ -213,7 +213,7 @@ func (n *tenant) begun(t *testing.T, change ...func(*job.Job)) job.Job {
 func (n *tenant) ended(t *testing.T, o job.Outcome, change ...func(*job.Job)) job.Job {
 	t.Helper()
 	j := n.begun(t, change...)
-	if err := n.Started(t.Context(), n.account.ID, j.ID, 1, at(101)); err != nil {
+	if err := n.Started(t.Context(), n.account.ID, j.ID, 1, "", at(101)); err != nil {
 		t.Fatalf("Started: %v", err)
 	}
 	j, err := n.Finish(t.Context(), n.account.ID, j.ID, 1, o)

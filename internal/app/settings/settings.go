@@ -49,6 +49,7 @@ type Settings struct {
 	EventRetention        time.Duration
 
 	SMTP SMTP
+	Jobs JobLimits
 
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
@@ -99,7 +100,7 @@ const (
 	WorkerOnly Role = "worker" // runs programs, and nothing else
 )
 
-var settings = []setting{
+var settings = append(jobLimitSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: Up, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: Up, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -143,7 +144,7 @@ var settings = []setting{
 	{name: "s3-tls", value: "false", flag: true, help: "speak TLS to the object store"},
 	{name: "temporal", help: "host:port of a Temporal frontend (default: embedded)"},
 	{name: "temporal-namespace", value: "default", help: "namespace of an external Temporal"},
-}
+}...)
 
 const envPrefix = "WAYBILL_"
 
@@ -269,6 +270,8 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 			Host: k.String("smtp-host"), Port: int(p.number("smtp-port", 1, 65535)), User: k.String("smtp-user"),
 			Password: k.String("smtp-password"), From: k.String("smtp-from"), TLS: p.word("smtp-tls", "none", "starttls", "tls"),
 		},
+
+		Jobs: p.jobLimits(),
 
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),
 		Concurrency: int(p.number("concurrency", 0, 10_000)), Labels: p.labels("labels"),

@@ -155,7 +155,7 @@ func (w *World) Take(t testing.TB, account int64, id job.ID) int64 {
 	if _, _, err := w.Store.Begin(t.Context(), account, id, fence, "worker-1", w.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Store.Started(t.Context(), account, id, fence, w.Now()); err != nil {
+	if err := w.Store.Started(t.Context(), account, id, fence, "", w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.Jobs.Bell.Ring(id)

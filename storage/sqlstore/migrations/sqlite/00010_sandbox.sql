@@ -1,0 +1,10 @@
+-- What held the program of a job back while it ran: shown with the job and with each of its attempts.
+-- Its twin is migrations/postgres/00010_sandbox.sql.
+
+-- +goose Up
+ALTER TABLE jobs ADD COLUMN sandbox TEXT NOT NULL DEFAULT '';
+ALTER TABLE job_attempts ADD COLUMN sandbox TEXT NOT NULL DEFAULT '';
+
+-- +goose Down
+ALTER TABLE jobs DROP COLUMN sandbox;
+ALTER TABLE job_attempts DROP COLUMN sandbox;
