@@ -33,6 +33,7 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, key, dst string, l L
 	}
 	defer root.Close()
 	u := &unpacker{root: root, made: map[string]bool{".": true}, catalogue: newCatalogue(key)}
+	defer u.leave()
 	g, err := read(ctx, r, size, key, l, u.visit)
 	if err != nil {
 		return job.Archive{}, err
@@ -48,6 +49,8 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, key, dst string, l L
 
 type unpacker struct {
 	root      *os.Root
+	in        *os.Root // the folder called inName: members of one folder mostly follow each other
+	inName    string
 	made      map[string]bool // folders
 	links     []member        // made last, when all of them are known to stay inside
 	catalogue *catalogue
@@ -64,7 +67,7 @@ func (u *unpacker) visit(m member, body io.Reader) error {
 		u.links = append(u.links, m)
 		return u.catalogue.link(m)
 	}
-	f, err := u.root.OpenFile(m.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := u.create(m.name)
 	if err != nil {
 		return &destinationError{err}
 	}
@@ -82,6 +85,25 @@ func (u *unpacker) visit(m member, body io.Reader) error {
 		err = &destinationError{closeErr}
 	}
 	return err
+}
+
+// create makes a file in a folder that is there. There are no links yet, so no name leads anywhere else.
+func (u *unpacker) create(name string) (*os.File, error) {
+	if dir := path.Dir(name); u.in == nil || u.inName != dir {
+		in, err := u.root.OpenRoot(dir)
+		if err != nil {
+			return nil, err
+		}
+		u.leave()
+		u.in, u.inName = in, dir
+	}
+	return u.in.OpenFile(path.Base(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}
+
+func (u *unpacker) leave() {
+	if u.in != nil {
+		_ = u.in.Close() // nothing was written to it
+	}
 }
 
 func (u *unpacker) mkdir(name string) error {

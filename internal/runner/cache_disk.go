@@ -68,6 +68,7 @@ func openCache(dir string, limit int64, limits archive.Limits) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	spread(dir)
 	names, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
