@@ -30,6 +30,7 @@ type jobConfigResponse struct {
 	TotalTimeout   int64                  `json:"totalTimeout,omitempty" doc:"Minutes"`
 	OnWorkerLoss   string                 `json:"onWorkerLoss,omitempty"`
 	Retention      *retentionResponse     `json:"retention,omitempty"`
+	Resources      *packageResources      `json:"resources,omitempty"`
 	Tags           []string               `json:"tags,omitempty"`
 	TaskType       string                 `json:"taskType,omitempty"`
 	Schedule       string                 `json:"schedule,omitempty" doc:"The pattern of a cron schedule"`
@@ -86,7 +87,7 @@ func (s call) config(c job.Config) jobConfigResponse {
 		ID: id, ObjectID: c.ObjectID, Name: c.Name, Description: c.Description, Href: s.href("jobconfigs/" + id), Active: c.Active,
 		Timeout: wholeMinutes(c.Timeout), Blocking: c.Rules.Blocking, Callbacks: callbacksShown(c.Rules.Callbacks), Concurrency: concurrencyShown(c.Rules.Concurrency),
 		QueueTimeout: wholeMinutes(c.Rules.QueueTimeout), TotalTimeout: wholeMinutes(c.Rules.TotalTimeout), RuntimeConfig: runtimeShown(c), RetryPolicy: retryShown(c.Retry),
-		OnWorkerLoss: string(c.OnLoss), Retention: retentionShown(c.Rules.Retention), Tags: c.Tags, TaskType: c.Labels.TaskType,
+		OnWorkerLoss: string(c.OnLoss), Retention: retentionShown(c.Rules.Retention), Resources: resourcesAsked(c.Rules.Resources), Tags: c.Tags, TaskType: c.Labels.TaskType,
 		DestinationID: shownID(c.Destination), Destination: s.destination(c.Destination),
 		AgentID: c.Labels.AgentID, Agent: label(c.Labels.AgentID), IntegrationID: c.Labels.IntegrationID,
 		Integration: label(c.Labels.IntegrationID), ProfileID: c.Labels.ProfileID, Profile: label(c.Labels.ProfileID),

@@ -31,12 +31,12 @@ type jobConfigRequest struct {
 	QueueTimeout  member[int64]                `json:"queueTimeout" doc:"Minutes a job may wait, its lane included, until a worker takes it; 0: no limit"`
 	TotalTimeout  member[int64]                `json:"totalTimeout" doc:"Minutes a job may take from its start on, over all attempts, waits and pauses; 0: no limit"`
 
+	Resources member[resourcesRequest]  `json:"resources" doc:"Upper limits for the processes of a job together, within those of the worker; what is left open is the package's to say, then the worker's"`
 	Callbacks member[[]callbackRequest] `json:"callbacks" doc:"Addresses that are told of the jobs from the next start on; 10 at most"`
 
 	// Members that are part of the API but not in force yet. They are refused when they ask for anything.
-	JobTemplateID member[string]         `json:"jobTemplateId" doc:"Not supported yet"`
-	Macrosets     member[[]string]       `json:"macrosets" doc:"Not supported yet"`
-	Resources     member[map[string]any] `json:"resources" doc:"Not supported yet"`
+	JobTemplateID member[string]   `json:"jobTemplateId" doc:"Not supported yet"`
+	Macrosets     member[[]string] `json:"macrosets" doc:"Not supported yet"`
 }
 
 // runtimeConfigRequest is the vendor's RuntimeConfig as a client sends it.
@@ -51,6 +51,8 @@ type runtimeConfigRequest struct {
 	Macros                  member[[]macroRequest] `json:"macros"`
 	InMessages              member[[]any]          `json:"inMessages" doc:"Not supported yet"`
 	OutMessageNames         member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
+
+	Resources member[resourcesRequest] `json:"resources" doc:"As resources beside runtimeConfig, which come first"`
 }
 
 // macroRequest is the vendor's Macro as a client sends it.
@@ -114,6 +116,11 @@ func (r *jobConfigRequest) input(in control.ConfigInput) (control.ConfigInput, e
 	if err := r.Runtime.Value.lay(r.Runtime, &in.Runtime); err != nil {
 		return in, err
 	}
+	for _, m := range []member[resourcesRequest]{r.Runtime.Value.Resources, r.Resources} {
+		if err := m.Value.lay(m, &in.Rules.Resources); err != nil {
+			return in, err
+		}
+	}
 	if err := r.Retention.Value.lay(r.Retention, &in.Rules.Retention); err != nil {
 		return in, err
 	}
@@ -147,7 +154,6 @@ func (r *jobConfigRequest) refuse() error {
 	}{
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
-		{"resources", len(r.Resources.Value) > 0},
 		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},
 		{"runtimeConfig.outMessageNames", len(rt.OutMessageNames.Value) > 0},
 	} {

@@ -57,6 +57,8 @@ type jobResponse struct {
 	ErrorsOpen         int64      `json:"errorsOpen" doc:"Record errors that wait for a retry or a person"`
 	ErrorsResolved     int64      `json:"errorsResolved"`
 	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable, no_worker; event_not_understood, event_not_supported, event_limit and what they are about"`
+
+	Resources *packageResources `json:"resources,omitempty" doc:"What its config and its start ask for"`
 }
 
 // jobPage is a list of jobs: the envelope and the counts of all jobs the filter matches.
@@ -77,7 +79,7 @@ func (c call) job(j job.Job) jobResponse {
 		QueueUntil: c.date(j.QueueUntil()), Deadline: c.date(j.Deadline()), RetryOf: string(j.RetryOf), RootJob: string(j.Root),
 		RetryNumber: j.RetryNumber, ResolvedByJob: string(j.ResolvedBy), ResolvedAt: c.date(j.ResolvedAt),
 		FinalDestinationID: shownID(j.Destination), Destination: c.destination(j.Destination),
-		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker, Sandbox: j.Sandbox,
+		FinalDestination: c.destination(j.Destination), Worker: j.Worker, ServerID: j.Worker, Sandbox: j.Sandbox, Resources: resourcesAsked(j.Spec.Resources),
 		SubmittedByUser: c.user(j.SubmittedBy), StoppedByUser: c.user(j.StoppedBy), Tags: j.Tags,
 		RetryScope: string(j.RetryScope), Trigger: string(j.Trigger), TriggeredBy: c.user(j.SubmittedBy),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed,

@@ -26,6 +26,8 @@ type jobRuntimeRequest struct {
 	Macros          member[[]macroRequest] `json:"macros"`
 	InMessages      member[[]any]          `json:"inMessages" doc:"Not supported yet"`
 	OutMessageNames member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
+
+	Resources member[resourcesRequest] `json:"resources" doc:"Laid over the config's member by member"`
 }
 
 // retryRequest is the body of POST /jobs/{id}/retry (native.md, 7).
@@ -113,7 +115,7 @@ func (r jobRuntimeRequest) overrides() (control.Overrides, error) {
 		o.PackageVersion = &version
 	}
 	o.Macros = macrosOf(r.Macros.Value)
-	return o, nil
+	return o, r.Resources.Value.lay(r.Resources, &o.Resources)
 }
 
 func sent[T any](m member[T]) *T {

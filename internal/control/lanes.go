@@ -47,6 +47,9 @@ func checkRules(r job.Rules) error {
 	case r.TotalTimeout < 0 || r.TotalTimeout > maxTimeout:
 		return invalidField("totalTimeout is between 0 and %d minutes", int(maxTimeout.Minutes()))
 	}
+	if err := CheckResources(r.Resources); err != nil {
+		return err
+	}
 	return checkConcurrency(r)
 }
 

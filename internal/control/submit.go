@@ -22,6 +22,8 @@ type Overrides struct {
 	EntryPoint     *string     `json:"entryPoint,omitempty"`
 	LogLevel       *string     `json:"logLevel,omitempty"`
 	Macros         []job.Macro `json:"macros,omitempty"` // laid over the config's by key
+	// Resources are laid over the config's member by member.
+	Resources job.Resources `json:"resources,omitzero"`
 }
 
 // SubmitRequest asks for a job.
@@ -73,7 +75,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 		PackageName: c.Runtime.PackageName, PackageVersion: c.Runtime.PackageVersion, EntryPoint: c.Runtime.EntryPoint,
 		LogLevel: c.Runtime.LogLevel, Macros: c.Runtime.Macros, Files: r.Files,
 		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Concurrency: concurrencyOf(c.Rules, r.Ordered),
-		QueueTimeout: c.Rules.QueueTimeout, TotalTimeout: c.Rules.TotalTimeout, Callbacks: c.Rules.Callbacks,
+		QueueTimeout: c.Rules.QueueTimeout, TotalTimeout: c.Rules.TotalTimeout, Callbacks: c.Rules.Callbacks, Resources: c.Rules.Resources,
 	}
 	if err := s.override(&spec, r.Overrides); err != nil {
 		return Submitted{}, err
@@ -174,6 +176,10 @@ func (s *Jobs) override(spec *job.Spec, o Overrides) error {
 		spec.LogLevel = *o.LogLevel
 	}
 	if err := checkRuntimeText(job.RuntimeConfig{EntryPoint: spec.EntryPoint, LogLevel: spec.LogLevel}); err != nil {
+		return err
+	}
+	spec.Resources = o.Resources.Over(spec.Resources)
+	if err := CheckResources(spec.Resources); err != nil {
 		return err
 	}
 	own, err := sealMacros(s.Sealer, spec.Macros, o.Macros)
