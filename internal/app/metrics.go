@@ -8,6 +8,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/runner"
 )
 
 // observedRun counts what passes through the worker's writes. The names are part of the interface (docs/metrics.md).
@@ -60,6 +61,25 @@ func (o *observedRun) Finish(ctx context.Context, account int64, id job.ID, fenc
 		o.run.Observe(j.FinishedAt.Sub(j.ReceivedAt).Seconds())
 	}
 	return j, err
+}
+
+// observePackages shows what the worker's package cache did and holds.
+func observePackages(c *runner.Cache, registry prometheus.Registerer) {
+	counter := func(name, help string, value func(runner.CacheStats) int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "waybill_package_" + name + "_total", Help: help},
+			func() float64 { return float64(value(c.Stats())) })
+	}
+	gauge := func(name, help string, value func(runner.CacheStats) int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "waybill_package_cache_" + name, Help: help},
+			func() float64 { return float64(value(c.Stats())) })
+	}
+	registry.MustRegister(
+		counter("uses", "Packages that jobs of this worker asked for.", func(s runner.CacheStats) int64 { return s.Uses }),
+		counter("fetches", "Packages this worker fetched and unpacked.", func(s runner.CacheStats) int64 { return s.Fetched }),
+		counter("removals", "Packages this worker removed to make room.", func(s runner.CacheStats) int64 { return s.Removed }),
+		gauge("packages", "Unpacked packages this worker holds.", func(s runner.CacheStats) int64 { return int64(s.Packages) }),
+		gauge("bytes", "Disk space that they take up, about.", func(s runner.CacheStats) int64 { return s.Bytes }),
+	)
 }
 
 // observeSlots shows how many programs this process may run and how many it does.

@@ -74,6 +74,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 			},
 		}
 		observeSlots(w.post.slots, p.metrics)
+		observePackages(w.runner.Cache(), p.metrics)
 	}
 	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack, OnFatalError: w.post.failed,

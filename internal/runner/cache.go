@@ -52,7 +52,26 @@ type Cache struct {
 	total   int64
 	clock   int64 // counts uses: the time of day may jump
 	closed  bool
+	stats   CacheStats
 	errands sync.WaitGroup // builds and removals under way
+}
+
+// CacheStats counts what a cache did since it was opened, and what it holds.
+type CacheStats struct {
+	Uses     int64 // packages asked for
+	Fetched  int64 // of these, the ones that were fetched and unpacked
+	Removed  int64 // packages removed to make room
+	Packages int   // packages held now
+	Bytes    int64 // of disk that they take up, about
+}
+
+// Stats tells what the cache did.
+func (c *Cache) Stats() CacheStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.Packages, s.Bytes = len(c.entries), c.total
+	return s
 }
 
 // cached is a package in the cache, or on its way. Fields are guarded by Cache.mu but those set before done is closed.
@@ -143,6 +162,7 @@ func (c *Cache) take(ctx context.Context, p Package, fetch func(context.Context)
 		c.errands.Go(func() { c.build(shared, e, p, fetch) })
 	}
 	e.users++
+	c.stats.Uses++
 	return e, nil
 }
 
@@ -224,6 +244,7 @@ func (c *Cache) install(e *cached, made string) error {
 	}
 	c.entries[e.key] = e
 	c.total += e.about.Size
+	c.stats.Fetched++
 	c.clock++
 	e.used, e.touched = c.clock, time.Now()
 	return nil
@@ -242,6 +263,7 @@ func (c *Cache) makeRoom() bool {
 	grave := c.grave()
 	err := os.Rename(filepath.Join(c.dir, idle[0].key), grave)
 	c.forget(idle[0])
+	c.stats.Removed++
 	c.mu.Unlock()
 	if err == nil {
 		err = archive.Remove(grave)
@@ -271,6 +293,7 @@ func (c *Cache) evict() {
 			return
 		}
 		c.drop(e)
+		c.stats.Removed++
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"io"
 	"io/fs"
 	"os"
 )
@@ -93,4 +94,17 @@ func tarOf(members ...member) ([]byte, error) {
 	}
 	err := z.Close()
 	return b.Bytes(), err
+}
+
+// archive is a zip that is written as a stream, its members as they are.
+type archive struct{ *zip.Writer }
+
+func newArchive(w io.Writer) archive { return archive{zip.NewWriter(w)} }
+
+func (a archive) add(name string, content io.Reader) error {
+	w, err := a.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+	if err == nil {
+		_, err = io.Copy(w, content)
+	}
+	return err
 }
