@@ -9,6 +9,7 @@ import (
 
 // Fault is one thing wrong with a manifest.
 type Fault struct {
+	File   string `json:"file,omitempty"`   // set by tools that look at more than the manifest
 	Line   int    `json:"line,omitempty"`   // from 1; 0: the text as a whole
 	Member string `json:"member,omitempty"` // entryPoints[0].path, for example
 	Text   string `json:"text"`             // what is wrong with it
@@ -16,7 +17,12 @@ type Fault struct {
 
 func (f Fault) String() string {
 	var b strings.Builder
-	if f.Line > 0 {
+	switch {
+	case f.File != "" && f.Line > 0:
+		fmt.Fprintf(&b, "%s, line %d: ", f.File, f.Line)
+	case f.File != "":
+		b.WriteString(f.File + ": ")
+	case f.Line > 0:
 		fmt.Fprintf(&b, "line %d: ", f.Line)
 	}
 	if f.Member != "" {
