@@ -15,6 +15,7 @@ const (
 	reportPoll   = 200 * time.Millisecond
 	reportEvery  = time.Second
 	reportErrors = 500 // stored at once
+	lookShare    = 20  // looking at the output folder takes one part in so many of the time
 )
 
 // reporter stores what the program tells while it runs.
@@ -22,7 +23,9 @@ type reporter struct {
 	x         *execution
 	tail      *report.Tail
 	collector *report.Collector
+	run       *runner.Execution
 	stored    time.Time // when the last report was
+	lookAt    time.Time // when to look at the output folder again
 	stop      chan bool // receives once, whether to read to the end
 	done      chan error
 	giveUp    context.CancelFunc
@@ -31,8 +34,8 @@ type reporter struct {
 // startReports begins to follow what the program tells. end must be called.
 func (x *execution) startReports(ctx context.Context, run *runner.Execution) *reporter {
 	r := &reporter{
-		x: x, tail: report.NewTail(run.Events()), stop: make(chan bool, 1), done: make(chan error, 1),
-		collector: report.NewCollector(report.Config{Job: x.in.JobID, Mask: run.Mask, Now: x.a.cfg.Now}),
+		x: x, run: run, tail: report.NewTail(run.Events()), stop: make(chan bool, 1), done: make(chan error, 1),
+		collector: report.NewCollector(report.Config{Job: x.in.JobID, Mask: run.Mask, Now: x.a.cfg.Now, ReadFile: run.ReadFile}),
 	}
 	ctx, r.giveUp = context.WithCancel(context.WithoutCancel(ctx)) // a cancelled job's program goes on telling until it ends
 	go func() { r.done <- r.follow(ctx) }()
@@ -71,17 +74,29 @@ func (r *reporter) follow(ctx context.Context) error {
 	}
 }
 
-// catchUp reads what is there now, and stores it unless the last report was a moment ago.
+// catchUp reads what is there now, and stores it unless the last report was a moment ago. A message is stored at once: somebody
+// may wait for it.
 func (r *reporter) catchUp(ctx context.Context) error {
+	r.look()
 	for more := true; more && len(r.stop) == 0; {
 		more = r.read(ctx)
-		if r.collector.Errors() >= reportErrors || time.Since(r.stored) >= reportEvery {
+		if r.collector.Errors() >= reportErrors || r.collector.Urgent() || time.Since(r.stored) >= reportEvery {
 			if err := r.store(ctx); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// look lists the output folder, every second or, where that takes long, so rarely that it costs little.
+func (r *reporter) look() {
+	began := time.Now()
+	if began.Before(r.lookAt) {
+		return
+	}
+	r.collector.Files(r.run.FilesNow())
+	r.lookAt = time.Now().Add(max(reportEvery, lookShare*time.Since(began)))
 }
 
 func (r *reporter) drain(ctx context.Context) error {
@@ -92,6 +107,7 @@ func (r *reporter) drain(ctx context.Context) error {
 		}
 		if !more {
 			r.tail.Last(r.collector)
+			r.collector.Expect(r.x.job.Spec.OutMessageNames)
 		}
 		if err := r.store(ctx); err != nil {
 			return err

@@ -163,3 +163,63 @@ func TestOtherJobsHaveNoRetryFile(t *testing.T) {
 	}
 	b.check(job.Completed, job.ReasonNone, "Begin Started Finish")
 }
+
+func TestMessagesValuesAndFilesAreTold(t *testing.T) {
+	b := newBench(t, `
+cat "$WAYBILL_IN_DIR/order"; cat "$WAYBILL_IN_FILE" | grep -c '"k":"v"'; echo "$WAYBILL_OUT_MESSAGES"
+echo one >"$LOCAL_JOB_OUT_DIR/a.csv"
+printf '<reply/>' >"$LOCAL_JOB_OUT_DIR/reply.xml"
+tell() { printf '%s\n' "$1" >>"$WAYBILL_EVENTS"; }
+tell '{"type":"message","name":"reply","bodyFile":"reply.xml","properties":{"type":"xml"}}'
+tell '{"type":"output","name":"rows","value":"12 '"$TOKEN"'"}'
+until [ -e "$LOCAL_JOB_SPEC_DIR/go" ]; do sleep 0.02; done`)
+	b.store.job.Spec.Macros = []job.Macro{{Key: "TOKEN", Sealed: "sealed:s3cret", Secure: true}}
+	b.store.job.Spec.InMessages = []job.Message{{Name: "order", Body: "the order\n", Properties: []job.MessageProperty{{Key: "k", Value: "v"}}}}
+	b.store.job.Spec.OutMessageNames = []string{"reply", "missing"}
+	sum := func() (messages []job.Message, values []job.OutValue, files []job.Output, warnings []string) {
+		b.store.mu.Lock()
+		defer b.store.mu.Unlock()
+		for _, r := range b.store.reports {
+			messages, values = append(messages, r.Messages...), append(values, r.Values...)
+			if r.FilesSeen {
+				files = r.Files
+			}
+			if r.Warnings != nil {
+				warnings = r.Warnings
+			}
+		}
+		return messages, values, files, warnings
+	}
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		defer b.release(t)
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			messages, values, files, _ := sum()
+			if len(messages) == 1 && len(values) == 1 && len(files) == 2 {
+				return
+			}
+		}
+		t.Error("not told while the program ran")
+	}()
+	if result, err := b.execute(); err != nil || result.Status != job.Completed {
+		t.Fatalf("got %+v %v", result, err)
+	}
+	<-stop
+	if want := "the order\n1\n[\"reply\",\"missing\"]\n"; b.log() != want {
+		t.Errorf("log %s, want %s", b.log(), want)
+	}
+	messages, values, files, warnings := sum()
+	if m := messages[0]; m.Name != "reply" || m.Body != "<reply/>" || len(m.Properties) != 1 {
+		t.Errorf("message %+v", m)
+	}
+	if string(values[0].Value) != `"12 ***"` {
+		t.Errorf("value %s", values[0].Value)
+	}
+	if files[0].Name != "a.csv" || files[0].Size != 4 || files[0].Object != "" || files[1].Size != 8 {
+		t.Errorf("files %+v", files)
+	}
+	if len(warnings) != 1 || warnings[0] != "out_message_missing: missing" {
+		t.Errorf("warnings %v", warnings)
+	}
+}

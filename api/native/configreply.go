@@ -53,15 +53,17 @@ type jobConfigResponse struct {
 
 // runtimeConfigResponse is the vendor's RuntimeConfig as it is shown.
 type runtimeConfigResponse struct {
-	PackageName             string          `json:"packageName,omitempty"`
-	PackageVersion          int             `json:"packageVersion,omitempty"`
-	EntryPoint              string          `json:"entryPoint,omitempty"`
-	LogLevel                string          `json:"logLevel,omitempty"`
-	PackagePrefix           string          `json:"packagePrefix" doc:"A label, set by the server"`
-	PackageArtifactOverride bool            `json:"packageArtifactOverride"`
-	PackageEntityType       string          `json:"packageEntityType,omitempty"`
-	PackageEntityID         string          `json:"packageEntityId,omitempty"`
-	Macros                  []macroResponse `json:"macros,omitempty"`
+	PackageName             string            `json:"packageName,omitempty"`
+	PackageVersion          int               `json:"packageVersion,omitempty"`
+	EntryPoint              string            `json:"entryPoint,omitempty"`
+	LogLevel                string            `json:"logLevel,omitempty"`
+	PackagePrefix           string            `json:"packagePrefix" doc:"A label, set by the server"`
+	PackageArtifactOverride bool              `json:"packageArtifactOverride"`
+	PackageEntityType       string            `json:"packageEntityType,omitempty"`
+	PackageEntityID         string            `json:"packageEntityId,omitempty"`
+	Macros                  []macroResponse   `json:"macros,omitempty"`
+	InMessages              []messageResponse `json:"inMessages,omitempty"`
+	OutMessageNames         []string          `json:"outMessageNames,omitempty"`
 }
 
 // macroResponse is the vendor's Macro as it is shown: a secure one without its value.
@@ -126,6 +128,7 @@ func runtimeShown(c job.Config) *runtimeConfigResponse {
 		PackageName: r.PackageName, PackageVersion: r.PackageVersion, EntryPoint: r.EntryPoint, LogLevel: r.LogLevel,
 		PackagePrefix: `configuration\` + strconv.FormatInt(c.ID, 10), PackageArtifactOverride: r.PackageArtifactOverride,
 		PackageEntityType: r.PackageEntityType, PackageEntityID: r.PackageEntityID, Macros: macrosShown(r.Macros),
+		InMessages: inMessagesShown(r.InMessages), OutMessageNames: r.OutMessageNames,
 	}
 }
 

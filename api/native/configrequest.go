@@ -41,16 +41,16 @@ type jobConfigRequest struct {
 
 // runtimeConfigRequest is the vendor's RuntimeConfig as a client sends it.
 type runtimeConfigRequest struct {
-	PackageName             member[string]         `json:"packageName" doc:"Key of a file of the job config"`
-	PackageVersion          member[int64]          `json:"packageVersion" doc:"Pins a version; without it a job takes the newest"`
-	EntryPoint              member[string]         `json:"entryPoint"`
-	LogLevel                member[string]         `json:"logLevel" doc:"SEVERE, WARNING, INFO or DEBUG"`
-	PackageArtifactOverride member[bool]           `json:"packageArtifactOverride"`
-	PackageEntityType       member[string]         `json:"packageEntityType"`
-	PackageEntityID         member[string]         `json:"packageEntityId"`
-	Macros                  member[[]macroRequest] `json:"macros"`
-	InMessages              member[[]any]          `json:"inMessages" doc:"Not supported yet"`
-	OutMessageNames         member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
+	PackageName             member[string]           `json:"packageName" doc:"Key of a file of the job config"`
+	PackageVersion          member[int64]            `json:"packageVersion" doc:"Pins a version; without it a job takes the newest"`
+	EntryPoint              member[string]           `json:"entryPoint"`
+	LogLevel                member[string]           `json:"logLevel" doc:"SEVERE, WARNING, INFO or DEBUG"`
+	PackageArtifactOverride member[bool]             `json:"packageArtifactOverride"`
+	PackageEntityType       member[string]           `json:"packageEntityType"`
+	PackageEntityID         member[string]           `json:"packageEntityId"`
+	Macros                  member[[]macroRequest]   `json:"macros"`
+	InMessages              member[[]messageRequest] `json:"inMessages" doc:"Texts each job is given: name, body, properties"`
+	OutMessageNames         member[[]string]         `json:"outMessageNames" doc:"Messages each job should give; one that does not has the warning out_message_missing"`
 
 	Resources member[resourcesRequest] `json:"resources" doc:"As resources beside runtimeConfig, which come first"`
 }
@@ -147,15 +147,12 @@ func decimalID(name, s string) (int64, error) {
 
 // refuse turns down what is asked for but not in force yet: to take it in silence would promise what does not happen.
 func (r *jobConfigRequest) refuse() error {
-	rt := r.Runtime.Value
 	for _, one := range []struct {
 		name  string
 		asked bool
 	}{
 		{"jobTemplateId", r.JobTemplateID.Value != ""},
 		{"macrosets", len(r.Macrosets.Value) > 0},
-		{"runtimeConfig.inMessages", len(rt.InMessages.Value) > 0},
-		{"runtimeConfig.outMessageNames", len(rt.OutMessageNames.Value) > 0},
 	} {
 		if one.asked {
 			return notYet(one.name)
@@ -194,6 +191,10 @@ func (r runtimeConfigRequest) lay(m member[runtimeConfigRequest], to *job.Runtim
 	if r.Macros.Set {
 		to.Macros = macrosOf(r.Macros.Value)
 	}
+	if r.InMessages.Set {
+		to.InMessages = messagesOf(r.InMessages.Value)
+	}
+	lay(r.OutMessageNames, &to.OutMessageNames)
 	return nil
 }
 

@@ -59,6 +59,7 @@ type (
 type fileResponse struct {
 	Name     string       `json:"name"`
 	Href     string       `json:"href"`
+	Final    *bool        `json:"final,omitempty" doc:"Of a job's files: false while the job runs, then size is what was written when its worker last looked"`
 	Metadata fileMetaData `json:"metadata"`
 }
 
@@ -71,7 +72,7 @@ type fileMetaData struct {
 	EntityID     string `json:"entityId"`
 	LinkType     string `json:"linkType"`
 	Version      int    `json:"version,omitempty"`
-	SHA256       string `json:"sha256"`
+	SHA256       string `json:"sha256,omitempty"`
 }
 
 type versionResponse struct {

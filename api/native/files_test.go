@@ -266,7 +266,7 @@ func TestOutputFiles(t *testing.T) {
 	}
 	f.Finish(t, 1, id, f.Take(t, 1, id), outcome)
 	out := "/api/jobs/" + string(id) + "/out/files"
-	f.do("GET", out, nil).want(t, 200, `{"totalRecords":3,"totalPages":1,"items":[{"name":"a.json","href":"http://localhost:8080`+out+`/a.json",
+	f.do("GET", out, nil).want(t, 200, `{"totalRecords":3,"totalPages":1,"items":[{"name":"a.json","href":"http://localhost:8080`+out+`/a.json","final":true,
 		"metadata":{"entityType":"JOB_OUTPUT","entityId":"`+string(id)+`","linkType":"LOCAL"}},{"name":"b/orders.ndjson"},{"name":"b/rejected.csv"}]}`)
 	f.do("GET", out+"?size=2&offset=1&sortby=size&direction=desc", nil).want(t, 200, `{"totalRecords":3,"totalPages":2,"items":[{"name":"a.json"}]}`)
 	f.do("GET", out+"?filter=B/", nil).want(t, 200, `{"totalRecords":2}`)
@@ -279,8 +279,6 @@ func TestOutputFiles(t *testing.T) {
 		t.Errorf("download: %d %q", r.Code, r.text)
 	}
 	f.do("GET", out+"/none", nil).fault(t, 404, "not_found", "Job "+string(id)+" has no output file 'none'")
-	f.do("GET", "/api/jobs/"+string(id)+"/out", nil).fault(t, 404, "not_supported", "")
-	f.do("GET", "/api/jobs/"+string(id)+"/out/message", nil).fault(t, 404, "not_supported", "")
 }
 
 // zeros is an upload that is made up while it is read, and watches the heap meanwhile.

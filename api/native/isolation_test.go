@@ -65,7 +65,7 @@ func (all theirs) path(t *testing.T, route string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	ids := map[string]string{
 		"{id}":  map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker}[first],
-		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery,
+		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{messagename}": "reply",
 	}
 	path := regexp.MustCompile(`\{\w+\}`).ReplaceAllStringFunc(route, func(name string) string {
 		if ids[name] == "" {

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -49,14 +50,19 @@ type jobResponse struct {
 	JobLog             *reference `json:"jobLog,omitempty"`
 	SubmittedByUser    *reference `json:"submittedByUser,omitempty"`
 	StoppedByUser      *reference `json:"stoppedByUser,omitempty"`
+	CurrentStep        string     `json:"currentStep,omitempty" doc:"The step that was begun last and goes on; only when one job is asked for"`
 	Tags               []string   `json:"tags,omitempty"`
-	RecordsRead        int64      `json:"recordsRead"`
-	RecordsWritten     int64      `json:"recordsWritten"`
-	RecordsFailed      int64      `json:"recordsFailed"`
-	RecordsIgnored     int64      `json:"recordsIgnored"`
-	ErrorsOpen         int64      `json:"errorsOpen" doc:"Record errors that wait for a retry or a person"`
-	ErrorsResolved     int64      `json:"errorsResolved"`
-	Warnings           []string   `json:"warnings,omitempty" doc:"engine_unreachable, no_worker; event_not_understood, event_not_supported, event_limit and what they are about"`
+
+	OutMessages []messageResponse          `json:"outMessages,omitempty" doc:"Messages it gave, without their bodies; only when one job is asked for"`
+	Outputs     map[string]json.RawMessage `json:"outputs,omitempty" doc:"Named values it gave; only when one job is asked for"`
+
+	RecordsRead    int64    `json:"recordsRead"`
+	RecordsWritten int64    `json:"recordsWritten"`
+	RecordsFailed  int64    `json:"recordsFailed"`
+	RecordsIgnored int64    `json:"recordsIgnored"`
+	ErrorsOpen     int64    `json:"errorsOpen" doc:"Record errors that wait for a retry or a person"`
+	ErrorsResolved int64    `json:"errorsResolved"`
+	Warnings       []string `json:"warnings,omitempty" doc:"engine_unreachable, no_worker; event_not_understood, event_limit, out_message_missing and what they are about"`
 
 	Resources *packageResources `json:"resources,omitempty" doc:"What its config and its start ask for"`
 }
@@ -84,6 +90,7 @@ func (c call) job(j job.Job) jobResponse {
 		RetryScope: string(j.RetryScope), Trigger: string(j.Trigger), TriggeredBy: c.user(j.SubmittedBy),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed,
 		RecordsIgnored: j.Records.Ignored, ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved,
+		CurrentStep: j.CurrentStep, OutMessages: c.messages(j), Outputs: outputsShown(j.OutValues),
 	}
 	if j.Status == job.Queued {
 		r.StartAfter = c.date(j.StartAfter)

@@ -94,6 +94,7 @@ func (d *door) jobRoutes() {
 	)
 	operation(d, bearer, op("GET", "/jobstats", "Count jobs by status"), d.jobStats)
 	d.outputRoutes()
+	d.messageRoutes()
 }
 
 // jsonResponse documents a reply with status 200.

@@ -27,7 +27,7 @@ const outputsRoot = "/jobs/{id}/out/files"
 func (d *door) outputRoutes() {
 	tags := []string{"Jobs"}
 	operation(d, bearer, huma.Operation{
-		Method: "GET", Path: outputsRoot, Summary: "List the files a job left", Tags: tags,
+		Method: "GET", Path: outputsRoot, Summary: "List the files a job left, or has written so far", Tags: tags,
 	}, d.listOutputs)
 	operation(d, bearer, binary(huma.Operation{
 		Method: "GET", Path: outputsRoot + "/{key}", Summary: "Download a file a job left", Tags: tags,
@@ -73,8 +73,9 @@ func outputProperty(o job.Output) func(string) (any, error) {
 }
 
 func (s style) output(id string, o job.Output) fileResponse {
+	final := o.Object != ""
 	return fileResponse{
-		Name: o.Name, Href: s.href("jobs/" + id + "/out/files/" + escapeKey(o.Name)),
+		Final: &final, Name: o.Name, Href: s.href("jobs/" + id + "/out/files/" + escapeKey(o.Name)),
 		Metadata: fileMetaData{
 			Size: o.Size, LastModified: s.date(o.CreatedAt), ContentType: "application/octet-stream", EntityType: "JOB_OUTPUT",
 			EntityID: id, LinkType: "LOCAL", SHA256: o.SHA256,

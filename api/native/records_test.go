@@ -15,7 +15,7 @@ import (
 func (f *fixture) raise(id job.ID, code int, records ...string) {
 	f.t.Helper()
 	fence := f.Take(f.t, f.account, id)
-	r := job.Report{At: f.Now(), Warnings: []string{"event_limit: more than 1000 steps (1 line, first line 9)"}, Steps: []job.Step{
+	r := job.Report{At: f.Now(), Warnings: []string{"event_limit: more than 1000 steps (1 line, first line 9)"}, Messages: []job.Message{{Name: "reply"}}, Steps: []job.Step{
 		{Name: "extract", Status: job.Completed, StartedAt: f.Now(), FinishedAt: f.Now().Add(time.Second), RecordsRead: 100, RecordsIgnored: 1},
 		{Index: 1, Name: "load", Status: job.Running, StartedAt: f.Now(), RecordsWritten: 93, RecordsFailed: 7},
 	}}

@@ -19,13 +19,13 @@ type jobRequest struct {
 
 // jobRuntimeRequest is the part of runtimeConfig that a start or a retry may set for its one job.
 type jobRuntimeRequest struct {
-	PackageName     member[string]         `json:"packageName"`
-	PackageVersion  member[int64]          `json:"packageVersion"`
-	EntryPoint      member[string]         `json:"entryPoint"`
-	LogLevel        member[string]         `json:"logLevel"`
-	Macros          member[[]macroRequest] `json:"macros"`
-	InMessages      member[[]any]          `json:"inMessages" doc:"Not supported yet"`
-	OutMessageNames member[[]string]       `json:"outMessageNames" doc:"Not supported yet"`
+	PackageName     member[string]           `json:"packageName"`
+	PackageVersion  member[int64]            `json:"packageVersion"`
+	EntryPoint      member[string]           `json:"entryPoint"`
+	LogLevel        member[string]           `json:"logLevel"`
+	Macros          member[[]macroRequest]   `json:"macros"`
+	InMessages      member[[]messageRequest] `json:"inMessages" doc:"In place of the config's"`
+	OutMessageNames member[[]string]         `json:"outMessageNames" doc:"In place of the config's"`
 
 	Resources member[resourcesRequest] `json:"resources" doc:"Laid over the config's member by member"`
 }
@@ -100,12 +100,6 @@ func (in *startInput) submit(c call) (control.SubmitRequest, time.Duration, erro
 // have less than its config.
 func (r jobRuntimeRequest) overrides() (control.Overrides, error) {
 	var o control.Overrides
-	if len(r.InMessages.Value) > 0 {
-		return o, notYet("runtimeConfig.inMessages")
-	}
-	if len(r.OutMessageNames.Value) > 0 {
-		return o, notYet("runtimeConfig.outMessageNames")
-	}
 	o.PackageName, o.EntryPoint, o.LogLevel = sent(r.PackageName), sent(r.EntryPoint), sent(r.LogLevel)
 	if v := sent(r.PackageVersion); v != nil {
 		version, err := wholeNumber("runtimeConfig.packageVersion", *v)
@@ -115,6 +109,11 @@ func (r jobRuntimeRequest) overrides() (control.Overrides, error) {
 		o.PackageVersion = &version
 	}
 	o.Macros = macrosOf(r.Macros.Value)
+	if in := sent(r.InMessages); in != nil {
+		messages := messagesOf(*in)
+		o.InMessages = &messages
+	}
+	o.OutMessageNames = sent(r.OutMessageNames)
 	return o, r.Resources.Value.lay(r.Resources, &o.Resources)
 }
 

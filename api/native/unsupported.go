@@ -33,7 +33,7 @@ var notBuilt = map[string][]string{
 		"/jobconfig-aliases/:id/allowed-ips/:ip",
 	},
 	"GET": {
-		"/jobconfigs/:id/macrosets", "/jobs/:id/out", "/jobs/:id/out/:message", "/jobs/:id/out/:message/text",
+		"/jobconfigs/:id/macrosets",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
 		"/users/:id/logins", "/users/:id/metrics", "/access/permissions", "/access/resourcetypes", "/users/access/policies",
 		"/audit", "/device/code",

@@ -284,6 +284,9 @@ func (s *Configs) runtime(old, in job.RuntimeConfig) (job.RuntimeConfig, error) 
 	if err := checkRuntimeText(in); err != nil {
 		return in, err
 	}
+	if err := checkMessages(in.InMessages, in.OutMessageNames); err != nil {
+		return in, err
+	}
 	macros, err := sealMacros(s.Sealer, old.Macros, in.Macros)
 	if err != nil {
 		return in, err

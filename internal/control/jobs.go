@@ -13,6 +13,7 @@ import (
 // Jobs is what can be done with jobs. Verbs have files of their own: submit.go, cancel.go, retry.go, wait.go.
 type Jobs struct {
 	Reader  JobReader
+	Talk    TalkReader
 	Records RecordReader
 	Mending RecordWriter
 	Writer  JobWriter
@@ -94,34 +95,6 @@ func (s *Jobs) Steps(ctx context.Context, a job.Actor, ref string) ([]job.Step, 
 		return nil, err
 	}
 	return s.Reader.Steps(ctx, a.AccountID, j.ID)
-}
-
-// Outputs lists the files the job left.
-func (s *Jobs) Outputs(ctx context.Context, a job.Actor, ref string) ([]job.Output, error) {
-	j, err := s.Get(ctx, a, ref)
-	if err != nil {
-		return nil, err
-	}
-	return s.Reader.Outputs(ctx, a.AccountID, j.ID)
-}
-
-// Output finds one of the files the job left.
-func (s *Jobs) Output(ctx context.Context, a job.Actor, ref, name string) (job.Output, error) {
-	list, err := s.Outputs(ctx, a, ref)
-	if err != nil {
-		return job.Output{}, err
-	}
-	for _, o := range list {
-		if o.Name == name {
-			return o, nil
-		}
-	}
-	return job.Output{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s has no output file '%s'", ref, short(name))
-}
-
-// OpenOutput reads bytes of an output file; length -1 means to the end. The caller closes.
-func (s *Jobs) OpenOutput(ctx context.Context, o job.Output, offset, length int64) (io.ReadCloser, error) {
-	return s.Objects.Get(ctx, o.Object, offset, length)
 }
 
 // Package is the package the job was accepted with, as a file.

@@ -103,10 +103,11 @@ type JobWriter interface {
 
 // JobReader reads jobs.
 type JobReader interface {
-	// Job finds a job. One that waits in a lane has its Position.
+	// Job finds a job. One that waits in a lane has its Position, one that runs its CurrentStep; messages and values that it
+	// gave are told without bodies.
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
 	// Jobs lists, with stats when the query asks for them. Here as in every list of jobs (Family, Backlog) the Spec comes
-	// without Macros and Files, so that memory does not grow with what submitters send. Known properties: id status reason
+	// without Macros, Files and InMessages, so that memory does not grow with what submitters send. Known properties: id status reason
 	// taken scheduled started finished startAfter packageName entryPoint returnCode runNumber attempt tags retryOf rootJob
 	// worker jobConfig.id jobConfig.name submittedByUser.id submittedByUser.name stoppedByUser.id stoppedByUser.name
 	// destination.id.
@@ -115,6 +116,16 @@ type JobReader interface {
 	Family(ctx context.Context, account int64, id job.ID) ([]job.Job, error)
 	Steps(ctx context.Context, account int64, id job.ID) ([]job.Step, error)
 	Outputs(ctx context.Context, account int64, id job.ID) ([]job.Output, error)
+}
+
+// TalkReader reads what a job gave beside its files. JobReader.Job tells of it in short.
+type TalkReader interface {
+	// OutMessages lists the messages without their bodies, by name.
+	OutMessages(ctx context.Context, account int64, id job.ID) ([]job.OutMessage, error)
+	// OutMessage finds the last message of a name, with its body.
+	OutMessage(ctx context.Context, account int64, id job.ID, name string) (job.OutMessage, error)
+	// FilesNow lists what lay in the output folder of a running job when its worker last looked, without Object.
+	FilesNow(ctx context.Context, account int64, id job.ID) ([]job.Output, error)
 }
 
 // RecordReader reads what became of single attempts, records and retries.
@@ -149,9 +160,10 @@ type Run interface {
 	// that attempt is then closed with ReasonWorkerLost.
 	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
 	// Started clears the reason initializing, notes the time and what holds the program back, and opens the step "main". What
-	// the program of an attempt before reported (steps, counters, errors, warnings) is dropped.
+	// the program of an attempt before reported (steps, counters, errors, warnings, messages, values) is dropped.
 	Started(ctx context.Context, account int64, id job.ID, fence int64, sandbox string, at time.Time) error
-	// Report stores what the running program told. Storing it twice is as storing it once.
+	// Report stores what the running program told. Storing it twice is as storing it once. Of messages and values of one name
+	// the last stays.
 	Report(ctx context.Context, account int64, id job.ID, fence int64, r job.Report) error
 	// RetryRecords lists the records the job is to retry, with their data as they are now, by id behind after.
 	RetryRecords(ctx context.Context, account int64, id job.ID, after string, limit int) ([]job.RetryRecord, error)

@@ -24,6 +24,9 @@ type Overrides struct {
 	Macros         []job.Macro `json:"macros,omitempty"` // laid over the config's by key
 	// Resources are laid over the config's member by member.
 	Resources job.Resources `json:"resources,omitzero"`
+
+	InMessages      *[]job.Message `json:"inMessages,omitempty"`
+	OutMessageNames *[]string      `json:"outMessageNames,omitempty"`
 }
 
 // SubmitRequest asks for a job.
@@ -74,6 +77,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	spec := job.Spec{
 		PackageName: c.Runtime.PackageName, PackageVersion: c.Runtime.PackageVersion, EntryPoint: c.Runtime.EntryPoint,
 		LogLevel: c.Runtime.LogLevel, Macros: c.Runtime.Macros, Files: r.Files,
+		InMessages: c.Runtime.InMessages, OutMessageNames: c.Runtime.OutMessageNames,
 		Timeout: c.Timeout, Retry: c.Retry, OnLoss: c.OnLoss, Concurrency: concurrencyOf(c.Rules, r.Ordered),
 		QueueTimeout: c.Rules.QueueTimeout, TotalTimeout: c.Rules.TotalTimeout, Callbacks: c.Rules.Callbacks, Resources: c.Rules.Resources,
 	}
@@ -180,6 +184,15 @@ func (s *Jobs) override(spec *job.Spec, o Overrides) error {
 	}
 	spec.Resources = o.Resources.Over(spec.Resources)
 	if err := CheckResources(spec.Resources); err != nil {
+		return err
+	}
+	if o.InMessages != nil {
+		spec.InMessages = *o.InMessages
+	}
+	if o.OutMessageNames != nil {
+		spec.OutMessageNames = *o.OutMessageNames
+	}
+	if err := checkMessages(spec.InMessages, spec.OutMessageNames); err != nil {
 		return err
 	}
 	own, err := sealMacros(s.Sealer, spec.Macros, o.Macros)

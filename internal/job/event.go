@@ -54,6 +54,7 @@ func (c StatusChange) Onto(j Job) Job {
 	}
 	if !c.Status.Final() {
 		j.FinishedAt, j.Message, j.ResolvedBy, j.ResolvedAt = time.Time{}, "", "", time.Time{}
+		j.OutMessages, j.OutValues, j.CurrentStep = nil, nil, ""
 	}
 	return j
 }

@@ -75,6 +75,10 @@ type Job struct {
 	// Sandbox is what held the program of the last attempt that was started back, in one line for people.
 	Sandbox string
 
+	CurrentStep string       // read only, one running job at a time: the step that was begun last and goes on
+	OutMessages []OutMessage // read only, one job at a time: what it gave so far, without the bodies
+	OutValues   []OutValue   // the same
+
 	Warnings []string // what of its program's reports was not understood or not kept; a word, then what it is about
 }
 
@@ -195,7 +199,7 @@ type Output struct {
 	Name      string // path below the folder, with forward slashes
 	Size      int64  // bytes
 	SHA256    string // hex
-	Object    string // key in the object store
+	Object    string // key in the object store; empty while the program may still write to it
 	CreatedAt time.Time
 }
 

@@ -67,9 +67,14 @@ type RetryRecord struct {
 type Report struct {
 	Steps    []Step // those that changed
 	Errors   []RecordError
-	Progress *Progress // nil: nothing new
-	Warnings []string  // all there are so far; nil: nothing new
-	At       time.Time
+	Progress *Progress  // nil: nothing new
+	Warnings []string   // all there are so far; nil: nothing new
+	Messages []Message  // those told since, the last of each name
+	Values   []OutValue // the same
+	Files    []Output   // what lies in the output folder now, Name and Size and CreatedAt; FilesSeen says whether it is new
+	// FilesSeen tells that Files is the list as it stands.
+	FilesSeen bool
+	At        time.Time
 }
 
 // Progress is how far a program says it is.

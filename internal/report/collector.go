@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -29,6 +28,14 @@ type Collector struct {
 	progress *job.Progress
 	warnings []*warning
 	warned   bool // there is a warning that was not taken
+
+	messages []job.Message
+	sizes    map[string]int // bytes of the last message of each name
+	told     int            // sum of sizes
+	values   []job.OutValue
+	valued   map[string]bool
+	files    []job.Output
+	filesNew bool
 	last     time.Time
 }
 
@@ -40,6 +47,8 @@ type Config struct {
 	Now  func() time.Time
 	// MaxErrors bounds the errors of the job; 0: job.MaxErrors.
 	MaxErrors int
+	// ReadFile reads at most limit bytes of a file of the program's (bodyFile); nil: there are none.
+	ReadFile func(name string, limit int64) ([]byte, error)
 }
 
 // warning is one kind of thing that went wrong.
@@ -50,14 +59,17 @@ type warning struct {
 }
 
 func (w *warning) String() string {
+	if w.count == 0 { // not about lines
+		return w.word + ": " + w.about
+	}
 	return fmt.Sprintf("%s: %s (%s, first line %d)", w.word, w.about, plural(w.count, "line"), w.first)
 }
 
 // The words of warnings.
 const (
 	wordNotUnderstood = "event_not_understood"
-	wordNotSupported  = "event_not_supported"
 	wordLimit         = "event_limit"
+	wordMissing       = "out_message_missing"
 )
 
 // NewCollector makes a Collector for one attempt.
@@ -68,7 +80,7 @@ func NewCollector(cfg Config) *Collector {
 	if cfg.MaxErrors <= 0 {
 		cfg.MaxErrors = job.MaxErrors
 	}
-	return &Collector{cfg: cfg, place: map[string]int{}, dirty: map[int]bool{}}
+	return &Collector{cfg: cfg, place: map[string]int{}, dirty: map[int]bool{}, sizes: map[string]int{}, valued: map[string]bool{}}
 }
 
 // Line takes a line in.
@@ -78,12 +90,7 @@ func (c *Collector) Line(text []byte) {
 		return
 	}
 	e, err := parse(text)
-	var later unsupported
-	switch {
-	case errors.As(err, &later):
-		c.warn(wordNotSupported, string(later))
-		return
-	case err != nil:
+	if err != nil {
 		c.warn(wordNotUnderstood, err.Error())
 		return
 	}
@@ -100,6 +107,10 @@ func (c *Collector) Line(text []byte) {
 		c.progress = p
 	case "error":
 		c.raise(e)
+	case "message":
+		c.message(e)
+	case "output":
+		c.output(e)
 	}
 }
 
@@ -117,12 +128,16 @@ func (c *Collector) Errors() int { return len(c.errors) }
 
 // Pending tells whether there is anything to take.
 func (c *Collector) Pending() bool {
-	return len(c.dirty) > 0 || len(c.errors) > 0 || c.progress != nil || c.warned
+	return len(c.dirty) > 0 || len(c.errors) > 0 || c.progress != nil || c.warned ||
+		len(c.messages) > 0 || len(c.values) > 0 || c.filesNew
 }
 
 // Take gives what is new since the last call.
 func (c *Collector) Take() job.Report {
-	r := job.Report{Errors: c.errors, Progress: c.progress, At: c.now()}
+	r := job.Report{Errors: c.errors, Progress: c.progress, Messages: c.messages, Values: c.values, FilesSeen: c.filesNew, At: c.now()}
+	if c.filesNew {
+		r.Files = c.files
+	}
 	for i := range c.steps {
 		if c.dirty[i] {
 			r.Steps = append(r.Steps, c.steps[i])
@@ -134,6 +149,7 @@ func (c *Collector) Take() job.Report {
 		}
 	}
 	c.errors, c.progress, c.warned = nil, nil, false
+	c.messages, c.values, c.filesNew = nil, nil, false
 	clear(c.dirty)
 	return r
 }

@@ -14,7 +14,7 @@ import (
 // event is a line, read. Only the members of its type are set.
 type event struct {
 	Type       string          `json:"type"`
-	Name       string          `json:"name"` // of the step
+	Name       string          `json:"name"` // of the step, the message, the value
 	Status     string          `json:"status"`
 	ReturnCode *int32          `json:"returnCode"`
 	Message    string          `json:"message"`
@@ -29,6 +29,10 @@ type event struct {
 	Code       recordID        `json:"code"`
 	TraceKey   recordID        `json:"traceKey"`
 	Data       json.RawMessage `json:"data"`
+	Body       json.RawMessage `json:"body"` // of a message
+	BodyFile   string          `json:"bodyFile"`
+	Properties properties      `json:"properties"`
+	Value      json.RawMessage `json:"value"` // of an output
 }
 
 // recordID is a text that programs also write as a number: ids of tables and HTTP codes are numbers to them.
@@ -53,39 +57,29 @@ type fault string
 func (f fault) Error() string { return string(f) }
 
 const (
-	notJSON     fault = "not a JSON object with members of the right kinds"
-	noType      fault = "no type that is known"
-	noName      fault = "a step without a name"
-	noStatus    fault = "a step's status is started, finished or failed"
-	noDone      fault = "progress without done"
-	negative    fault = "a number below 0"
-	badRecordID fault = "a recordId has 1 to 255 bytes and no control characters"
-	lineTooLong fault = "a line of more than 65536 bytes"
+	notJSON        fault = "not a JSON object with members of the right kinds"
+	noType         fault = "no type that is known"
+	noName         fault = "a step without a name"
+	noStatus       fault = "a step's status is started, finished or failed"
+	noDone         fault = "progress without done"
+	negative       fault = "a number below 0"
+	badRecordID    fault = "a recordId has 1 to 255 bytes and no control characters"
+	badMessageName fault = "the name of a message has 1 to 255 bytes, no control characters, no slashes, and is not files"
+	badOutputName  fault = "the name of an output has 1 to 255 bytes and no control characters"
+	twoBodies      fault = "a message with both body and bodyFile"
+	noValue        fault = "an output without a value"
+	lineTooLong    fault = "a line of more than 1048576 bytes"
 )
-
-// unsupported is an event that a later version will take.
-type unsupported string
-
-func (u unsupported) Error() string { return "not supported yet: " + string(u) }
 
 // parse reads a line.
 func parse(text []byte) (event, error) {
 	var e event
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 || text[0] != '{' || json.Unmarshal(text, &e) != nil {
-		// A line of another type may have members of ours with other kinds of values.
-		var other struct {
-			Type string `json:"type"`
-		}
-		if len(text) > 0 && text[0] == '{' && json.Unmarshal(text, &other) == nil && laterType(other.Type) {
-			return e, unsupported(other.Type)
-		}
 		return e, notJSON
 	}
 	return e, e.check()
 }
-
-func laterType(name string) bool { return name == "message" || name == "output" }
 
 func (e event) check() error {
 	for _, n := range []*int64{e.Read, e.Written, e.Failed, e.Ignored, e.Done, e.Total} {
@@ -110,8 +104,10 @@ func (e event) check() error {
 			return badRecordID
 		}
 	case "counters":
-	case "message", "output":
-		return unsupported(e.Type)
+	case "message":
+		return e.checkMessage()
+	case "output":
+		return e.checkOutput()
 	default:
 		return noType
 	}

@@ -80,8 +80,8 @@ func TestReportsHoldWhatIsNew(t *testing.T) {
 	if r := c.Take(); len(r.Warnings) != 1 || !strings.HasSuffix(r.Warnings[0], "(2 lines, first line 4)") {
 		t.Errorf("%v", r.Warnings)
 	}
-	c.Line([]byte(`{"type":"output","name":"x","value":{}}`))
-	if r := c.Take(); len(r.Warnings) != 2 || r.Warnings[1] != "event_not_supported: output (1 line, first line 6)" {
+	c.Line([]byte(`{"type":"output","name":"x"}`))
+	if r := c.Take(); len(r.Warnings) != 2 || r.Warnings[1] != "event_not_understood: an output without a value (1 line, first line 6)" {
 		t.Errorf("%v: warnings are told all or not at all", r.Warnings)
 	}
 }
@@ -233,7 +233,7 @@ func TestTailPassesOverLongLines(t *testing.T) {
 	read(t, tail, c)
 	tail.Last(c)
 	r := c.Take()
-	if stepsOf(r) != "0:main:running:1/1/0/0" || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "65536 bytes (3 lines, first line 2)") {
+	if stepsOf(r) != "0:main:running:1/1/0/0" || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "1048576 bytes (3 lines, first line 2)") {
 		t.Errorf("%s, %v", stepsOf(r), r.Warnings)
 	}
 }
@@ -291,11 +291,17 @@ func FuzzLines(f *testing.F) {
 	for _, s := range []string{
 		`{"type":"step","name":"a","status":"started"}` + "\n" + `{"type":"counters","read":1}`, "\x00\n{}\n\xff", `{"type":"error","recordId":"\ud800","data":{"a":"\u0000"}}`,
 		`{"type":"error","recordId":1e400,"message":"\u0007"}`, `{"type":"progress","done":9223372036854775807,"total":1}`, `{"type":"output"}`, `{"type":"message","name":3}`,
+		`{"type":"message","name":"a","body":"x\u0000","properties":{"k":[]}}` + "\n" + `{"type":"message","name":"a","bodyFile":"/etc/passwd"}`,
+		`{"type":"output","name":"a","value":{"a":[1e999,"\ud800"]}}` + "\n" + `{"type":"message","name":"m","properties":[{"key":"k","value":true}]}`,
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := newCollector(func(c *Config) { c.MaxErrors = 5 })
+		c := newCollector(func(c *Config) {
+			c.MaxErrors = 5
+			c.ReadFile = func(name string, limit int64) ([]byte, error) { return []byte(name)[:min(len(name), int(limit))], nil }
+			c.Mask = func(s string) string { return strings.ReplaceAll(s, "key", "***") }
+		})
 		tail := NewTail(&file{text: text})
 		for more := true; more; {
 			more, _ = tail.Read(c)
@@ -305,6 +311,7 @@ func FuzzLines(f *testing.F) {
 		if c.Pending() || len(r.Errors) > 5 || len(r.Steps) > job.MaxSteps || len(r.Warnings) > 20 {
 			t.Fatalf("%+v", r)
 		}
+		checkTalk(t, r)
 		names := map[string]bool{}
 		for i, s := range r.Steps {
 			if s.Index != i || s.Name == "" || len(s.Name) > job.MaxStepName || names[s.Name] || s.RecordsRead < 0 || s.RecordsRead > maxCount {

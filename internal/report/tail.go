@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	maxLine  = 64 << 10  // bytes
+	maxLine  = 1 << 20   // bytes; room for a message of 750 KB, written as JSON
+	chunk    = 64 << 10  // bytes read in one call
 	maxTotal = 256 << 20 // bytes read of one attempt
 	maxTurn  = 1 << 20   // bytes read at once, so that what was read is stored in between
 )
@@ -46,7 +47,7 @@ func (t *Tail) Read(c *Collector) (more bool, err error) {
 		c.Limit("the file was cut off and written anew; use it to append only")
 	}
 	if t.buf == nil {
-		t.buf = make([]byte, maxLine)
+		t.buf = make([]byte, chunk)
 	}
 	for turn := 0; turn < maxTurn && t.at < info.Size(); {
 		n, err := t.file.ReadAt(t.buf[:min(int64(len(t.buf)), info.Size()-t.at)], t.at)

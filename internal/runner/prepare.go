@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -78,6 +79,9 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if err := e.layRecords(); err != nil {
 		return e, err
 	}
+	if err := e.layMessages(); err != nil {
+		return e, err
+	}
 	tree, err := e.tree()
 	if err != nil {
 		return e, err
@@ -111,6 +115,11 @@ func (e *Execution) resolve(tree string) error {
 	if e.req.Records != nil {
 		own["WAYBILL_RETRY_FILE"] = filepath.Join(e.dir, retryFile)
 	}
+	talk, err := e.talkVariables()
+	if err != nil {
+		return err
+	}
+	maps.Copy(own, talk)
 	resolved, err := macro.Resolve(macrosOf(j, e.point), own, e.req.Open)
 	if err != nil {
 		return err

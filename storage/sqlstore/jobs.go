@@ -10,9 +10,16 @@ import (
 // Job is control.JobReader's.
 func (s *Store) Job(ctx context.Context, account int64, id job.ID) (job.Job, error) {
 	tx := s.read.WithContext(ctx)
-	j, err := s.jobIn(tx, account, id)
+	row, err := rowIn(tx, account, id)
+	if err != nil {
+		return job.Job{}, s.fault(ctx, err)
+	}
+	j, err := withInputs(tx, row)
 	if err == nil {
 		j.Position, err = s.position(tx, j)
+	}
+	if err == nil {
+		err = talkOf(tx, &j, row)
 	}
 	return j, s.fault(ctx, err)
 }

@@ -162,7 +162,7 @@ type jobRow struct {
 	Change          int64   `gorm:"column:change"`
 	Worker          string  `gorm:"column:worker"`
 	WorkerFold      *string `gorm:"column:worker_fold"`
-	Spec            string  `gorm:"column:spec"` // JSON of job.Spec without macros and files
+	Spec            string  `gorm:"column:spec"` // JSON of job.Spec without macros, files and messages
 	HasInputs       bool    `gorm:"column:has_inputs"`
 	PackageName     string  `gorm:"column:package_name"`
 	PackageNameFold *string `gorm:"column:package_name_fold"`
@@ -206,14 +206,16 @@ type jobRow struct {
 	ErrorsResolved  int64   `gorm:"column:errors_resolved"`
 	Warnings        string  `gorm:"column:warnings"` // JSON, or ''
 	Sandbox         string  `gorm:"column:sandbox"`
+	Talk            int     `gorm:"column:talk"` // see talk.go
 }
 
 func (jobRow) TableName() string { return "jobs" }
 
 type inputsRow struct {
-	JobID  string `gorm:"column:job_id;primaryKey"`
-	Macros string `gorm:"column:macros"` // JSON
-	Files  string `gorm:"column:files"`  // JSON
+	JobID    string `gorm:"column:job_id;primaryKey"`
+	Macros   string `gorm:"column:macros"`   // JSON
+	Files    string `gorm:"column:files"`    // JSON
+	Messages string `gorm:"column:messages"` // JSON, or ''
 }
 
 func (inputsRow) TableName() string { return "job_inputs" }

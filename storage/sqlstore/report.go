@@ -31,6 +31,9 @@ func (s *Store) Report(ctx context.Context, account int64, id job.ID, fence int6
 		if err := storeErrors(tx, row, r.Errors); err != nil {
 			return err
 		}
+		if err := storeTalk(tx, row, r); err != nil {
+			return err
+		}
 		if err := recount(tx, row.ID); err != nil {
 			return err
 		}
@@ -150,13 +153,13 @@ func marked(ids []string) (string, []any) {
 }
 
 // forget drops what the program of an earlier attempt reported.
-func forget(tx *gorm.DB, id job.ID) error {
+func forget(tx *gorm.DB, row jobRow) error {
 	for _, table := range []string{"job_errors", "job_steps"} {
-		if _, err := run(tx, "DELETE FROM "+table+" WHERE job_id = ?", string(id)); err != nil {
+		if _, err := run(tx, "DELETE FROM "+table+" WHERE job_id = ?", row.ID); err != nil {
 			return err
 		}
 	}
-	return nil
+	return hush(tx, row)
 }
 
 func noteProgress(tx *gorm.DB, row jobRow, p *job.Progress) error {

@@ -23,17 +23,22 @@ func (s *Store) onJob(ctx context.Context, id job.ID, fn func(tx *gorm.DB) error
 
 // jobIn reads a job with its inputs inside a transaction.
 func (s *Store) jobIn(tx *gorm.DB, account int64, id job.ID) (job.Job, error) {
-	if !job.ValidID(string(id)) {
-		return job.Job{}, noJob(id)
-	}
-	row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?", string(id), account)
+	row, err := rowIn(tx, account, id)
 	if err != nil {
 		return job.Job{}, err
 	}
-	if !found {
-		return job.Job{}, noJob(id)
-	}
 	return withInputs(tx, row)
+}
+
+func rowIn(tx *gorm.DB, account int64, id job.ID) (jobRow, error) {
+	if !job.ValidID(string(id)) {
+		return jobRow{}, noJob(id)
+	}
+	row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE id = ? AND account_id = ?", string(id), account)
+	if err == nil && !found {
+		err = noJob(id)
+	}
+	return row, err
 }
 
 func withInputs(tx *gorm.DB, row jobRow) (job.Job, error) {
@@ -41,7 +46,7 @@ func withInputs(tx *gorm.DB, row jobRow) (job.Job, error) {
 	if err != nil || !row.HasInputs {
 		return j, err
 	}
-	inputs, _, err := one[inputsRow](tx, "SELECT job_id, macros, files FROM job_inputs WHERE job_id = ?", row.ID)
+	inputs, _, err := one[inputsRow](tx, "SELECT job_id, macros, files, messages FROM job_inputs WHERE job_id = ?", row.ID)
 	if err != nil {
 		return j, err
 	}
@@ -128,7 +133,7 @@ func (s *Store) Started(ctx context.Context, account int64, id job.ID, fence int
 			return err
 		}
 		if row.Attempt > 1 {
-			if err := forget(tx, id); err != nil {
+			if err := forget(tx, row); err != nil {
 				return err
 			}
 		}
@@ -217,6 +222,9 @@ func (s *Store) Finish(
 			return err
 		}
 		if err := closeAttempt(tx, id, row.Attempt, o); err != nil {
+			return err
+		}
+		if err := dropFilesNow(tx, row); err != nil {
 			return err
 		}
 		j, err = withInputs(tx, row)

@@ -66,6 +66,9 @@ func settleRow(tx *gorm.DB, row jobRow, fence int64, o job.Outcome) (jobRow, err
 	if err := closeSteps(tx, id, o); err != nil {
 		return row, err
 	}
+	if err := dropFilesNow(tx, row); err != nil {
+		return row, err
+	}
 	if len(o.Outputs) == 0 {
 		return row, nil
 	}

@@ -229,8 +229,7 @@ func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
 		return job.Job{}, err
 	}
 	if row.HasInputs {
-		inputs := inputsRow{JobID: row.ID, Macros: toJSON(j.Spec.Macros), Files: toJSON(j.Spec.Files)}
-		if err := insert(tx, inputs); err != nil {
+		if err := insert(tx, toInputsRow(j)); err != nil {
 			return job.Job{}, err
 		}
 	}
@@ -238,7 +237,7 @@ func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
 		return job.Job{}, err
 	}
 	stored, err := row.job()
-	stored.Spec.Macros, stored.Spec.Files = j.Spec.Macros, j.Spec.Files
+	stored.Spec.Macros, stored.Spec.Files, stored.Spec.InMessages = j.Spec.Macros, j.Spec.Files, j.Spec.InMessages
 	return stored, err
 }
 

@@ -42,8 +42,10 @@ var runCases = map[string]func(*testing.T, *tenant){
 		if err := n.Started(ctx, n.account.ID, j.ID, 7, "landlock; memory 1 GiB\x00", at(101)); err != nil {
 			t.Fatal(err)
 		}
-		j.Reason, j.StartedAt, j.Change, j.Sandbox = "", at(101), 3, "landlock; memory 1 GiB\ufffd"
+		j.Reason, j.StartedAt, j.Change, j.CurrentStep = "", at(101), 3, "main"
+		j.Sandbox = "landlock; memory 1 GiB\ufffd"
 		same(t, "started", n.now(t, j.ID), j)
+		j.CurrentStep = ""
 		step := job.Step{Name: "main", Status: job.Running, Attempt: 1, StartedAt: at(101)}
 		same(t, "steps", n.steps(t, j.ID), []job.Step{step})
 

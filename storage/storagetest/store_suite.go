@@ -43,6 +43,7 @@ type Store interface {
 	control.ScheduleBacklog
 	control.EventReader
 	control.EventPurger
+	control.TalkReader
 	control.RecordReader
 	control.RecordWriter
 	control.DeliveryStore
@@ -101,6 +102,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"run":      runCases,
 	"settle":   settleCases,
 	"records":  recordCases,
+	"talk":     talkCases,
 	"rollups":  rollUpCases,
 	"lanes":    laneCases,
 	"lists":    listCases,

@@ -18,7 +18,7 @@ func TestTwoAccounts(t *testing.T) {
 	alpha, beta := p.tenant(t, "alpha"), p.tenant(t, "beta")
 	config := alpha.configure(t, "theirs", setup{
 		key: "main.djar", entry: "main.process", content: mustZip(t, member{name: "main.process",
-			text: "#!/bin/sh\necho working\necho '{\"type\":\"error\",\"recordId\":\"r1\",\"data\":{}}' >> \"$WAYBILL_EVENTS\"\n[ -n \"$LONG\" ] && sleep 600\necho result > \"$LOCAL_JOB_OUT_DIR/out.txt\"\n"}),
+			text: "#!/bin/sh\necho working\necho '{\"type\":\"error\",\"recordId\":\"r1\",\"data\":{}}' >> \"$WAYBILL_EVENTS\"\necho '{\"type\":\"message\",\"name\":\"reply\",\"body\":\"theirs\"}' >> \"$WAYBILL_EVENTS\"\n[ -n \"$LONG\" ] && sleep 600\necho result > \"$LOCAL_JOB_OUT_DIR/out.txt\"\n"}),
 	})
 	alpha.do(t, http.StatusOK, http.MethodPatch, "/api/jobconfigs/"+config, object{"callbacks": []object{{"url": "https://waybill.invalid/"}}})
 	alpha.do(t, http.StatusCreated, http.MethodPost, "/api/jobconfigs/"+config+"/schedule", object{"cronSchedule": "0 3 1 1 *"})
@@ -50,7 +50,7 @@ func TestTwoAccounts(t *testing.T) {
 			address = strings.NewReplacer("{id}", config, "{key}", "main.djar").Replace(address)
 		case strings.HasPrefix(path, "/jobs/"):
 			address = strings.NewReplacer("{id}", job.text("id"), "{key}", "out.txt", "{recordId}", "r1", "{number}", "1",
-				"{delivery}", delivery).Replace(address)
+				"{delivery}", delivery, "{messagename}", "reply").Replace(address)
 		case strings.HasPrefix(path, "/destinations/"):
 			address = strings.Replace(address, "{id}", destination, 1)
 		}

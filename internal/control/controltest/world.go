@@ -45,6 +45,7 @@ type Store interface {
 	control.DeliveryRun
 	control.Outbox
 	control.SubscriptionStore
+	control.TalkReader
 	control.RecordReader
 	control.RecordWriter
 }
@@ -96,7 +97,7 @@ func New(t testing.TB, store Store) *World {
 		Configs: w.Configs, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
 	}
 	w.Jobs = &control.Jobs{
-		Reader: store, Writer: store, Records: store, Mending: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
+		Reader: store, Writer: store, Talk: store, Records: store, Mending: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
 		Sealer: box, Bell: control.NewBell(), Limits: control.Limits{Grace: 10 * time.Second, HeartbeatTimeout: 15 * time.Second},
 		Now: w.Now, NewID: func() job.ID { return job.ID(newID()) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
