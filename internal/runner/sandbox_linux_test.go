@@ -21,7 +21,7 @@ func sandboxed(t *testing.T, change func(*Config)) *Runner {
 }
 
 func landlockVersion(r *Runner) (version int) {
-	_, _ = fmt.Sscanf(r.Sandbox(), "landlock version %d", &version)
+	_, _ = fmt.Sscanf(r.Sandbox()[max(0, strings.Index(r.Sandbox(), "landlock")):], "landlock %d", &version)
 	return version
 }
 
@@ -45,7 +45,7 @@ func TestSandboxHoldsBack(t *testing.T) {
 		{"list the server's data", "ls " + data},
 		{"write the server's data", "echo x >" + secret},
 		{"truncate the server's data", "truncate -s 0 " + secret},
-		{"remove the server's data", "rm -f " + secret + "; test ! -e " + secret},
+		{"remove the server's data", "rm " + secret},
 		{"hard-link the server's data", "ln " + secret + " \"$LOCAL_JOB_OUT_DIR/x\""},
 		{"rename the server's data", "mv " + secret + " \"$LOCAL_JOB_OUT_DIR/x\""},
 		{"read through a link", "ln -s " + secret + " \"$TMPDIR/l\" && cat \"$TMPDIR/l\""},

@@ -9,8 +9,6 @@ import (
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
-
-	"waybill/internal/job"
 )
 
 const (
@@ -37,6 +35,7 @@ type landlocked struct {
 
 	mu     sync.Mutex
 	opened *ruleSet
+	frozen bool // opened is used for ever
 }
 
 // ruleSet is the allowed paths, opened. It is closed when nobody uses it any more.
@@ -52,44 +51,32 @@ type rule struct {
 	rights uint64
 }
 
-func newLandlocked(mode Mode, protected []string) (*landlocked, error) {
-	s := &landlocked{}
-	switch mode {
-	case Off:
-		s.why = "off by setting"
-		return s, nil
-	case Auto, Strict:
-	default:
-		return nil, job.Errorf(job.Invalid, job.WordInvalidField, "Sandbox %q is none of auto, strict, off", string(mode))
+// newLandlocked looks what this machine has. With use unset it only says why it is not used.
+func newLandlocked(use bool, allowed []allowance) *landlocked {
+	s := &landlocked{why: "off by setting", allowed: allowed}
+	if !use {
+		return s
 	}
+	if err := s.learn(); err != nil {
+		s.why = err.Error()
+		return s
+	}
+	if err := s.try(); err != nil {
+		s.abi, s.why = 0, "Landlock can not be used here ("+err.Error()+")"
+	}
+	return s
+}
+
+// learn asks the kernel which Landlock it has.
+func (s *landlocked) learn() error {
+	s.why = ""
 	abi, err := landlock.LandlockGetABIVersion()
 	switch {
 	case err != nil:
-		s.why = "this system has no Landlock (" + err.Error() + ")"
+		return fmt.Errorf("this system has no Landlock (%w)", err)
 	case abi < minABI:
-		s.why = fmt.Sprintf("this system's Landlock is version %d, %d is needed (Linux 6.2)", abi, minABI)
+		return fmt.Errorf("this system's Landlock is version %d, %d is needed (Linux 6.2)", abi, minABI)
 	}
-	if s.why == "" {
-		s.setUp(abi, protected)
-		if err := s.try(); err != nil {
-			s.abi, s.why = 0, "Landlock can not be used here ("+err.Error()+")"
-		}
-	}
-	if s.why != "" && mode == Strict {
-		return nil, job.Errorf(job.Unavailable, "", "The sandbox is set to strict, but %s", s.why)
-	}
-	if !s.enforced() {
-		return s, nil
-	}
-	// A program's sandbox is also on the thread that started it. Undumpable, this process's memory and environment can
-	// not be reached through that thread either (ptrace(2), access mode checking).
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *landlocked) setUp(abi int, protected []string) {
 	s.abi = abi
 	s.handled = abi1Rights | landlock.AccessFSRefer | landlock.AccessFSTruncate
 	if abi >= 5 {
@@ -98,32 +85,49 @@ func (s *landlocked) setUp(abi int, protected []string) {
 	if abi >= 6 {
 		s.scoped = landlock.ScopeAbstractUnixSocket | landlock.ScopeSignal
 	}
-	list := append(systemPaths(), toolPaths(os.Getenv("PATH"), homeFolders())...)
-	s.allowed = except(list, resolved(protected))
+	return nil
 }
 
 // try restricts a thread as a rehearsal: a container's system call filter may forbid what the kernel offers.
 func (s *landlocked) try() error {
 	result := make(chan error, 1)
-	onOwnThread(func() { result <- s.restrictThread([]string{os.TempDir()}, []string{os.TempDir()}) })
+	temp := []string{os.TempDir()}
+	onOwnThread(func() { result <- s.restrict(own(temp, temp), true, false) })
 	return <-result
 }
 
 func (s *landlocked) enforced() bool { return s.abi > 0 }
 
+func (s *landlocked) deniesTCP() bool { return s.abi >= tcpABI }
+
+// hide makes this process undumpable where programs are held back, so that nobody reaches its memory and environment.
+// Where the sandbox is Landlock alone it is also on the thread that starts a program, which the program could reach
+// otherwise (ptrace(2), access mode checking).
+func (s *Sandbox) hide() error {
+	if !s.Enforced() {
+		return nil
+	}
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+}
+
 func (s *landlocked) String() string {
 	if s.enforced() {
-		return fmt.Sprintf("landlock version %d", s.abi)
+		return fmt.Sprintf("landlock %d", s.abi)
 	}
 	return s.why
 }
 
-// restrictThread puts the sandbox on the calling thread, which must be locked and never be given back.
-func (s *landlocked) restrictThread(read, write []string) error {
-	if !s.enforced() {
-		return nil
+// tcpABI is the first Landlock that mediates TCP (Linux 6.7). UDP it leaves alone.
+const tcpABI = 4
+
+// restrict puts the sandbox on the calling thread, which must be locked and never be given back. It may use what all
+// programs may, and extra. noTCP takes TCP from it where Landlock can.
+func (s *landlocked) restrict(extra []allowance, asRoot, noTCP bool) error {
+	attr := landlock.RulesetAttr{HandledAccessFS: s.handled, Scoped: s.scoped}
+	if noTCP && s.abi >= tcpABI {
+		attr.HandledAccessNet = landlock.AccessNetBindTCP | landlock.AccessNetConnectTCP
 	}
-	ruleset, err := landlock.LandlockCreateRuleset(&landlock.RulesetAttr{HandledAccessFS: s.handled, Scoped: s.scoped}, 0)
+	ruleset, err := landlock.LandlockCreateRuleset(&attr, 0)
 	if err != nil {
 		return fmt.Errorf("sandbox: %w", err)
 	}
@@ -135,7 +139,7 @@ func (s *landlocked) restrictThread(read, write []string) error {
 			return err
 		}
 	}
-	for _, a := range own(read, write) {
+	for _, a := range extra {
 		r, err := s.open(a)
 		if err != nil {
 			return fmt.Errorf("sandbox: %w", err)
@@ -146,11 +150,8 @@ func (s *landlocked) restrictThread(read, write []string) error {
 			return err
 		}
 	}
-	if err := dropCapabilities(); err != nil {
-		return fmt.Errorf("sandbox: drop capabilities: %w", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("sandbox: %w", err)
+	if err := dropRights(asRoot); err != nil {
+		return err
 	}
 	if err := landlock.LandlockRestrictSelf(ruleset, 0); err != nil {
 		return fmt.Errorf("sandbox: %w", err)
@@ -203,7 +204,7 @@ func (s *landlocked) open(a allowance) (rule, error) {
 func (s *landlocked) acquire() *ruleSet {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.opened != nil && time.Since(s.opened.at) > refreshAfter {
+	if s.opened != nil && !s.frozen && time.Since(s.opened.at) > refreshAfter {
 		s.retire()
 	}
 	if s.opened == nil {
@@ -254,19 +255,34 @@ func (s *landlocked) close() {
 const keptCapabilities = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
 	1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_NET_BIND_SERVICE
 
-// dropCapabilities takes all others from the calling thread; no_new_privs keeps them from coming back at exec.
-func dropCapabilities() error {
+// dropRights takes all other capabilities from the calling thread, or all where its programs are not root's, and keeps
+// them from coming back at exec.
+func dropRights(asRoot bool) error {
+	kept := uint32(0)
+	if asRoot {
+		kept = keptCapabilities
+	}
+	if err := dropCapabilities(kept); err != nil {
+		return fmt.Errorf("sandbox: drop capabilities: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+func dropCapabilities(kept uint32) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return err
 	}
-	if data[0].Permitted&^uint32(keptCapabilities) == 0 && data[1].Permitted == 0 {
+	if data[0].Permitted&^kept == 0 && data[1].Permitted == 0 {
 		return nil
 	}
-	data[0].Effective &= keptCapabilities
-	data[0].Permitted &= keptCapabilities
-	data[0].Inheritable &= keptCapabilities
+	data[0].Effective &= kept
+	data[0].Permitted &= kept
+	data[0].Inheritable &= kept
 	data[1] = unix.CapUserData{}
 	return unix.Capset(&header, &data[0])
 }

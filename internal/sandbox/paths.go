@@ -8,22 +8,28 @@ import (
 
 // Mode says whether programs are held back from the rest of the machine.
 //
-// The sandbox is Linux's Landlock, put on every program before it starts. A program may read and execute the system
-// (sandbox paths below) and its package, and do anything in its private folder; nothing else can be opened, so neither
-// the server's data nor another job's folder nor another program's memory. It can not signal processes outside itself
-// (Linux 6.12), and gains no privileges from setuid files. When the worker runs as root, programs lose the capabilities
-// that could get around this.
+// In full, a program runs in a *room*: namespaces of its own (Linux), in which there is nothing but the system's programs
+// and libraries (sandbox paths below), its package, its private folders, a /tmp and a /dev/shm of its own, and its own
+// processes. Nothing else exists there: what it can not see it can not stat, signal, trace, connect to by a path, or
+// change. It gains no privileges from setuid files. Landlock is on top with nearly the same rules, and keeps it from
+// writing to what the room shows of the machine; a system call filter refuses mounting, new namespaces, and parts of the
+// kernel that no job needs. Its network is the worker's, or a loopback of its own and nothing else (Program.NoNetwork).
+// When the worker runs as root, programs keep few capabilities, and those count in the room only.
 //
-// It does not limit the network, processor or memory. /proc is readable as a whole, so a program sees which processes
-// run, though not their environment or memory. Sockets of local services can be connected to. A hostile program could
-// end the worker it runs on by signalling the one thread that started it.
+// Where the machine refuses namespaces, as containers often do, Landlock alone is left: a program can open nothing but its
+// own, but it sees which processes run, may ask for the attributes of files it can not open and change those of its
+// own user's, shares System V IPC with others, and could end the worker by signalling the one thread that started it.
+// Of the network only TCP can be taken from it.
 type Mode string
 
 // The modes.
 const (
-	Auto   Mode = "auto"   // where the system has it; a warning where not
-	Strict Mode = "strict" // refuse to work without
+	Auto   Mode = "auto"   // as much of it as the machine has; a warning about what is missing
+	Strict Mode = "strict" // refuse to work without namespaces and Landlock
 	Off    Mode = "off"
+
+	landlockOnly Mode = "landlock" // for tests: as if there were no namespaces
+	roomsOnly    Mode = "rooms"    // for tests: as if there were no Landlock
 )
 
 // access is what a sandboxed program may do below a path.

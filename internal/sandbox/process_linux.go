@@ -31,7 +31,10 @@ func (s *Sandbox) start(c Program) (*process, error) {
 	result := make(chan started, 1)
 	onOwnThread(func() {
 		var p *process
-		err := s.landlock.restrictThread(c.Read, c.Write)
+		var err error
+		if s.landlock.enforced() {
+			err = s.landlock.restrict(own(c.Read, c.Write), true, c.NoNetwork)
+		}
 		if err == nil {
 			p, err = s.fork(c)
 		}

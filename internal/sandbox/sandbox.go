@@ -27,6 +27,8 @@ type Config struct {
 type Sandbox struct {
 	cfg      Config
 	landlock *landlocked
+	rooms    *rooms // nil: programs are started by this process itself
+	noRooms  error  // why there are none; nil: not asked for
 	null     *os.File
 
 	mu     sync.Mutex
@@ -41,13 +43,16 @@ type Program struct {
 	Dir    string
 	Env    []string
 	Output *os.File // standard output and standard error; standard input is /dev/null
-	Read   []string // folders it may read and execute, besides the system's
+	Read   []string // folders and files it may read and execute, besides the system's
 	Write  []string // folders it may do anything in
-	Limits Limits
+	// Temp is a folder in one of Write that is its /tmp where it has a view of its own (Sandbox.Rooms) and none of the
+	// folders lies below /tmp.
+	Temp string
+	// NoNetwork leaves it a loopback of its own and nothing else, as far as that can be had (Sandbox.NetworkNone).
+	NoNetwork bool
+	Limits    Limits
 	// Present is how many bytes lie in the folders of Write before it begins, and do not count against Limits.Disk.
 	Present int64
-	// NoNetwork: it gets a loopback of its own and nothing else of the network.
-	NoNetwork bool
 }
 
 // Ending is how a program ended.
@@ -82,27 +87,17 @@ func New(ctx context.Context, cfg Config) (*Sandbox, error) {
 	}
 	s := &Sandbox{cfg: cfg, active: map[int]bool{}, strays: map[int]bool{}}
 	var err error
-	if s.landlock, err = newLandlocked(cfg.Mode, cfg.Protect); err != nil {
+	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
-	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-		s.landlock.close()
-		return nil, err
+	if err := s.raise(ctx); err != nil {
+		return nil, errors.Join(err, s.null.Close())
 	}
 	if err := becomeReaper(); err != nil {
 		cfg.Logger.WarnContext(ctx, "orphaned grandchildren can not be adopted", "error", err)
 	}
-	if !s.Enforced() && cfg.Mode != Off {
-		cfg.Logger.WarnContext(ctx, "programs run without a sandbox", "reason", s.String())
-	}
 	return s, nil
 }
-
-// Enforced tells whether programs are held back to the folders they were given.
-func (s *Sandbox) Enforced() bool { return s.landlock.enforced() }
-
-// String tells in one line what holds programs back, or why nothing does.
-func (s *Sandbox) String() string { return s.landlock.String() }
 
 // Held gives those of the limits that are in force here: a cgroup is needed to hold processors.
 func (s *Sandbox) Held(l Limits) Limits {
@@ -112,7 +107,7 @@ func (s *Sandbox) Held(l Limits) Limits {
 
 // Close gives up what the Sandbox holds. No program may be running.
 func (s *Sandbox) Close() error {
-	s.landlock.close()
+	s.lower()
 	return s.null.Close()
 }
 
@@ -126,6 +121,7 @@ func (s *Sandbox) Strays() bool {
 // Process is a program that was started. Wait for it, once.
 type Process struct {
 	*process
+	room    *roomVisit // nil: process is set
 	sandbox *Sandbox
 	run     string // marks its processes
 	limits  Limits
@@ -136,11 +132,16 @@ type Process struct {
 func (s *Sandbox) Start(program Program) (*Process, error) {
 	run := s.cfg.ID + "." + randomHex(8)
 	program.Env = append(append([]string(nil), program.Env...), RunVariable+"="+run)
-	p, err := s.start(program)
+	started := &Process{sandbox: s, run: run, limits: program.Limits}
+	var err error
+	if s.rooms != nil {
+		started.room, err = s.rooms.start(program)
+	} else {
+		started.process, err = s.start(program)
+	}
 	if err != nil {
 		return nil, err
 	}
-	started := &Process{process: p, sandbox: s, run: run, limits: program.Limits}
 	started.watcher = started.watch(program.Limits, program.Write, program.Present)
 	return started, nil
 }
@@ -148,6 +149,13 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 // Wait returns when the program and everything it started is gone. When ctx ends, the process group gets SIGTERM and,
 // after grace, SIGKILL. Whatever is left when the program itself has ended is killed.
 func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error) {
+	if p.room != nil {
+		e, err := p.room.wait(ctx, grace)
+		if found := p.watcher.end(); err == nil {
+			p.limits.note(&e, found)
+		}
+		return e, err
+	}
 	stopped := p.await(ctx, grace)
 	found := p.watcher.end()
 	if !stopped || errors.Is(context.Cause(ctx), ErrKill) {
@@ -163,6 +171,15 @@ func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error)
 	e.Stopped = stopped
 	p.limits.note(&e, found)
 	return e, nil
+}
+
+// kill ends the program at once, with its process group or its room. It may be called until Wait is done with it.
+func (p *Process) kill() {
+	if p.room != nil {
+		p.room.kill()
+		return
+	}
+	p.signal(syscall.SIGKILL)
 }
 
 // await waits for the leader, ending it when ctx ends. It tells whether ctx ended first.
@@ -196,11 +213,17 @@ func (p *Process) await(ctx context.Context, grace time.Duration) (stopped bool)
 }
 
 func endingOf(state *os.ProcessState) Ending {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if ok && status.Signaled() {
-		return Ending{ExitCode: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok {
+		return endingOfStatus(status)
 	}
 	return Ending{ExitCode: state.ExitCode()}
+}
+
+func endingOfStatus(status syscall.WaitStatus) Ending {
+	if status.Signaled() {
+		return Ending{ExitCode: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
+	}
+	return Ending{ExitCode: status.ExitStatus()}
 }
 
 func randomHex(n int) string {

@@ -16,9 +16,9 @@ type usage struct {
 }
 
 // members lists the processes of the run: the leader, its descendants, and those that were adopted by this process and bear
-// the run's mark. It ends with the first beyond most.
+// the run's mark, or by the first process of the room. It ends with the first beyond most.
 func (p *Process) members(most int) []int {
-	queue := append(p.sandbox.adopted(p.run), p.pid)
+	queue := p.roots()
 	seen := map[int]bool{}
 	var list []int
 	for len(queue) > 0 && (most <= 0 || len(list) <= most) {
@@ -31,6 +31,15 @@ func (p *Process) members(most int) []int {
 		}
 	}
 	return list
+}
+
+// roots are the processes of the run from which all others descend: the leader and those that were orphaned.
+func (p *Process) roots() []int {
+	if p.room != nil {
+		keeper, leader := p.room.pids()
+		return append(childrenOf(keeper), leader)
+	}
+	return append(p.sandbox.adopted(p.run), p.pid)
 }
 
 // adopted lists the children of this process that bear the mark and are no leaders.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -69,7 +68,7 @@ func (w *watcher) look(ctx context.Context) {
 		found, near := w.check(ctx)
 		if found != nil {
 			w.found.Store(found)
-			w.p.signal(syscall.SIGKILL)
+			w.p.kill()
 			return
 		}
 		pause := slowLook
