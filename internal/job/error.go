@@ -66,6 +66,7 @@ const (
 	WordInternal           Word = "internal_error"
 	WordInterpreterMissing Word = "interpreter_missing"
 	WordEngineMissing      Word = "engine_missing"
+	WordEnvironmentFailed  Word = "environment_failed"
 	WordConcurrencyLimit   Word = "concurrency_limit"
 	WordInvalidCron        Word = "invalid_cron"
 	WordInvalidTimeZone    Word = "invalid_time_zone"

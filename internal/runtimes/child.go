@@ -9,6 +9,9 @@ const (
 	RunSQL  = "run-sql"
 )
 
+// WasmEngine is the engine for WebAssembly and its version, part of the keys of compiled modules.
+const WasmEngine = "wazero 1.12.0"
+
 // child runs the program by this very program, as a process of its own: it has the sandbox, the limits, the signals and the
 // log of any other program.
 func (t *Table) child(runtime string, p Program) (Command, error) {

@@ -71,6 +71,7 @@ type Config struct {
 type Table struct {
 	runners []Runner
 	self    string
+	probes  probes
 }
 
 // New checks the settings; all that is wrong with them is told together.
