@@ -123,6 +123,9 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 			x.a.cfg.Log.ErrorContext(ctx, "job folder not removed", "job", x.in.JobID, "error", err)
 		}
 	}()
+	if err := run.Furnish(x.watch.ctx); err != nil {
+		return x.unprepared(ctx, err)
+	}
 	err = x.a.persist(ctx, func(ctx context.Context, _ int) error {
 		return x.a.cfg.Run.Started(ctx, x.in.AccountID, x.in.JobID, x.fence, run.Sandbox(), x.a.cfg.Now())
 	})
@@ -217,7 +220,7 @@ func (x *execution) unprepared(ctx context.Context, err error) (contract.JobResu
 	switch {
 	case job.CodeOf(err) == job.NotFound:
 		return x.refuse(ctx, job.ReasonInvalidPackage, "The package is no longer in the object store")
-	case job.CodeOf(err) == job.Invalid && job.WordOf(err) == job.WordInvalidField:
+	case job.CodeOf(err) == job.Invalid && (job.WordOf(err) == job.WordInvalidField || job.WordOf(err) == job.WordEnvironmentFailed):
 		return x.refuse(ctx, job.ReasonError, messageOf(err))
 	case job.CodeOf(err) == job.Invalid:
 		return x.refuse(ctx, job.ReasonInvalidPackage, messageOf(err))

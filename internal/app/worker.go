@@ -118,6 +118,10 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
 		JobLimits: jobLimits(p.settings.Jobs),
 		Protect:   []string{p.settings.Data}, Runtimes: table, Logger: p.log,
+		Environments: runner.Environments{
+			Size: p.settings.EnvironmentSize, Max: p.settings.EnvironmentMaxSize, Time: p.settings.EnvironmentBuildTime,
+			Variables: p.settings.EnvironmentVariables,
+		},
 	})
 }
 

@@ -126,7 +126,10 @@ func seal(dir string) (size int64, err error) {
 			return os.Chmod(name, info.Mode().Perm()|0o555) // the owner keeps his permission: a plain rm -r shall do
 		case d.Type().IsRegular():
 			size += info.Size() / block * block
-			return os.Chmod(name, info.Mode().Perm()&^0o222|0o444)
+			if mode := info.Mode().Perm(); mode&0o222 != 0 || mode&0o444 != 0o444 { // one that is linked from elsewhere is left as it is
+				return os.Chmod(name, mode&^0o222|0o444)
+			}
+			return nil
 		default:
 			return nil
 		}

@@ -79,8 +79,17 @@ type Build struct {
 	// Output receives what is written while the environment is built: all of it for the caller who began, and for those who
 	// come later what was written last, when the build fails.
 	Output io.Writer
-	// Waits is called when somebody else is building it already.
-	Waits func()
+	// Begins is called when the caller is the one who has it built, Waits when somebody else is building it already.
+	Begins, Waits func()
+	// Done is called once: when Make has returned, or at once where it is not called. What Make needs can be given back
+	// then, for a build may outlive who began it.
+	Done func()
+}
+
+func (b Build) done() {
+	if b.Done != nil {
+		b.Done()
+	}
 }
 
 // errClosed ends what waits for an environment when the worker ends.
@@ -91,10 +100,16 @@ var errClosed = errors.New("the worker is ending")
 // over its limits.
 func (s *Store) Use(ctx context.Context, b Build) (*Lease, error) {
 	e, first, err := s.take(ctx, b)
+	if !first {
+		b.done()
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !first && !e.finished() && b.Waits != nil {
+	switch {
+	case first && b.Begins != nil:
+		b.Begins()
+	case !first && !e.finished() && b.Waits != nil:
 		b.Waits()
 	}
 	select {
@@ -141,8 +156,8 @@ func (s *Store) take(ctx context.Context, b Build) (e *entry, first bool, err er
 		shared, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		e.cancel = cancel
 		s.entries[b.Key] = e
-		s.errands.Go(func() { s.build(shared, e, b) })
 		first = true
+		s.errands.Go(func() { s.build(shared, e, b) })
 	}
 	e.users++
 	return e, first, nil
@@ -181,6 +196,7 @@ func (s *Store) build(ctx context.Context, e *entry, b Build) {
 	defer e.cancel(nil)
 	size, err := s.make(ctx, e, b)
 	e.output.detach()
+	b.done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer close(e.done)

@@ -14,15 +14,15 @@ import (
 	"time"
 
 	"waybill/internal/archive"
+	"waybill/internal/environments"
 	"waybill/internal/job"
 	"waybill/internal/joblog"
-	"waybill/internal/macro"
 	"waybill/internal/sandbox"
 )
 
 // Request is one attempt to be run.
 type Request struct {
-	Job     job.Job // ID, ConfigID, Attempt and Spec are used
+	Job     job.Job // ID, AccountID, ConfigID, Attempt and Spec are used
 	Package *Lease
 	// Open opens a sealed macro value.
 	Open func(sealed string) (string, error)
@@ -36,17 +36,20 @@ type Request struct {
 	Grace time.Duration
 }
 
-// Execution is an attempt with its private folder. Run it once, then take Outputs, then Close it.
+// Execution is an attempt with its private folder. Furnish it, Run it once, then take Outputs, then Close it.
 type Execution struct {
-	runner  *Runner
-	req     Request
-	dir     string // the private folder
-	entry   archive.Entry
-	point   job.EntryPoint // what waybill.yaml says about it
-	command command
-	lines   *joblog.Lines
-	masker  *joblog.Masker
-	secrets *joblog.Secrets
+	runner   *Runner
+	req      Request
+	dir      string // the private folder
+	entry    archive.Entry
+	point    job.EntryPoint // what waybill.yaml says about it
+	command  command
+	own      map[string]string // variables that Waybill sets
+	resolved resolved
+	shared   []*environments.Lease // environments in use
+	lines    *joblog.Lines
+	masker   *joblog.Masker
+	secrets  *joblog.Secrets
 
 	resources job.Resources
 	limits    sandbox.Limits
@@ -94,7 +97,6 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 	if e.entry.Point != nil {
 		e.point = *e.entry.Point
 	}
-	e.command.dir = filepath.Join(tree, filepath.FromSlash(e.entry.Root))
 	return e, e.resolve(tree)
 }
 
@@ -120,26 +122,23 @@ func (e *Execution) resolve(tree string) error {
 		return err
 	}
 	maps.Copy(own, talk)
-	resolved, err := macro.Resolve(macrosOf(j, e.point), own, e.req.Open)
-	if err != nil {
+	e.own = own
+	if err := e.resolveMacros(); err != nil {
 		return err
 	}
-	macros, arguments := split(resolved, len(e.point.Arguments))
-	known := values{}
 	hidden := []string{e.req.Session}
-	for _, m := range macros {
-		if known[m.Key] = m.Value; m.Secret || e.req.Package.secure(m.Key) {
+	for _, m := range e.resolved.macros {
+		if m.Secret || e.req.Package.secure(m.Key) {
 			hidden = append(hidden, m.Value)
 		}
 	}
 	e.secrets = joblog.NewSecrets(hidden)
 	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
 	e.masker = e.secrets.Masker(e.lines)
-	if e.command.Command, err = e.runner.runtimes.Command(e.program(tree, arguments, known)); err != nil {
+	warnings, err := e.settle(tree, nil, "")
+	if err != nil {
 		return e.maskError(err)
 	}
-	var warnings []string
-	e.command.env, warnings = environ(macros, e.command.Command, own, filepath.Join(e.dir, "tmp"))
 	for _, w := range append(warnings, e.limitWarnings()...) {
 		if err := e.Notef("%s", w); err != nil {
 			return err
@@ -233,6 +232,9 @@ func (e *Execution) Notef(format string, args ...any) error {
 // Close removes the private folder with all in it. It may be called twice.
 func (e *Execution) Close() error {
 	var err error
+	for _, l := range e.shared {
+		l.Release()
+	}
 	if e.events != nil {
 		if err = e.events.Close(); errors.Is(err, os.ErrClosed) {
 			err = nil

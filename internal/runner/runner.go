@@ -17,6 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"waybill/internal/archive"
+	"waybill/internal/environments"
 	"waybill/internal/job"
 	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
@@ -30,12 +31,22 @@ type Config struct {
 	Sandbox   sandbox.Mode    // "": sandbox.Auto
 	Protect   []string        // more folders that no program may see, such as the server's data
 	Runtimes  *runtimes.Table // nil: what is built in
-	JobLimits sandbox.Limits  // of every program: a job may ask for less, not for more
-	LogLimit  int64           // bytes of log per attempt; 0: joblog.DefaultLimit
-	OutFiles  int             // output files per attempt; 0: 1,000
-	OutBytes  int64           // output bytes per attempt; 0: 1 GiB
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Environments are what programs need besides their packages, see Execution.Furnish.
+	Environments Environments
+	JobLimits    sandbox.Limits // of every program: a job may ask for less, not for more
+	LogLimit     int64          // bytes of log per attempt; 0: joblog.DefaultLimit
+	OutFiles     int            // output files per attempt; 0: 1,000
+	OutBytes     int64          // output bytes per attempt; 0: 1 GiB
+	Logger       *slog.Logger
+	Now          func() time.Time
+}
+
+// Environments says how environments are kept.
+type Environments struct {
+	Size      int64         // bytes of all; 0: 4 GiB
+	Max       int64         // bytes of one; 0: 2 GiB
+	Time      time.Duration // for building one; 0: 10 minutes
+	Variables []string      // of the worker that builds see, besides those that are known
 }
 
 // Runner runs packages in one work folder.
@@ -47,7 +58,8 @@ type Runner struct {
 	sandbox *sandbox.Sandbox
 	cache   *Cache
 
-	runtimes *runtimes.Table
+	runtimes     *runtimes.Table
+	environments *environments.Store
 
 	mu     sync.Mutex
 	spares []string // empty job folders to be used again
@@ -87,6 +99,12 @@ func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	if killed > 0 {
 		cfg.Logger.WarnContext(ctx, "programs of an earlier worker were still running and have been ended", "count", killed)
 	}
+	r.environments, err = environments.Open(environments.Config{
+		Dir: filepath.Join(r.work, "environments"), Limit: cfg.Environments.Size, Max: cfg.Environments.Max, Time: cfg.Environments.Time,
+	})
+	if err != nil {
+		return nil, err
+	}
 	if r.cache, err = openCache(filepath.Join(r.work, "packages"), cfg.CacheSize, cfg.Limits); err != nil {
 		return nil, err
 	}
@@ -99,6 +117,15 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.Limits == (archive.Limits{}) {
 		cfg.Limits = archive.DefaultLimits
+	}
+	if cfg.Environments.Size <= 0 {
+		cfg.Environments.Size = 4 << 30
+	}
+	if cfg.Environments.Max <= 0 {
+		cfg.Environments.Max = 2 << 30
+	}
+	if cfg.Environments.Time <= 0 {
+		cfg.Environments.Time = 10 * time.Minute
 	}
 	if cfg.OutFiles <= 0 {
 		cfg.OutFiles = 1000
@@ -171,6 +198,9 @@ func (r *Runner) Cache() *Cache { return r.cache }
 // Close gives the work folder back. No run may be under way.
 func (r *Runner) Close() error {
 	var errs []error
+	if r.environments != nil {
+		r.environments.Close() // builds use packages and the sandbox
+	}
 	if r.cache != nil {
 		r.cache.close()
 	}

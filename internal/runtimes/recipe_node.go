@@ -16,7 +16,7 @@ import (
 func (t *Table) nodeRecipe(ctx context.Context, w Wish, files []string) (*Recipe, error) {
 	file := files[0]
 	folder := path.Dir(file)
-	if isDir(filepath.Join(w.Program.Tree, filepath.FromSlash(folder), "node_modules")) {
+	if _, err := os.Lstat(filepath.Join(w.Program.Tree, filepath.FromSlash(folder), "node_modules")); err == nil {
 		return nil, nil // the author brought it along
 	}
 	npm, err := exec.LookPath("npm")
@@ -83,11 +83,6 @@ func (t *Table) nodeRecipe(ctx context.Context, w Wish, files []string) (*Recipe
 // NodeModules is where an environment for Node has its libraries.
 func NodeModules(dir, folder string) string {
 	return filepath.Join(dir, copyName, filepath.FromSlash(folder), "node_modules")
-}
-
-func isDir(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.IsDir()
 }
 
 // layFiles copies single members to their places.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/knadh/koanf/v2"
@@ -54,4 +55,22 @@ func oneLine(err error) string {
 		words = append(words, f)
 	}
 	return strings.Join(words, "; ")
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// variables reads a list of names of environment variables. Waybill's own are refused: among them are its keys.
+func (p *parser) variables(name string) (list []string) {
+	for one := range strings.SplitSeq(p.k.String(name), ",") {
+		switch one = strings.TrimSpace(one); {
+		case one == "":
+		case !variableName.MatchString(one):
+			p.fault(name, "is a list of names of environment variables, not %q", one)
+		case strings.HasPrefix(one, envPrefix):
+			p.fault(name, "must not name %q, which is Waybill's own", one)
+		default:
+			list = append(list, one)
+		}
+	}
+	return list
 }

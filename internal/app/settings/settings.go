@@ -57,6 +57,11 @@ type Settings struct {
 	Work        string            // worker only: folder for packages and running jobs; empty: one in the data folder
 	Labels      map[string]string // of the worker
 
+	EnvironmentSize      int64         // bytes of all environments of a worker
+	EnvironmentMaxSize   int64         // bytes of one
+	EnvironmentBuildTime time.Duration // for one
+	EnvironmentVariables []string      // passed to builds besides those that are known
+
 	Runners []runtimes.Runner // the command runner table; in the settings file only
 
 	RetentionInterval time.Duration // pause between two runs of the retention
@@ -121,6 +126,10 @@ var settings = append(jobLimitSettings, []setting{
 	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
 	{name: "max-file-size", only: Up, value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
+	{name: "environment-size", value: "4294967296", help: "disk space for environments (libraries that packages need), in bytes"},
+	{name: "environment-max-size", value: "2147483648", help: "largest environment, in bytes"},
+	{name: "environment-build-time", value: "10m", help: "time for building an environment"},
+	{name: "environment-variables", help: "variables of the worker that builds of environments see, such as PIP_KEYRING_PROVIDER,NPM_AUTH (default: those docs/packages.md lists)"},
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
 	{name: "allow-sub-minute-schedules", only: Up, value: "false", flag: true, help: "let cron patterns fire more than once a minute"},
 	{name: "callbacks-allow-private", value: "false", flag: true, help: "let webhooks and callbacks reach addresses that are not public"},
@@ -271,7 +280,9 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 			Password: k.String("smtp-password"), From: k.String("smtp-from"), TLS: p.word("smtp-tls", "none", "starttls", "tls"),
 		},
 
-		Jobs: p.jobLimits(),
+		Jobs:            p.jobLimits(),
+		EnvironmentSize: p.number("environment-size", 0, 1<<50), EnvironmentMaxSize: p.number("environment-max-size", 1, 1<<50),
+		EnvironmentBuildTime: p.duration("environment-build-time", time.Second, 24*time.Hour), EnvironmentVariables: p.variables("environment-variables"),
 
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),
 		Concurrency: int(p.number("concurrency", 0, 10_000)), Labels: p.labels("labels"),

@@ -187,3 +187,15 @@ func TestAFaultyCommandRunnerTableIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestVariablesOfBuilds(t *testing.T) {
+	s, err := load(t, "--environment-variables", "PIP_X, NPM_Y")
+	if err != nil || strings.Join(s.EnvironmentVariables, " ") != "PIP_X NPM_Y" {
+		t.Errorf("got %v %v", s.EnvironmentVariables, err)
+	}
+	for _, bad := range []string{"A-B", "WAYBILL_MASTER_KEY"} {
+		if _, err := load(t, "--environment-variables", bad); err == nil || !strings.Contains(err.Error(), "--environment-variables") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
