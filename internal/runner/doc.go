@@ -5,6 +5,6 @@
 // What an entry point may be is native API specification, section 5 ("Runner contract"); what holds it back is
 // internal/sandbox.
 //
-// It imports the standard library, internal/archive, internal/job, internal/joblog, internal/macro, internal/runtimes,
+// It imports the standard library, internal/archive, internal/environments, internal/job, internal/joblog, internal/macro, internal/runtimes,
 // internal/sandbox, gofrs/flock and golang.org/x/sys. It knows neither stores nor Temporal.
 package runner
