@@ -19,6 +19,7 @@ type Objects interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64) (control.Object, error)
 	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 	List(ctx context.Context, prefix, after string, yield func(control.Object) bool) error
+	Delete(ctx context.Context, key string) error
 }
 
 // Secrets opens sealed macro values.

@@ -181,6 +181,13 @@ func (o *objects) Put(_ context.Context, key string, r io.Reader, size int64) (c
 	return control.Object{Key: key, Size: size}, nil
 }
 
+func (o *objects) Delete(_ context.Context, key string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.all, key)
+	return nil
+}
+
 func (o *objects) Get(_ context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

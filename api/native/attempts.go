@@ -2,14 +2,11 @@ package native
 
 import (
 	"context"
-	"io"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"waybill/api"
 	"waybill/internal/control"
-	"waybill/internal/job"
 )
 
 type (
@@ -36,7 +33,7 @@ type (
 	attemptLogInput struct {
 		JobPath
 		Number string `path:"number" doc:"From 1"`
-		ZoneID string `query:"zoneid" doc:"Zone of the time stamps, such as Europe/Paris; UTC if not given"`
+		LogQuery
 	}
 )
 
@@ -72,23 +69,9 @@ func (s style) attempt(id string, a control.AttemptLog) attemptResponse {
 }
 
 func (d *door) attemptLog(ctx context.Context, in *attemptLogInput) (*streamReply, error) {
-	zone, err := zoneParam(in.ZoneID)
+	show, err := in.LogQuery.read(d.call(ctx).Time)
 	if err != nil {
 		return nil, err
 	}
-	number, err := strconv.Atoi(in.Number)
-	if err != nil {
-		return nil, job.Errorf(job.NotFound, job.WordNotFound, "Attempt '%s' not found", cut(in.Number))
-	}
-	j, a, err := d.server.Jobs.Attempt(ctx, d.call(ctx).Actor, in.ID, number)
-	if err != nil {
-		return nil, err
-	}
-	text := logText{size: a.LogBytes, open: func(offset, length int64) (io.ReadCloser, error) {
-		return d.server.Jobs.Logs.OpenSection(ctx, j.AccountID, j.ID, a.Fence, offset, length)
-	}}
-	if !a.FinishedAt.IsZero() {
-		text.tag = in.ID + "-" + in.Number + "-" + strconv.FormatInt(a.LogBytes, 10)
-	}
-	return &streamReply{func(hc huma.Context) { d.sendLog(ctx, api.Gin(hc), text, zone) }}, nil
+	return d.oneAttempt(ctx, in.ID, in.Number, show)
 }

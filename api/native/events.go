@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -90,11 +91,11 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 		}
 	}
 	if resumed && j.Status.Final() && m.status == statusWord(j, c.Time) {
-		size, err := d.server.Jobs.Logs.Size(ctx, j.AccountID, j.ID)
+		rest, err := d.server.Jobs.Logs.Behind(ctx, j.AccountID, j.ID, m.offset)
 		if err != nil {
 			return nil, err
 		}
-		if m.offset >= size {
+		if len(rest) == 0 {
 			// All has been told. 204 is how an EventSource is told to stop asking.
 			return &streamReply{func(hc huma.Context) { hc.SetStatus(http.StatusNoContent) }}, nil
 		}
@@ -104,7 +105,7 @@ func (d *door) events(ctx context.Context, in *eventsInput) (*streamReply, error
 		defer f.out.Done()
 		waiting, cancel := d.untilClosing(ctx)
 		defer cancel()
-		c.ended(waiting, d.server.Jobs.Watch(waiting, c.Actor, in.ID, nil, func(j job.Job) (bool, error) { return f.see(waiting, j) }))
+		c.ended(waiting, d.server.Jobs.WatchLog(waiting, c.Actor, in.ID, func(j job.Job) (bool, error) { return f.see(waiting, j) }))
 	}}, nil
 }
 
@@ -313,13 +314,18 @@ func (f *follower) sendProgress(p progressEvent) error {
 // log sends the lines that are new. The last one waits for its end, unless the job has come to its own.
 func (f *follower) log(ctx context.Context, j job.Job) error {
 	lines := &lineEvents{f: f, from: f.mark.offset}
-	if _, err := f.d.copyLog(ctx, lines, j, f.mark.offset); err != nil {
-		return err
+	_, err := f.d.copyLog(ctx, j, f.mark.offset, func(from int64) (io.Writer, error) {
+		if from == lines.from+int64(len(lines.held)) {
+			return lines, nil
+		}
+		err := lines.last() // what follows it is gone
+		lines.from = from
+		return lines, err
+	})
+	if err == nil && j.Status.Final() {
+		err = lines.last()
 	}
-	if j.Status.Final() && len(lines.held) > 0 {
-		return lines.line(lines.held, len(lines.held))
-	}
-	return nil
+	return err
 }
 
 // lineEvents cuts a log into events.
@@ -350,6 +356,16 @@ func (l *lineEvents) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// last sends a line that has no end.
+func (l *lineEvents) last() error {
+	if len(l.held) == 0 {
+		return nil
+	}
+	err := l.line(l.held, len(l.held))
+	l.held = l.held[:0]
+	return err
 }
 
 // pieces sends what is longer than an event may be, cut between characters.

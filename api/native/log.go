@@ -1,15 +1,12 @@
 package native
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strconv"
-	"time"
-
-	_ "time/tzdata" // zones by name, on machines without a time zone database too
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -22,8 +19,17 @@ import (
 type (
 	logInput struct {
 		JobPath
+		LogQuery
+		Follow  flag   `query:"follow" doc:"true: go on until the job ends; waits while it is queued"`
+		Attempt string `query:"attempt" doc:"What that attempt wrote, from 1"`
+	}
+	// LogQuery is how much of a log is sent, and how it is shown.
+	LogQuery struct {
 		ZoneID string `query:"zoneid" doc:"Zone of the time stamps, such as Europe/Paris; UTC if not given"`
-		Follow flag   `query:"follow" doc:"true: go on until the job ends; waits while it is queued"`
+		Tail   string `query:"tail" doc:"The last lines only: how many"`
+		Since  string `query:"since" doc:"Lines of that time and later only: a date, or a duration such as 15m or PT15M back from now"`
+		ANSI   string `query:"ansi" enum:"keep,strip" doc:"strip: without the sequences that colour a terminal and move its cursor"`
+		Format string `query:"format" enum:"raw,text,zip" doc:"text: as text/plain; zip: packed, as one file"`
 	}
 	eventsInput struct {
 		JobPath
@@ -47,13 +53,19 @@ func (d *door) followRoutes() {
 
 func (d *door) log(ctx context.Context, in *logInput) (*streamReply, error) {
 	c := d.call(ctx)
-	zone, err := zoneParam(in.ZoneID)
+	show, err := in.LogQuery.read(c.Time)
 	if err != nil {
 		return nil, err
 	}
 	follow, err := boolParam("follow", in.Follow)
 	if err != nil {
 		return nil, err
+	}
+	if in.Attempt != "" {
+		if follow {
+			return nil, invalid("follow and attempt can not be used together")
+		}
+		return d.oneAttempt(ctx, in.ID, in.Attempt, show)
 	}
 	j, err := d.server.Jobs.Get(ctx, c.Actor, in.ID)
 	if err != nil {
@@ -62,53 +74,75 @@ func (d *door) log(ctx context.Context, in *logInput) (*streamReply, error) {
 	if err := control.HasLog(j); err != nil {
 		return nil, err
 	}
-	if follow {
-		return &streamReply{func(hc huma.Context) { d.followLog(ctx, c, api.Gin(hc), in.ID, zone) }}, nil
+	if follow && show.format == formatZip {
+		return nil, invalid("follow and format zip can not be used together")
 	}
-	size, err := d.server.Jobs.Logs.Size(ctx, j.AccountID, j.ID)
+	view, err := d.server.Jobs.Logs.View(ctx, j.AccountID, j.ID, 0)
 	if err != nil {
 		return nil, err
 	}
-	text := logText{size: size, open: func(offset, length int64) (io.ReadCloser, error) {
-		return d.server.Jobs.Logs.Open(ctx, j.AccountID, j.ID, offset, length)
-	}}
-	if j.Status.Final() { // it does not change any more
-		text.tag = string(j.ID) + "-" + strconv.FormatInt(size, 10)
-	}
-	return &streamReply{func(hc huma.Context) { d.sendLog(ctx, api.Gin(hc), text, zone) }}, nil
-}
-
-// logText is a log, or a part of one, as it is now.
-type logText struct {
-	size int64
-	tag  string // of a text that does not change any more
-	open func(offset, length int64) (io.ReadCloser, error)
-}
-
-// zoneParam reads a zone's name; nil means UTC, in which the log is written.
-func zoneParam(name string) (*time.Location, error) {
-	if name == "" || name == "UTC" || name == "Z" {
-		return nil, nil
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil || name == "Local" {
-		return nil, job.Errorf(job.Invalid, job.WordInvalidTimeZone, "'%s' is not a time zone", cut(name))
-	}
-	return zone, nil
-}
-
-// sendLog answers with a log. A range is one of the bytes as they are stored, so a log with its stamps rewritten has none
-// and is sent whole (RFC 9110, 14.2 allows it).
-func (d *door) sendLog(ctx context.Context, c *gin.Context, log logText, zone *time.Location) {
-	c.Header("Content-Type", "application/octet-stream")
-	if zone == nil {
-		if log.tag != "" {
-			c.Header("ETag", `"`+log.tag+`"`)
+	if follow {
+		from, err := show.from(ctx, view)
+		if err != nil {
+			return nil, err
 		}
-		d.server.ServeContent(c, api.Content{Size: log.size, Open: log.open})
+		place := int64(0)
+		if from > 0 {
+			place = view.Place(from)
+		}
+		return &streamReply{func(hc huma.Context) { d.followLog(ctx, c, api.Gin(hc), in.ID, place, show) }}, nil
+	}
+	return d.shownLog(ctx, logText{LogView: view, final: j.Status.Final(), name: "job-" + string(j.ID)}, show)
+}
+
+// oneAttempt answers with what one attempt wrote.
+func (d *door) oneAttempt(ctx context.Context, id, number string, show logShow) (*streamReply, error) {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, job.Errorf(job.NotFound, job.WordNotFound, "Attempt '%s' not found", cut(number))
+	}
+	j, a, err := d.server.Jobs.Attempt(ctx, d.call(ctx).Actor, id, n)
+	if err != nil {
+		return nil, err
+	}
+	view, err := d.server.Jobs.Logs.View(ctx, j.AccountID, j.ID, a.Fence)
+	if err != nil {
+		return nil, err
+	}
+	name := "job-" + string(j.ID) + "-attempt-" + strconv.Itoa(n)
+	return d.shownLog(ctx, logText{LogView: view, final: !a.FinishedAt.IsZero(), name: name}, show)
+}
+
+// logText is a log, or a part of one.
+type logText struct {
+	control.LogView
+	final bool   // it does not change any more
+	name  string // of a file that holds it
+}
+
+func (d *door) shownLog(ctx context.Context, log logText, show logShow) (*streamReply, error) {
+	from, err := show.from(ctx, log.LogView)
+	if err != nil {
+		return nil, err
+	}
+	return &streamReply{func(hc huma.Context) { d.sendLog(ctx, api.Gin(hc), log, from, show) }}, nil
+}
+
+// sendLog answers with a log. A range is one of the bytes as they are stored, so a log of which something is left out or
+// rewritten has none and is sent whole (RFC 9110, 14.2 allows it); so is one that drops from its middle while it is read.
+func (d *door) sendLog(ctx context.Context, c *gin.Context, log logText, from int64, show logShow) {
+	c.Header("Content-Type", show.format.contentType())
+	c.Header("Content-Disposition", `attachment; filename="`+log.name+show.format.ending()+`"`)
+	if show.asStored() && (log.final || !log.Cut) {
+		if log.final {
+			c.Header("ETag", `"`+strings.TrimPrefix(log.name, "job-")+"-"+strconv.FormatInt(log.Size, 10)+`"`)
+		}
+		d.server.ServeContent(c, api.Content{Size: log.Size, Open: func(offset, length int64) (io.ReadCloser, error) {
+			return log.Open(ctx, offset, length)
+		}})
 		return
 	}
-	text, err := log.open(0, log.size)
+	text, err := log.Open(ctx, from, -1)
 	if err != nil {
 		d.server.Fail(c, err)
 		return
@@ -116,9 +150,13 @@ func (d *door) sendLog(ctx context.Context, c *gin.Context, log logText, zone *t
 	defer func() { _ = text.Close() }() // it was only read
 	reply := api.NewStream(c.Writer)
 	defer reply.Done()
-	out := &restamper{out: reply, zone: zone}
-	_, err = io.Copy(out, text)
-	d.broken(ctx, errors.Join(err, out.Flush()))
+	out, end, err := show.format.writer(reply, log.name, d.server.Now())
+	if err == nil {
+		out := show.filter(out)
+		_, err = io.Copy(out, text)
+		err = errors.Join(err, out.Flush(), end())
+	}
+	d.broken(ctx, err)
 }
 
 // broken breaks a reply off that can not be finished, so that its reader does not take it for whole.
@@ -132,25 +170,23 @@ func (d *door) broken(ctx context.Context, err error) {
 	panic(http.ErrAbortHandler)
 }
 
-// followLog sends the log as it grows until the job is final.
-func (d *door) followLog(ctx context.Context, c call, g *gin.Context, id string, zone *time.Location) {
-	g.Header("Content-Type", "application/octet-stream")
+// followLog sends the log as it grows, from a place on, until the job is final.
+func (d *door) followLog(ctx context.Context, c call, g *gin.Context, id string, place int64, show logShow) {
+	g.Header("Content-Type", show.format.contentType())
 	g.Header("X-Accel-Buffering", "no")
 	out := api.NewStream(g.Writer)
 	defer out.Done()
 	out.Flush()
-	stamps := &restamper{out: out, zone: zone}
-	at := int64(0)
+	text := show.filter(out)
 	waiting, cancel := d.untilClosing(ctx)
 	defer cancel()
-	err := d.server.Jobs.Watch(waiting, c.Actor, id, nil, func(j job.Job) (bool, error) {
-		n, err := d.copyLog(waiting, stamps, j, at)
-		at += n
+	err := d.server.Jobs.WatchLog(waiting, c.Actor, id, func(j job.Job) (more bool, err error) {
+		place, err = d.copyLog(waiting, j, place, func(int64) (io.Writer, error) { return text, nil })
 		if err != nil {
 			return false, err
 		}
 		if j.Status.Final() {
-			err = stamps.Flush()
+			err = text.Flush()
 		}
 		out.Flush()
 		return !j.Status.Final(), err
@@ -158,82 +194,34 @@ func (d *door) followLog(ctx context.Context, c call, g *gin.Context, id string,
 	d.broken(ctx, err)
 }
 
-// copyLog copies what the log has from offset on and tells how much that was.
-func (d *door) copyLog(ctx context.Context, to io.Writer, j job.Job, offset int64) (int64, error) {
+// copyLog copies what the log has from a place on, each stretch to what to gives for its place, and tells the place behind.
+func (d *door) copyLog(ctx context.Context, j job.Job, place int64, to func(from int64) (io.Writer, error)) (int64, error) {
 	if !j.Taken {
-		return 0, nil
+		return place, nil
 	}
-	size, err := d.server.Jobs.Logs.Size(ctx, j.AccountID, j.ID)
-	if err != nil || size <= offset {
-		return 0, err
+	stretches, err := d.server.Jobs.Logs.Behind(ctx, j.AccountID, j.ID, place)
+	for _, s := range stretches {
+		out, err := to(s.From)
+		if err != nil {
+			return place, err
+		}
+		n, err := copyStretch(ctx, out, s)
+		place = s.From + n
+		if job.WordOf(err) == job.WordStale { // dropped while it was read: the next look goes on behind it
+			return place, nil
+		}
+		if err != nil {
+			return place, err
+		}
 	}
-	text, err := d.server.Jobs.Logs.Open(ctx, j.AccountID, j.ID, offset, size-offset)
+	return place, err
+}
+
+func copyStretch(ctx context.Context, to io.Writer, s control.LogStretch) (int64, error) {
+	text, err := s.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	n, err := io.Copy(to, text)
 	return n, errors.Join(err, text.Close())
-}
-
-// stampLayout is how internal/joblog stamps a line, with a blank behind it.
-const stampLayout = "2006-01-02T15:04:05.000Z"
-
-// restamper rewrites the time stamp at the start of each line into another zone. Without a zone it copies.
-type restamper struct {
-	out    io.Writer
-	zone   *time.Location
-	head   []byte // of the line, until it is long enough to hold a stamp
-	inLine bool   // the line's stamp is behind us
-}
-
-func (r *restamper) Write(p []byte) (int, error) {
-	if r.zone == nil {
-		return r.out.Write(p)
-	}
-	out := make([]byte, 0, len(p)+64)
-	for rest := p; len(rest) > 0; {
-		if r.inLine {
-			end := bytes.IndexByte(rest, '\n') + 1
-			if r.inLine = end == 0; r.inLine {
-				end = len(rest)
-			}
-			out, rest = append(out, rest[:end]...), rest[end:]
-			continue
-		}
-		take := min(len(rest), len(stampLayout)-len(r.head))
-		if end := bytes.IndexByte(rest[:take], '\n'); end >= 0 { // a line too short for a stamp
-			out = append(append(out, r.head...), rest[:end+1]...)
-			r.head, rest = r.head[:0], rest[end+1:]
-			continue
-		}
-		r.head, rest = append(r.head, rest[:take]...), rest[take:]
-		if len(r.head) == len(stampLayout) {
-			out = r.stamp(out)
-		}
-	}
-	if _, err := r.out.Write(out); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (r *restamper) stamp(out []byte) []byte {
-	at, err := time.Parse(stampLayout, string(r.head))
-	if err != nil {
-		out = append(out, r.head...)
-	} else {
-		out = at.In(r.zone).AppendFormat(out, "2006-01-02T15:04:05.000Z07:00")
-	}
-	r.head, r.inLine = r.head[:0], true
-	return out
-}
-
-// Flush writes what was held back of a last line.
-func (r *restamper) Flush() error {
-	if len(r.head) == 0 {
-		return nil
-	}
-	_, err := r.out.Write(r.head)
-	r.head = r.head[:0]
-	return err
 }

@@ -34,20 +34,19 @@ func (s *Jobs) Attempts(ctx context.Context, a job.Actor, ref string) ([]Attempt
 }
 
 // Attempt finds one try of a job by its number, with the job.
-func (s *Jobs) Attempt(ctx context.Context, a job.Actor, ref string, number int) (job.Job, AttemptLog, error) {
+func (s *Jobs) Attempt(ctx context.Context, a job.Actor, ref string, number int) (job.Job, job.Attempt, error) {
 	j, err := s.Get(ctx, a, ref)
 	if err != nil {
-		return job.Job{}, AttemptLog{}, err
+		return job.Job{}, job.Attempt{}, err
 	}
 	attempts, err := s.Records.Attempts(ctx, j.AccountID, j.ID)
 	if err != nil {
-		return job.Job{}, AttemptLog{}, err
+		return job.Job{}, job.Attempt{}, err
 	}
 	for _, one := range attempts {
 		if one.Number == number {
-			size, err := s.Logs.SectionSize(ctx, j.AccountID, j.ID, one.Fence)
-			return j, AttemptLog{Attempt: one, LogBytes: size}, err
+			return j, one, nil
 		}
 	}
-	return job.Job{}, AttemptLog{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s has no attempt %d", j.ID, number)
+	return job.Job{}, job.Attempt{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s has no attempt %d", j.ID, number)
 }

@@ -40,20 +40,6 @@ type Limits struct {
 	HeartbeatTimeout time.Duration // after which a silent worker is lost
 }
 
-// Logs reads job logs (internal/joblog).
-type Logs interface {
-	// Size is the number of bytes written so far.
-	Size(ctx context.Context, account int64, id job.ID) (int64, error)
-	// Open reads from offset, length bytes; length -1 means to the end as it is now.
-	Open(ctx context.Context, account int64, id job.ID, offset, length int64) (io.ReadCloser, error)
-	// Sections gives the bytes of each attempt, by its fence.
-	Sections(ctx context.Context, account int64, id job.ID) (map[int64]int64, error)
-	// SectionSize is the number of bytes of one attempt so far.
-	SectionSize(ctx context.Context, account int64, id job.ID, fence int64) (int64, error)
-	// OpenSection reads one attempt's part as Open reads the whole.
-	OpenSection(ctx context.Context, account int64, id job.ID, fence, offset, length int64) (io.ReadCloser, error)
-}
-
 // Get finds a job. One of the actor's account that is not theirs is Forbidden.
 func (s *Jobs) Get(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
 	if !job.ValidID(ref) {

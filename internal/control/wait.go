@@ -26,11 +26,23 @@ func (s *Jobs) Wait(ctx context.Context, a job.Actor, ref string, limit time.Dur
 const (
 	pollFirst = 50 * time.Millisecond
 	pollMax   = time.Second
+	// pollLog is for those who read its log: what a worker in another process writes rings no bell here.
+	pollLog = 200 * time.Millisecond
 )
 
 // Watch calls see with the job now, and again after every change of its row or log that this process hears of, and at
 // least about every second, until see returns false or an error, over receives, or ctx ends.
 func (s *Jobs) Watch(ctx context.Context, a job.Actor, ref string, over <-chan time.Time, see func(job.Job) (more bool, err error)) error {
+	return s.watch(ctx, a, ref, pollMax, over, see)
+}
+
+// WatchLog is Watch for who follows the log: see is called a few times a second.
+func (s *Jobs) WatchLog(ctx context.Context, a job.Actor, ref string, see func(job.Job) (more bool, err error)) error {
+	return s.watch(ctx, a, ref, pollLog, nil, see)
+}
+
+func (s *Jobs) watch(ctx context.Context, a job.Actor, ref string, slowest time.Duration, over <-chan time.Time,
+	see func(job.Job) (more bool, err error)) error {
 	rings, stop := s.Bell.Listen(job.ID(ref)) // before the first look, so that no change falls in between
 	defer stop()
 	poll := pollFirst
@@ -47,7 +59,7 @@ func (s *Jobs) Watch(ctx context.Context, a job.Actor, ref string, over <-chan t
 		select {
 		case <-rings:
 		case <-timer.C:
-			poll = min(poll*2, pollMax)
+			poll = min(poll*2, slowest)
 			timer.Reset(poll)
 		case <-over:
 			return nil

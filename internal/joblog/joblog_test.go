@@ -71,6 +71,13 @@ func (s *store) Get(_ context.Context, key string, offset, length int64) (io.Rea
 	return io.NopCloser(bytes.NewReader(b[offset : offset+length])), nil
 }
 
+func (s *store) Delete(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, key)
+	return nil
+}
+
 func (s *store) setFail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +111,11 @@ func read(t *testing.T, s *store, offset, length int64) string {
 
 func readSection(t *testing.T, s *store, fence, offset, length int64) string {
 	t.Helper()
-	r, err := Reader{s}.OpenSection(t.Context(), account, id, fence, offset, length)
+	v, err := Reader{s}.View(t.Context(), account, id, fence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := v.Open(t.Context(), offset, length)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,9 +284,9 @@ func TestLaterAttemptsGoOnAndCutOffStaleWorkers(t *testing.T) {
 		t.Errorf("sections %v %v", sizes, err)
 	}
 	for fence, text := range sections {
-		size, err := (Reader{s}).SectionSize(t.Context(), account, id, fence)
-		if err != nil || size != int64(len(text)) || sizes[fence] != size {
-			t.Errorf("section %d has %d (%d) bytes, %v", fence, size, sizes[fence], err)
+		v, err := (Reader{s}).View(t.Context(), account, id, fence)
+		if err != nil || v.Size != int64(len(text)) || sizes[fence] != v.Size {
+			t.Errorf("section %d has %d (%d) bytes, %v", fence, v.Size, sizes[fence], err)
 		}
 		for from := 0; from <= len(text); from++ {
 			for length := -1; length <= len(text); length++ {
@@ -305,9 +316,6 @@ func TestLaterAttemptsGoOnAndCutOffStaleWorkers(t *testing.T) {
 func TestOpenRefusesRanges(t *testing.T) {
 	t.Parallel()
 	if _, err := (Reader{newStore()}).Open(t.Context(), account, id, -1, 5); job.WordOf(err) != job.WordInvalidRange {
-		t.Errorf("got %v", err)
-	}
-	if _, err := (Reader{newStore()}).OpenSection(t.Context(), account, id, 1, 0, -2); job.WordOf(err) != job.WordInvalidRange {
 		t.Errorf("got %v", err)
 	}
 }

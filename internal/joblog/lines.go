@@ -17,7 +17,10 @@ const (
 
 // Lines puts a time stamp in front of every line: RFC 3339, UTC, milliseconds, the time of the line's first byte. Bytes
 // are kept as they are, UTF-8 or not; lines over 64 KiB are split; a last line without a newline gets one, so that the
-// next attempt begins on its own line. Beyond the limit one line says so and the rest is counted as written but dropped.
+// next attempt begins on its own line.
+//
+// The limit is met by a writer that can keep a tail (Writer): of what comes behind the first half of the limit, only the end
+// is kept. With another one a line says that the limit is reached, and the rest is counted as written but dropped.
 type Lines struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -27,8 +30,12 @@ type Lines struct {
 	size  int64
 	open  bool // the last byte written is no newline
 	full  bool
+	tail  bool // begun, so the writer sees to the limit
 	buf   []byte
 }
+
+// tailKeeper is a writer that can drop what it was given first.
+type tailKeeper interface{ KeepTail(n int64) }
 
 // NewLines stamps what it writes to w. limit counts the bytes written, stamps included; 0 means DefaultLimit.
 func NewLines(w io.Writer, limit int64, now func() time.Time) *Lines {
@@ -104,7 +111,11 @@ func (l *Lines) write(p []byte) error {
 
 // pass writes the buffer on, as far as the limit allows.
 func (l *Lines) pass(now time.Time) error {
-	if l.size+int64(len(l.buf)) > l.limit {
+	if k, can := l.w.(tailKeeper); can {
+		if err := l.beginTail(k); err != nil {
+			return err
+		}
+	} else if l.size+int64(len(l.buf)) > l.limit {
 		l.full = true
 		room := l.limit - l.size
 		l.buf = l.buf[:room]
@@ -122,8 +133,33 @@ func (l *Lines) pass(now time.Time) error {
 	if len(l.buf) == 0 {
 		return nil
 	}
-	l.size += int64(len(l.buf))
-	l.open = l.buf[len(l.buf)-1] != '\n'
-	_, err := l.w.Write(l.buf)
+	return l.put(l.buf)
+}
+
+// beginTail passes on what completes the first half and leaves the rest in the buffer, unless the half is not full or no
+// line ends beyond it.
+func (l *Lines) beginTail(k tailKeeper) error {
+	half := l.limit / 2
+	if l.tail || l.size+int64(len(l.buf)) <= half {
+		return nil
+	}
+	from := max(0, half-l.size-1)
+	end := bytes.IndexByte(l.buf[from:], '\n')
+	if end < 0 {
+		return nil
+	}
+	head := l.buf[:from+int64(end)+1]
+	if err := l.put(head); err != nil {
+		return err
+	}
+	k.KeepTail(l.limit - half)
+	l.tail, l.buf = true, l.buf[len(head):]
+	return nil
+}
+
+func (l *Lines) put(p []byte) error {
+	l.size += int64(len(p))
+	l.open = p[len(p)-1] != '\n'
+	_, err := l.w.Write(p)
 	return err
 }

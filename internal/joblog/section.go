@@ -3,7 +3,6 @@ package joblog
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -21,30 +20,6 @@ func (r Reader) Sections(ctx context.Context, account int64, id job.ID) (map[int
 		sizes[s.fence] += s.size
 	}
 	return sizes, nil
-}
-
-// SectionSize is the number of bytes one attempt has in the log so far.
-func (r Reader) SectionSize(ctx context.Context, account int64, id job.ID, fence int64) (int64, error) {
-	log, err := section(ctx, r.Objects, job.LogPrefix(account, id), fence)
-	if err != nil || len(log) == 0 {
-		return 0, err
-	}
-	return end(log) - log[0].offset, nil
-}
-
-// OpenSection reads length bytes of one attempt's part from offset, as Open does of the whole.
-func (r Reader) OpenSection(ctx context.Context, account int64, id job.ID, fence, offset, length int64) (io.ReadCloser, error) {
-	if offset < 0 || length < -1 {
-		return nil, badRange(offset, length)
-	}
-	log, err := section(ctx, r.Objects, job.LogPrefix(account, id), fence)
-	if err != nil {
-		return nil, err
-	}
-	if len(log) > 0 {
-		offset += log[0].offset
-	}
-	return r.stream(ctx, log, offset, length), nil
 }
 
 // section lists the segments of one fence alone: their names begin with it, and the next name there is tells where a newer

@@ -9,7 +9,7 @@ import (
 	"waybill/internal/control"
 )
 
-// segment is a stretch of the log: size bytes from offset, found in object from its byte skip on.
+// segment is a stretch of the log: size bytes from offset.
 type segment struct {
 	object string
 	fence  int64
@@ -36,7 +36,8 @@ type lister interface {
 	List(ctx context.Context, prefix, after string, yield func(control.Object) bool) error
 }
 
-// list gives the segments that make up the log, in order, without gaps or overlaps.
+// list gives the segments that make up the log, in order and without overlaps. Between two of one attempt there is a gap
+// where its tail was dropped.
 func list(ctx context.Context, objects lister, prefix string) ([]segment, error) {
 	var found []segment
 	err := objects.List(ctx, prefix, "", func(o control.Object) bool {
@@ -51,10 +52,14 @@ func list(ctx context.Context, objects lister, prefix string) ([]segment, error)
 	return settle(found), nil
 }
 
-// settle cuts what an older fence wrote beyond the beginning of a newer one. found is ordered by fence, then by offset.
+// settle cuts what an older fence wrote beyond the beginning of a newer one, and leaves out what was put together in a
+// segment before it and is not deleted yet. found is ordered by fence, then by offset.
 func settle(found []segment) []segment {
 	log := found[:0]
 	for _, s := range found {
+		if n := len(log); n > 0 && log[n-1].fence == s.fence && s.offset < log[n-1].offset+log[n-1].size {
+			continue
+		}
 		for len(log) > 0 {
 			last := &log[len(log)-1]
 			if last.fence == s.fence || last.offset+last.size <= s.offset {

@@ -14,23 +14,25 @@ import (
 	"waybill/internal/job"
 )
 
+// Who follows a log sees a line within a second. A line is sent soon after it came, and a program that writes on and on has
+// a segment made about once a second.
 const (
-	firstFlush   = 200 * time.Millisecond // after the first byte: somebody may be waiting for a sign of life
-	flushEvery   = time.Second
-	slowestFlush = 5 * time.Second
-	slowerAfter  = 600 // segments; the pause grows with them, so that a long job does not leave a million
-	flushBytes   = 256 << 10
-	maxUnsent    = 4 << 20 // bytes; beyond it Write waits, and so does the program
+	firstFlush = 200 * time.Millisecond // after a first byte: more may be coming
+	flushEvery = 700 * time.Millisecond // between two segments
+	flushBytes = 256 << 10
+	maxUnsent  = 4 << 20 // bytes; beyond it Write waits, and so does the program
 )
 
 // Sink is the object store as the writer needs it.
 type Sink interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64) (control.Object, error)
 	List(ctx context.Context, prefix, after string, yield func(control.Object) bool) error
+	Delete(ctx context.Context, key string) error
 }
 
 // Writer stores what is written to it as segments of a job's log. Nothing is stored for an attempt that writes nothing.
-// Uploads happen in the background and are repeated until they succeed or the writer's context ends.
+// Uploads happen in the background and are repeated until they succeed or the writer's context ends. Small segments are put
+// together as they come, so that a log has few however long its job runs.
 type Writer struct {
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -49,6 +51,10 @@ type Writer struct {
 	wake    chan struct{}
 	closing bool
 	done    chan struct{} // nil until the first byte
+	tail    int64         // where in the whole log the tail begins; 0: no tail yet
+	keep    int64         // bytes of it that are kept
+
+	pieces pieces // of the uploading goroutine
 }
 
 // Target says whose log a Writer writes.
@@ -108,10 +114,18 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	w.unsent = append(w.unsent, p...)
 	w.total += int64(len(p))
-	if len(w.unsent) >= flushBytes {
+	if len(w.unsent) == len(p) || len(w.unsent) >= flushBytes {
 		w.poke()
 	}
 	return len(p), nil
+}
+
+// KeepTail makes what is written from now on a tail, of which the last n bytes are kept, in whole segments. Segments of it
+// begin with lines. It may be called once.
+func (w *Writer) KeepTail(n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tail, w.keep = w.start+w.total, n
 }
 
 // Bytes counts what this attempt has written so far.
@@ -157,30 +171,56 @@ func (w *Writer) poke() {
 // upload is the background: it waits until a flush is due, and sends.
 func (w *Writer) upload() {
 	defer close(w.done)
-	pause := time.NewTimer(firstFlush)
-	defer pause.Stop()
-	for segments := 1; ; segments++ {
+	due := time.NewTimer(firstFlush)
+	defer due.Stop()
+	var last time.Time
+	for armed := true; ; {
 		select {
 		case <-w.wake:
-		case <-pause.C:
+			if !w.urgent() {
+				if !armed { // a first byte
+					due.Reset(max(firstFlush, flushEvery-time.Since(last)))
+					armed = true
+				}
+				continue
+			}
+		case <-due.C:
 		case <-w.ctx.Done():
 		}
-		if finished := w.flush(); finished {
+		finished, more := w.flush()
+		if finished {
+			w.pieces.close(w)
 			return
 		}
-		pause.Reset(min(slowestFlush, max(flushEvery, flushEvery*time.Duration(segments)/slowerAfter)))
+		last = time.Now()
+		if armed = more; more {
+			due.Reset(flushEvery)
+		} else {
+			due.Stop()
+		}
 	}
 }
 
-// flush sends what there is as one segment and tells whether it was the last.
-func (w *Writer) flush() (finished bool) {
+// urgent tells whether a flush is due whatever the time.
+func (w *Writer) urgent() bool {
 	w.mu.Lock()
-	batch, offset := w.unsent, w.offset
+	defer w.mu.Unlock()
+	return len(w.unsent) >= flushBytes || w.closing || w.ctx.Err() != nil
+}
+
+// flush sends what there is as one segment. It tells whether that was the last, and if not, whether there is more to send.
+func (w *Writer) flush() (finished, more bool) {
+	w.mu.Lock()
+	batch, offset, tail, keep := w.batch(), w.offset, w.tail, w.keep
 	w.mu.Unlock()
 	var err error
 	if len(batch) > 0 {
-		if err = w.send(batch, offset); err == nil && w.stored != nil {
-			w.stored()
+		if err = w.send(batch, offset); err == nil {
+			if w.stored != nil {
+				w.stored()
+			}
+			w.pieces.keep = keep
+			w.pieces.add(w, batch, offset, tail > 0 && offset >= tail)
 		}
 	}
 	w.mu.Lock()
@@ -196,7 +236,22 @@ func (w *Writer) flush() (finished bool) {
 	if len(w.unsent) >= flushBytes || w.closing {
 		w.poke()
 	}
-	return w.err != nil || w.closing && len(w.unsent) == 0 || w.ctx.Err() != nil
+	return w.err != nil || w.closing && len(w.unsent) == 0 || w.ctx.Err() != nil, len(w.unsent) > 0
+}
+
+// batch is what the next segment is made of: all there is, but head and tail do not share one, and one of the tail ends
+// with a line, so that the one behind it can be the first that is kept.
+func (w *Writer) batch() []byte {
+	batch := w.unsent
+	if w.tail > w.offset {
+		return batch[:min(int64(len(batch)), w.tail-w.offset)]
+	}
+	if w.tail > 0 && !w.closing {
+		if end := bytes.LastIndexByte(batch, '\n') + 1; end > 0 || len(batch) < flushBytes {
+			return batch[:end]
+		}
+	}
+	return batch
 }
 
 // send repeats until the store takes the segment or the context ends. Repeating is safe: name and bytes stay the same.

@@ -178,14 +178,31 @@ func every(int64) bool { return true }
 
 func only(fence int64) func(int64) bool { return func(f int64) bool { return f == fence } }
 
-// Size is control.Logs's.
-func (l *Logs) Size(_ context.Context, _ int64, id job.ID) (int64, error) {
-	return int64(len(l.text(id, every))), nil
+// View is control.Logs's.
+func (l *Logs) View(_ context.Context, _ int64, id job.ID, fence int64) (control.LogView, error) {
+	of := every
+	if fence != 0 {
+		of = only(fence)
+	}
+	text := l.text(id, of)
+	return control.LogView{
+		Size: int64(len(text)), Place: func(offset int64) int64 { return offset },
+		Open: func(_ context.Context, offset, length int64) (io.ReadCloser, error) {
+			return piece(text, offset, length), nil
+		},
+	}, nil
 }
 
-// Open is control.Logs's.
-func (l *Logs) Open(_ context.Context, _ int64, id job.ID, offset, length int64) (io.ReadCloser, error) {
-	return piece(l.text(id, every), offset, length), nil
+// Behind is control.Logs's.
+func (l *Logs) Behind(_ context.Context, _ int64, id job.ID, place int64) ([]control.LogStretch, error) {
+	text := l.text(id, every)
+	end := int64(len(text))
+	if place >= end {
+		return nil, nil
+	}
+	return []control.LogStretch{{From: place, To: end, Open: func(context.Context) (io.ReadCloser, error) {
+		return piece(text, place, end-place), nil
+	}}}, nil
 }
 
 // Sections is control.Logs's.
@@ -197,16 +214,6 @@ func (l *Logs) Sections(_ context.Context, _ int64, id job.ID) (map[int64]int64,
 		sizes[p.fence] += int64(len(p.text))
 	}
 	return sizes, nil
-}
-
-// SectionSize is control.Logs's.
-func (l *Logs) SectionSize(_ context.Context, _ int64, id job.ID, fence int64) (int64, error) {
-	return int64(len(l.text(id, only(fence)))), nil
-}
-
-// OpenSection is control.Logs's.
-func (l *Logs) OpenSection(_ context.Context, _ int64, id job.ID, fence, offset, length int64) (io.ReadCloser, error) {
-	return piece(l.text(id, only(fence)), offset, length), nil
 }
 
 func piece(text string, offset, length int64) io.ReadCloser {
