@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"time"
 
