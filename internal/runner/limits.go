@@ -21,16 +21,19 @@ func (e *Execution) Sandbox() string {
 	if limits := e.runner.sandbox.Held(e.limits).String(); limits != "" {
 		text += "; " + limits
 	}
-	if e.resources.Network == job.NetworkNone {
+	if e.resources.Network == job.NetworkNone && e.runner.sandbox.NetworkNone() == nil {
 		text += ", network none"
 	}
 	return text
 }
 
 // limitWarnings tells what was asked for and is not in force on this worker.
-func (e *Execution) limitWarnings() []string {
-	if e.limits.CPUs > 0 && e.runner.sandbox.Held(e.limits).CPUs == 0 {
-		return []string{"the limit on processors is not in force: this worker has no cgroup of its own"}
+func (e *Execution) limitWarnings() (warnings []string) {
+	if err := e.runner.sandbox.NetworkNone(); e.resources.Network == job.NetworkNone && err != nil {
+		warnings = append(warnings, "network none is not in force: "+err.Error())
 	}
-	return nil
+	if e.limits.CPUs > 0 && e.runner.sandbox.Held(e.limits).CPUs == 0 {
+		warnings = append(warnings, "the limit on processors is not in force: this worker has no cgroup of its own")
+	}
+	return warnings
 }

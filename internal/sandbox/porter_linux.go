@@ -282,11 +282,12 @@ func (v *visit) makeRoom() (parts []string, err error) {
 	if err := unix.Unshare(flags); err != nil {
 		return nil, os.NewSyscallError("unshare", err)
 	}
-	ownTemp, err := v.porter.root.furnish(&v.order)
+	mounted, err := v.startKeeper()
 	if err != nil {
 		return nil, err
 	}
-	if err := v.startKeeper(); err != nil {
+	ownTemp, err := v.porter.root.furnish(&v.order) // meanwhile
+	if err := errors.Join(err, mounted()); err != nil {
 		return nil, err
 	}
 	if err := leaveHost(); err != nil {
@@ -367,30 +368,31 @@ func (v *visit) introduce(program *os.Process) error {
 	return err
 }
 
-// startKeeper makes the room's first process and waits until it has mounted /proc.
-func (v *visit) startKeeper() error {
+// startKeeper makes the room's first process. mounted waits until that has mounted /proc.
+func (v *visit) startKeeper() (mounted func() error, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return os.NewSyscallError("socketpair", err)
+		return nil, os.NewSyscallError("socketpair", err)
 	}
-	k := newKeeper(fds[1])
-	pid, errno := k.fork()
+	pid, errno := newKeeper(fds[1]).fork()
 	_ = unix.Close(fds[1])
 	f := os.NewFile(uintptr(fds[0]), "keeper")
-	defer f.Close()
 	if errno != 0 {
-		return os.NewSyscallError("clone", errno)
+		return nil, errors.Join(os.NewSyscallError("clone", errno), f.Close())
 	}
 	v.keeper = pid
-	var fault [4]byte
-	if _, err := io.ReadFull(f, fault[:]); err != nil {
-		return fmt.Errorf("the room's first process: %w", err)
-	}
-	if e := binary.NativeEndian.Uint32(fault[:]); e != 0 {
-		return fmt.Errorf("mount /proc: %w", syscall.Errno(e))
-	}
-	_, err = f.Write([]byte{1})
-	return err
+	return func() error {
+		defer f.Close()
+		var fault [4]byte
+		if _, err := io.ReadFull(f, fault[:]); err != nil {
+			return fmt.Errorf("the room's first process: %w", err)
+		}
+		if e := binary.NativeEndian.Uint32(fault[:]); e != 0 {
+			return fmt.Errorf("mount /proc: %w", syscall.Errno(e))
+		}
+		_, err := f.Write([]byte{1})
+		return err
+	}, nil
 }
 
 // kill ends everything in the room.
