@@ -97,3 +97,34 @@ func TestSeeds(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJarManifest: whatever META-INF/MANIFEST.MF holds, its Main-Process is absent or a plain name inside the package, and
+// naming nothing else starts that member or says what is wrong.
+func FuzzJarManifest(f *testing.F) {
+	for _, text := range []string{
+		sampleManifest, "Main-Process: ../x\n", "\ufeffmain-process : a\\..\\b\r", "Main-Process: /etc/passwd\n", "Main-Process: C:x\n",
+		"Main-Process: a\n b\n\n", "Main-Process:\n\n", ": x\nMain-Process: \xff\n", "Main-Process: a\x00b\n", "Main-Process: ./././a//b/\n",
+		"Main-Process\n:x", "Main-Process: " + strings.Repeat("a/", 600) + "\n",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c := newCatalogue("a.djar")
+		c.jarManifest = text
+		a, err := c.archive(newGuard(t.Context(), 1, smallLimits))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Main == "" {
+			return
+		}
+		if !fs.ValidPath(a.Main) || strings.ContainsAny(a.Main, "\\\x00\n\r") {
+			t.Fatalf("Main-Process is %q", a.Main)
+		}
+		if e, err := Match(a, []string{a.Main}, ""); err != nil || e.Member != a.Main {
+			t.Fatalf("%q is not found: %v %v", a.Main, e, err)
+		}
+		_, err = Match(a, []string{"other"}, "")
+		checkFault(t, err)
+	})
+}
