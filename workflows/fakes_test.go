@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"waybill/internal/job"
 	"waybill/workflows/contract"
@@ -127,12 +128,20 @@ func breaks(err error) func(context.Context, int) (contract.JobResult, error) {
 	return func(context.Context, int) (contract.JobResult, error) { return contract.JobResult{}, err }
 }
 
+// patient lets a busy machine take its time: by default the SDK takes a second without a step for a deadlock, and ends a
+// test after three.
+func patient(env *testsuite.TestWorkflowEnvironment) {
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
+	env.SetTestTimeout(time.Minute)
+}
+
 // newEnv is a test environment with the workflows and f's activities, registered the way a worker does it.
 func newEnv(t *testing.T, f *fakeActivities) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(attentive{t: t})
 	env := suite.NewTestWorkflowEnvironment()
+	patient(env)
 	Register(env)
 	env.RegisterActivityWithOptions(f.ExecutePackage, activity.RegisterOptions{Name: contract.ExecutePackage})
 	env.RegisterActivityWithOptions(f.SettleJob, activity.RegisterOptions{Name: contract.SettleJob})

@@ -46,6 +46,7 @@ func retentionEnv(f *fakePurges) *testsuite.TestWorkflowEnvironment {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
+	patient(env)
 	Register(env)
 	env.RegisterActivityWithOptions(f.purgeJobs, activity.RegisterOptions{Name: contract.PurgeJobs})
 	env.RegisterActivityWithOptions(f.purgePackages, activity.RegisterOptions{Name: contract.PurgePackages})

@@ -44,6 +44,30 @@ func newBench() *cobra.Command {
 	jobs.Flags().IntVar(&o.N, "n", 2000, "jobs of the concurrent phases")
 	jobs.Flags().IntVar(&o.Serial, "serial", 300, "jobs of the serial phases")
 	jobs.Flags().IntVar(&o.Concurrency, "concurrency", 32, "jobs at once in the concurrent phases")
-	cmd.AddCommand(jobs)
+	cmd.AddCommand(jobs, newBenchPackages())
 	return cmd
+}
+
+func newBenchPackages() *cobra.Command {
+	o := bench.Options{}
+	packages := &cobra.Command{
+		Use:   "packages",
+		Short: "Measure no-op programs of each runtime beside their bare interpreters, and packages of several sizes",
+		Long: "Measure a no-op of each runtime: its bare interpreter, the runner without a sandbox, and the runner with it, in turns. Then\n" +
+			"upload packages of up to a gigabyte through REST, and run each for the first time and again. Needs 5 GB of disk.",
+		Args: noArguments,
+		RunE: withSettings(func(cmd *cobra.Command, s settings.Settings) error {
+			if o.Serial < 1 {
+				return usageError{errors.New("--n is 1 or more")}
+			}
+			if s.LogLevel == "info" {
+				s.LogLevel = "error" // lines of the log between those of the table help nobody
+			}
+			o.Settings, o.Log, o.Out = s, newLogger(cmd.ErrOrStderr(), s), cmd.OutOrStdout()
+			return bench.Packages(cmd.Context(), o)
+		}),
+	}
+	settings.AddFlags(packages.Flags(), settings.Up)
+	packages.Flags().IntVar(&o.Serial, "n", 50, "times each program and package is run")
+	return packages
 }

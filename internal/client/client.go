@@ -139,25 +139,28 @@ func (c *Client) ConfigNamed(ctx context.Context, name string) (Config, error) {
 	return list.Items[0], nil
 }
 
-// Upload sends a file as multipart/form-data, as the vendor's tutorial does.
+// Upload sends a file as multipart/form-data, as the vendor's tutorial does. It is sent while it is read.
 func (c *Client) Upload(ctx context.Context, config, key string, body io.Reader) (out File, err error) {
-	var form bytes.Buffer
-	w := multipart.NewWriter(&form)
+	form, to := io.Pipe()
+	defer form.Close() // ends the writing below if the call ends first
+	w := multipart.NewWriter(to)
+	go func() { to.CloseWithError(writeForm(w, key, body)) }()
+	err = c.do(ctx, http.MethodPost, "/api/jobconfigs/"+url.PathEscape(config)+"/files", w.FormDataContentType(), form, &out)
+	return out, err
+}
+
+func writeForm(w *multipart.Writer, key string, body io.Reader) error {
 	if err := w.WriteField("key", key); err != nil {
-		return out, err
+		return err
 	}
 	part, err := w.CreateFormFile("file", key)
 	if err != nil {
-		return out, err
+		return err
 	}
 	if _, err := io.Copy(part, body); err != nil {
-		return out, err
+		return err
 	}
-	if err := w.Close(); err != nil {
-		return out, err
-	}
-	err = c.do(ctx, http.MethodPost, "/api/jobconfigs/"+url.PathEscape(config)+"/files", w.FormDataContentType(), &form, &out)
-	return out, err
+	return w.Close()
 }
 
 // Run starts a job. A positive wait holds the call until the job has ended or the time is over.
