@@ -73,7 +73,7 @@ func (e *Execution) settle(tree string, recipe *runtimes.Recipe, environment str
 		recipe.Apply(&c, environment)
 	}
 	e.command = command{Command: c, dir: filepath.Join(tree, filepath.FromSlash(e.entry.Root)), tree: tree}
-	e.command.env, warnings = environ(e.resolved.macros, c, e.own, filepath.Join(e.dir, "tmp"))
+	e.command.env, warnings = environ(e.resolved.macros, c, e.own, filepath.Join(e.dir, "tmp"), e.helpers)
 	return warnings, nil
 }
 

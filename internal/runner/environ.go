@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"waybill/internal/macro"
+	"waybill/internal/modules"
 	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
 )
@@ -17,7 +18,7 @@ var passed = []string{"PATH", "LANG", "TZ"}
 
 // environ builds a program's environment: the server's few, the defaults, what its runtime sets, the macros over them, what
 // the operator sets for its engine, and Waybill's own names over all. warnings name the macros that can not be passed.
-func environ(macros []macro.Resolved, c runtimes.Command, own map[string]string, tmp string) (env, warnings []string) {
+func environ(macros []macro.Resolved, c runtimes.Command, own map[string]string, tmp, helpers string) (env, warnings []string) {
 	vars := map[string]string{"HOME": tmp, "TMPDIR": tmp, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 	for _, name := range passed {
 		if v, set := os.LookupEnv(name); set {
@@ -27,7 +28,7 @@ func environ(macros []macro.Resolved, c runtimes.Command, own map[string]string,
 	maps.Copy(vars, c.Env)
 	for _, m := range macros {
 		_, reserved := own[m.Key]
-		reserved = reserved || m.Key == sandbox.RunVariable
+		reserved = reserved || m.Key == sandbox.RunVariable || m.Key == modules.Variable
 		switch {
 		case !validName(m.Key):
 			warnings = append(warnings, "macro "+strconv.QuoteToASCII(m.Key)+" is not passed: its name can not be an environment variable")
@@ -41,6 +42,7 @@ func environ(macros []macro.Resolved, c runtimes.Command, own map[string]string,
 	}
 	maps.Copy(vars, c.Fixed)
 	maps.Copy(vars, own)
+	modules.Extend(vars, helpers)
 	for k, v := range vars {
 		env = append(env, k+"="+v)
 	}

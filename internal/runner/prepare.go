@@ -53,6 +53,7 @@ type Execution struct {
 
 	resources job.Resources
 	limits    sandbox.Limits
+	helpers   string   // folder of the modules that programs may use
 	events    *os.File // the program's reports, opened before it begins
 }
 
@@ -122,6 +123,9 @@ func (e *Execution) resolve(tree string) error {
 		return err
 	}
 	maps.Copy(own, talk)
+	if e.helpers, err = e.layHelpers(); err != nil {
+		return err
+	}
 	e.own = own
 	if err := e.resolveMacros(); err != nil {
 		return err

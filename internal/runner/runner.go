@@ -57,6 +57,7 @@ type Runner struct {
 	lock    *flock.Flock
 	sandbox *sandbox.Sandbox
 	cache   *Cache
+	helpers string // folder of the modules for programs
 
 	runtimes     *runtimes.Table
 	environments *environments.Store
@@ -104,6 +105,9 @@ func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := r.openHelpers(); err != nil {
+		return nil, fmt.Errorf("lay the modules for programs: %w", err)
 	}
 	if r.cache, err = openCache(filepath.Join(r.work, "packages"), cfg.CacheSize, cfg.Limits); err != nil {
 		return nil, err

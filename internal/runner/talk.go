@@ -14,7 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"waybill/internal/archive"
 	"waybill/internal/job"
+	"waybill/internal/modules"
 )
 
 // Where a job's in messages lie: the index (WAYBILL_IN_FILE) and a file with each body (WAYBILL_IN_DIR). Both are made only for
@@ -154,4 +156,23 @@ func (e *Execution) FilesNow() []job.Output {
 	}
 	slices.SortFunc(files, func(a, b job.Output) int { return strings.Compare(a.Name, b.Name) })
 	return files
+}
+
+// layHelpers gives the folder with the modules that programs may use. Where nothing keeps a program from writing to it, the
+// job has its own.
+func (e *Execution) layHelpers() (string, error) {
+	if e.runner.sandbox.Enforced() {
+		return e.runner.helpers, nil
+	}
+	dir := filepath.Join(e.dir, "helpers")
+	return dir, modules.Lay(dir)
+}
+
+// openHelpers lays the modules anew: those of another version may be there.
+func (r *Runner) openHelpers() error {
+	r.helpers = filepath.Join(r.work, "helpers")
+	if err := archive.Remove(r.helpers); err != nil {
+		return err
+	}
+	return modules.Lay(r.helpers)
 }
