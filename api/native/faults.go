@@ -85,6 +85,7 @@ var byWord = map[job.Word]shown{
 	job.WordScheduleExists:       {409, "schedule_exists"},
 	job.WordConcurrencyLimit:     {409, "concurrency_limit"},
 	job.WordDestinationInUse:     {409, "destination_in_use"},
+	job.WordLinkExists:           {409, "link_exists"},
 	job.WordRecordResolved:       {409, "record_resolved"},
 	job.WordJobResolved:          {409, "job_resolved"},
 	job.WordJobRetried:           {409, "job_retried"},

@@ -14,12 +14,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"waybill/api"
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
 type (
+	OwnerPath struct {
+		ID string `path:"id" doc:"Of the job config (also its objectId), account or user"`
+	}
 	FilePath struct {
-		ConfigPath
+		OwnerPath
 		Key string `path:"key" doc:"May hold slashes"`
 	}
 	fileGetInput struct {
@@ -27,7 +31,7 @@ type (
 		Version whole `query:"version" doc:"An older version; without it the newest"`
 	}
 	fileListInput struct {
-		ConfigPath
+		OwnerPath
 		ListParams
 	}
 	versionListInput struct {
@@ -35,7 +39,7 @@ type (
 		ListParams
 	}
 	fileAddInput struct {
-		ConfigPath
+		OwnerPath
 		Key    string `query:"key" doc:"Of a raw body; defaults to the filename of Content-Disposition"`
 		Upload uploadBody
 	}
@@ -60,6 +64,7 @@ type fileResponse struct {
 	Name     string       `json:"name"`
 	Href     string       `json:"href"`
 	Final    *bool        `json:"final,omitempty" doc:"Of a job's files: false while the job runs, then size is what was written when its worker last looked"`
+	LinkID   string       `json:"linkId,omitempty" doc:"Of a linked file"`
 	Metadata fileMetaData `json:"metadata"`
 }
 
@@ -68,9 +73,10 @@ type fileMetaData struct {
 	Size         int64  `json:"size" doc:"Bytes"`
 	LastModified string `json:"lastModified"`
 	ContentType  string `json:"contentType"`
-	EntityType   string `json:"entityType"`
+	EntityType   string `json:"entityType" doc:"What has the file"`
 	EntityID     string `json:"entityId"`
-	LinkType     string `json:"linkType"`
+	LinkType     string `json:"linkType" doc:"LOCAL, or LINK for a file of another entity"`
+	LinkID       int64  `json:"linkId,omitempty"`
 	Version      int    `json:"version,omitempty"`
 	SHA256       string `json:"sha256,omitempty"`
 }
@@ -93,41 +99,65 @@ type entryPoints struct {
 	Manifest    *packageManifest `json:"manifest,omitempty" doc:"What the package's waybill.yaml says"`
 }
 
-const filesRoot = "/jobconfigs/{id}/files"
+// fileKind is a kind of entity that has files. All kinds share one implementation.
+type fileKind struct {
+	*door
+	entity job.EntityType
+	path   string // of the entity's routes
+	tag    string
+}
+
+func (d *door) fileKinds() []fileKind {
+	return []fileKind{
+		{d, job.EntityJobConfig, "/jobconfigs/{id}", "Files"},
+		{d, job.EntityAccount, "/account/{id}", "Account files"},
+		{d, job.EntityUser, "/users/{id}", "User files"},
+	}
+}
+
+func (k fileKind) owner(id string) control.FileOwner {
+	return control.FileOwner{Type: k.entity, Ref: id}
+}
+
+// show gives the address of a file under the entity that has it or, for a link, under the one that was asked.
+func (k fileKind) show(c call, id string) func(job.File) fileResponse {
+	return func(f job.File) fileResponse {
+		at := id
+		if f.LinkID == 0 {
+			at = strconv.FormatInt(f.EntityID, 10)
+		}
+		return c.file(strings.Replace(strings.TrimPrefix(k.path, "/"), "{id}", at, 1)+"/files/", f)
+	}
+}
 
 func (d *door) fileRoutes() {
+	for _, k := range d.fileKinds() {
+		k.routes()
+	}
+	operation(d, bearer, huma.Operation{
+		Method: "GET", Path: "/jobconfigs/{id}/package/entrypoints", Summary: "List the entry points of the config's package", Tags: []string{"Files"},
+	}, d.packageEntryPoints)
+	d.linkRoutes()
+}
+
+func (k fileKind) routes() {
+	root := k.path + "/files"
 	op := func(method, path, summary string) huma.Operation {
-		o := huma.Operation{Method: method, Path: path, Summary: summary, Tags: []string{"Files"}}
+		o := huma.Operation{Method: method, Path: root + path, Summary: summary, Tags: []string{k.tag}}
 		if strings.Contains(path, "{key}") {
-			o.Metadata = map[string]any{api.Tail: "key", api.TailRoot: filesRoot}
+			o.Metadata = map[string]any{api.Tail: "key", api.TailRoot: root}
 		}
 		return o
 	}
-	add := op("POST", filesRoot, "Upload a file: a new key, or a new version of one")
+	add := op("POST", "", "Upload a file: a new key, or a new version of one")
 	add.DefaultStatus = http.StatusCreated
-	operation(d, bearer, op("GET", filesRoot, "List the files"), d.listFiles)
-	operation(d, bearer, add, d.addFile)
-	operation(d, bearer, binary(op("GET", filesRoot+"/{key}", "Download a file"), "application/octet-stream"), d.getFile)
-	operation(d, bearer, op("PUT", filesRoot+"/{key}", "Upload a new version of a file"), d.putFile)
-	operation(d, bearer, op("DELETE", filesRoot+"/{key}", "Delete a file; jobs that ran it keep it"), d.deleteFile)
-	operation(
-		d,
-		bearer,
-		op("GET", filesRoot+"/{key}/versions", "List the versions of a file, newest first"),
-		d.listVersions,
-	)
-	operation(
-		d,
-		bearer,
-		op("GET", filesRoot+"/entrypoints/{key}", "List the entry points of a package"),
-		d.fileEntryPoints,
-	)
-	operation(
-		d,
-		bearer,
-		op("GET", "/jobconfigs/{id}/package/entrypoints", "List the entry points of the config's package"),
-		d.packageEntryPoints,
-	)
+	operation(k.door, bearer, op("GET", "", "List the files"), k.listFiles)
+	operation(k.door, bearer, add, k.addFile)
+	operation(k.door, bearer, binary(op("GET", "/{key}", "Download a file"), "application/octet-stream"), k.getFile)
+	operation(k.door, bearer, op("PUT", "/{key}", "Upload a new version of a file"), k.putFile)
+	operation(k.door, bearer, op("DELETE", "/{key}", "Delete a file; jobs that ran it keep it"), k.deleteFile)
+	operation(k.door, bearer, op("GET", "/{key}/versions", "List the versions of a file, newest first"), k.listVersions)
+	operation(k.door, bearer, op("GET", "/entrypoints/{key}", "List the entry points of a package"), k.fileEntryPoints)
 }
 
 // binary documents an operation whose reply is bytes.
@@ -138,28 +168,32 @@ func binary(op huma.Operation, kind string) huma.Operation {
 	return op
 }
 
-func (d *door) listFiles(ctx context.Context, in *fileListInput) (*fileListReply, error) {
-	c := d.call(ctx)
-	l, err := d.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
+func (k fileKind) listFiles(ctx context.Context, in *fileListInput) (*fileListReply, error) {
+	c := k.call(ctx)
+	l, err := k.readList(c.Request, in.ListParams, listSpec{order: job.Sort{Property: "name"}, columns: []string{"name"}})
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.server.Files.List(ctx, c.Actor, in.ID, l.query)
+	list, err := k.server.Files.List(ctx, c.Actor, k.owner(in.ID), l.query)
 	if err != nil {
 		return nil, err
 	}
-	return &fileListReply{envelope(d, c.style, l, list, c.file)}, nil
+	return &fileListReply{envelope(k.door, c.style, l, list, k.show(c, in.ID))}, nil
 }
 
-func (s style) file(f job.File) fileResponse {
-	id := strconv.FormatInt(f.EntityID, 10)
-	return fileResponse{
-		Name: f.Key, Href: s.href("jobconfigs/" + id + "/files/" + escapeKey(f.Key)),
+// file shows a file; base is the path of its entity's files.
+func (s style) file(base string, f job.File) fileResponse {
+	r := fileResponse{
+		Name: f.Key, Href: s.href(base + escapeKey(f.Key)),
 		Metadata: fileMetaData{
-			Size: f.Size, LastModified: s.date(f.CreatedAt), ContentType: f.ContentType, EntityType: string(f.EntityType), EntityID: id,
-			LinkType: "LOCAL", Version: f.Version, SHA256: f.SHA256,
+			Size: f.Size, LastModified: s.date(f.CreatedAt), ContentType: f.ContentType, EntityType: string(f.EntityType),
+			EntityID: strconv.FormatInt(f.EntityID, 10), LinkType: "LOCAL", Version: f.Version, SHA256: f.SHA256,
 		},
 	}
+	if f.LinkID != 0 {
+		r.LinkID, r.Metadata.LinkID, r.Metadata.LinkType = strconv.FormatInt(f.LinkID, 10), f.LinkID, "LINK"
+	}
+	return r
 }
 
 // escapeKey escapes each part of a key, not the slashes between them.
@@ -171,37 +205,37 @@ func escapeKey(key string) string {
 	return strings.Join(parts, "/")
 }
 
-func (d *door) addFile(ctx context.Context, in *fileAddInput) (*fileReply, error) {
-	c := d.call(ctx)
-	upload, err := d.readUpload(c.Request, in.Key)
+func (k fileKind) addFile(ctx context.Context, in *fileAddInput) (*fileReply, error) {
+	c := k.call(ctx)
+	upload, err := k.readUpload(c.Request, in.Key)
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.server.Files.Add(ctx, c.Actor, in.ID, upload)
+	f, err := k.server.Files.Add(ctx, c.Actor, k.owner(in.ID), upload)
 	if err != nil {
 		return nil, err
 	}
-	shown := c.file(f)
+	shown := k.show(c, in.ID)(f)
 	return &fileReply{Location: shown.Href, Body: shown}, nil
 }
 
-func (d *door) putFile(ctx context.Context, in *filePutInput) (*fileReply, error) {
-	c := d.call(ctx)
-	upload, err := d.readUpload(c.Request, in.Key)
+func (k fileKind) putFile(ctx context.Context, in *filePutInput) (*fileReply, error) {
+	c := k.call(ctx)
+	upload, err := k.readUpload(c.Request, in.Key)
 	if err != nil {
 		return nil, err
 	}
 	upload.MustExist = true
-	f, err := d.server.Files.Add(ctx, c.Actor, in.ID, upload)
-	return &fileReply{Body: c.file(f)}, err
+	f, err := k.server.Files.Add(ctx, c.Actor, k.owner(in.ID), upload)
+	return &fileReply{Body: k.show(c, in.ID)(f)}, err
 }
 
-func (d *door) deleteFile(ctx context.Context, in *FilePath) (*noReply, error) {
-	return &noReply{}, d.server.Files.Delete(ctx, d.call(ctx).Actor, in.ID, in.Key)
+func (k fileKind) deleteFile(ctx context.Context, in *FilePath) (*noReply, error) {
+	return &noReply{}, k.server.Files.Delete(ctx, k.call(ctx).Actor, k.owner(in.ID), in.Key)
 }
 
-func (d *door) getFile(ctx context.Context, in *fileGetInput) (*streamReply, error) {
-	c := d.call(ctx)
+func (k fileKind) getFile(ctx context.Context, in *fileGetInput) (*streamReply, error) {
+	c := k.call(ctx)
 	version := 0
 	if in.Version != "" {
 		n, err := strconv.ParseInt(string(in.Version), 10, 32)
@@ -210,11 +244,11 @@ func (d *door) getFile(ctx context.Context, in *fileGetInput) (*streamReply, err
 		}
 		version = int(n)
 	}
-	f, err := d.server.Files.Get(ctx, c.Actor, in.ID, in.Key, version)
+	f, err := k.server.Files.Get(ctx, c.Actor, k.owner(in.ID), in.Key, version)
 	if err != nil {
 		return nil, err
 	}
-	return d.download(ctx, f), nil
+	return k.download(ctx, f), nil
 }
 
 // download streams a file's bytes.
@@ -244,9 +278,9 @@ func (d *door) streamFile(name, kind, sum string, content api.Content) *streamRe
 	}}
 }
 
-func (d *door) listVersions(ctx context.Context, in *versionListInput) (*versionListReply, error) {
-	c := d.call(ctx)
-	l, err := d.readList(
+func (k fileKind) listVersions(ctx context.Context, in *versionListInput) (*versionListReply, error) {
+	c := k.call(ctx)
+	l, err := k.readList(
 		c.Request,
 		in.ListParams,
 		listSpec{order: job.Sort{Property: "version", Desc: true}, columns: []string{"version"}},
@@ -254,15 +288,15 @@ func (d *door) listVersions(ctx context.Context, in *versionListInput) (*version
 	if err != nil {
 		return nil, err
 	}
-	list, pinned, err := d.server.Files.Versions(ctx, c.Actor, in.ID, in.Key, l.query)
+	list, pinned, err := k.server.Files.Versions(ctx, c.Actor, k.owner(in.ID), in.Key, l.query)
 	if err != nil {
 		return nil, err
 	}
-	newest, err := d.server.Files.Get(ctx, c.Actor, in.ID, in.Key, 0)
+	newest, err := k.server.Files.Get(ctx, c.Actor, k.owner(in.ID), in.Key, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &versionListReply{envelope(d, c.style, l, list, func(f job.File) versionResponse {
+	return &versionListReply{envelope(k.door, c.style, l, list, func(f job.File) versionResponse {
 		return versionResponse{
 			Version: f.Version, Size: f.Size, SHA256: f.SHA256, Created: c.date(f.CreatedAt), CreatedBy: c.user(f.CreatedBy),
 			Current: f.Version == newest.Version, Pinned: f.Version == pinned,
@@ -270,16 +304,16 @@ func (d *door) listVersions(ctx context.Context, in *versionListInput) (*version
 	})}, nil
 }
 
-func (d *door) fileEntryPoints(ctx context.Context, in *FilePath) (*entryPointsReply, error) {
-	return d.entryPointsOf(ctx, in.ID, in.Key)
+func (k fileKind) fileEntryPoints(ctx context.Context, in *FilePath) (*entryPointsReply, error) {
+	return k.entryPointsOf(ctx, k.owner(in.ID), in.Key)
 }
 
 func (d *door) packageEntryPoints(ctx context.Context, in *ConfigPath) (*entryPointsReply, error) {
-	return d.entryPointsOf(ctx, in.ID, "")
+	return d.entryPointsOf(ctx, control.OfConfig(in.ID), "")
 }
 
-func (d *door) entryPointsOf(ctx context.Context, config, key string) (*entryPointsReply, error) {
-	name, found, err := d.server.Files.EntryPoints(ctx, d.call(ctx).Actor, config, key)
+func (d *door) entryPointsOf(ctx context.Context, o control.FileOwner, key string) (*entryPointsReply, error) {
+	name, found, err := d.server.Files.EntryPoints(ctx, d.call(ctx).Actor, o, key)
 	points := found.EntryPoints
 	if points == nil {
 		points = []string{}

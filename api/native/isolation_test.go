@@ -37,13 +37,18 @@ func (u colleagues) User(ctx context.Context, account, id int64) (job.User, erro
 }
 
 // theirs is what the admin of account 1 has: an id for each place of a path.
-type theirs struct{ config, objectID, job, delivery, destination, worker string }
+type theirs struct{ config, objectID, job, delivery, destination, worker, link string }
 
 func (f *fixture) theirs(t *testing.T) (all theirs) {
 	all.config = f.config("theirs", "run.sh")
 	f.do("PATCH", "/api/jobconfigs/"+all.config, `{"callbacks":[{"url":"https://a.example"}]}`).want(t, 200, "")
 	f.do("POST", "/api/jobconfigs/"+all.config+"/schedule", `{"cronSchedule":"0 3 * * *"}`).want(t, 201, "")
 	f.do("POST", "/api/jobconfigs/"+all.config+"/subscription", `{"recipients":["a@example.com"]}`).want(t, 201, "")
+	for _, owner := range []string{"/account/1", "/users/1"} {
+		f.do("POST", "/api"+owner+"/files?key=run.sh", "theirs", header("Content-Type", "")).want(t, 201, "")
+	}
+	f.do("POST", "/api/account/1/files?key=lib.sh", "theirs", header("Content-Type", "")).want(t, 201, "")
+	all.link, _ = f.do("POST", "/api/jobconfigs/"+all.config+"/filelinks", `{"entityType":"ACCOUNT","fileName":"lib.sh"}`).want(t, 201, "").json["linkId"].(string)
 	all.objectID, _ = f.do("GET", "/api/jobconfigs/"+all.config, nil).json["objectId"].(string)
 	id := f.start(all.config)
 	f.raise(id, 3, "r1")
@@ -64,8 +69,9 @@ func (f *fixture) theirs(t *testing.T) (all theirs) {
 func (all theirs) path(t *testing.T, route string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	ids := map[string]string{
-		"{id}":  map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker}[first],
-		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{messagename}": "reply",
+		"{id}": map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker,
+			"account": "1", "users": "1"}[first],
+		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{linkid}": all.link, "{messagename}": "reply",
 	}
 	path := regexp.MustCompile(`\{\w+\}`).ReplaceAllStringFunc(route, func(name string) string {
 		if ids[name] == "" {
@@ -87,7 +93,7 @@ func (f *fixture) seen(t *testing.T, all theirs) map[string]string {
 		"/jobconfigs/" + all.config, "/jobconfigs/" + all.config + "/files", "/jobconfigs/" + all.config + "/schedule",
 		"/jobconfigs/" + all.config + "/schedule/fires", "/jobconfigs/" + all.config + "/subscription", "/jobs/" + all.job,
 		"/jobs/" + all.job + "/family", "/jobs/" + all.job + "/errors", "/jobs/" + all.job + "/errors/r1/data", "/jobs/" + all.job + "/deliveries",
-		"/jobs?jobconfigid=" + all.config, "/destinations/" + all.destination, "/workers", "/account",
+		"/account/1/files", "/users/1/files", "/jobs?jobconfigid=" + all.config, "/destinations/" + all.destination, "/workers", "/account",
 	} {
 		out[path] = f.do("GET", "/api"+path, nil).want(t, 200, "").text
 	}
@@ -99,7 +105,7 @@ func (all theirs) body() string {
 	text, err := json.Marshal(map[string]any{
 		"recordIds": []string{all.config, all.job, "r1"}, "name": "mine", "description": "mine", "cronSchedule": "0 4 * * *", "all": false,
 		"recipients": []string{"mine@example.com"}, "data": "mine", "note": "mine", "from": "2026-03-16T00:00:00Z", "to": "2026-03-17T00:00:00Z",
-		"includeRunning": true, "force": true,
+		"includeRunning": true, "force": true, "entityType": "ACCOUNT", "fileName": "run.sh",
 	})
 	if err != nil {
 		panic(err)
@@ -128,6 +134,10 @@ func TestNobodyGetsAtWhatIsNotTheirs(t *testing.T) {
 				continue // told by nobody's id; TestEventsAreOnlyThoseACallerMaySee
 			case route == "GET /destinations/{id}" && who == "gina":
 				status = 200 // everybody of the account may see them
+			case route == "GET /account/{id}/files/entrypoints/{key}" && who == "gina":
+				status = 400 // likewise, but it is no archive
+			case strings.HasPrefix(route, "GET /account/{id}/files") && who == "gina":
+				status = 200
 			case path == "/account/destination" && method == "DELETE" && who == "olga":
 				status = 404
 			}

@@ -20,7 +20,7 @@ var notBuilt = map[string][]string{
 		"/jobtemplates/:id/favorites",
 	},
 	"POST": {
-		"/jobconfigs/:id/clone", "/jobconfigs/:id/export", "/jobconfigs/import", "/jobconfigs/package", "/jobconfigs/:id/filelinks",
+		"/jobconfigs/:id/clone", "/jobconfigs/:id/export", "/jobconfigs/import", "/jobconfigs/package",
 		"/jobconfigs/:id/macrodef", "/jobconfigs/:id/listener", "/jobconfigs/:id/listener/file",
 		"/jobconfigs/:id/sfdc/obm", "/listener/:id", "/jobs/package",
 		"/jobtemplates/:id/clone", "/jobtemplates/:id/export", "/jobtemplates/import", "/jobtemplates/package",
@@ -28,7 +28,6 @@ var notBuilt = map[string][]string{
 		"/account/:id/macrodef", "/users/:id/macrodef", "/users/:id/password", "/users/:id/preferences", "/aggregators",
 	},
 	"DELETE": {
-		"/jobconfigs/:id/filelinks/:link",
 		"/jobtemplates/:id/filelinks/:link",
 		"/jobconfig-aliases/:id/allowed-ips/:ip",
 	},
@@ -40,13 +39,13 @@ var notBuilt = map[string][]string{
 	},
 	"GET POST": {
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",
-		"/jobtemplates/:id/jobconfigs", "/account/:id/files", "/account/:id/macros", "/users", "/users/:id/files", "/users/:id/macros",
+		"/jobtemplates/:id/jobconfigs", "/account/:id/macros", "/users", "/users/:id/macros",
 		"/access/policies", "/users/:id/access/policies", "/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
 		"/jobconfig-aliases/:id/allowed-ips", "/apikeys",
 	},
 	"GET PUT": {"/users/:id"},
 	"GET PUT DELETE": {
-		"/jobtemplates/:id/files/*key", "/account/:id/files/*key", "/users/:id/files/*key", "/access/policies/:id", "/macrosets/:id",
+		"/jobtemplates/:id/files/*key", "/access/policies/:id", "/macrosets/:id",
 		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",
 	},
 	"GET POST PUT DELETE": {

@@ -22,7 +22,7 @@ var (
 
 // newJobs makes the use cases that accept jobs: for the doors, and for the fires of schedules, which any worker process takes up.
 func (p *parts) newJobs(box secret.Box, start *starter.Starter) (*control.Configs, *control.Jobs) {
-	configs := &control.Configs{Reader: p.store, Writer: p.store, Destinations: p.store, Sealer: box, Targets: p.guard(), Now: time.Now, NewID: newID}
+	configs := &control.Configs{Reader: p.store, Writer: p.store, Destinations: p.store, Files: p.store, Sealer: box, Targets: p.guard(), Now: time.Now, NewID: newID}
 	return configs, &control.Jobs{
 		Reader: p.store, Writer: p.store, Configs: configs, Files: p.store, Users: p.store, Objects: p.objects, Starter: start, Lanes: start,
 		Talk: p.store, Records: p.store, Mending: p.store, Logs: joblog.Reader{Objects: p.objects}, Sealer: box, Bell: p.bell, Limits: p.limits(), Now: time.Now,

@@ -99,7 +99,7 @@ func (a *App) serve(listener net.Listener) error {
 	schedules := a.newSchedules(configs, box)
 	reconciler.Duties = append(reconciler.Duties, schedules.Duties()...)
 	files := &control.Files{
-		Configs: configs, Store: a.store, Blobs: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
+		Configs: configs, Users: a.store, Links: a.store, Store: a.store, Blobs: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
 		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
 	}
 	sessions := &control.Sessions{

@@ -30,6 +30,7 @@ type Configs struct {
 	Reader       ConfigReader
 	Writer       ConfigWriter
 	Destinations DestinationFinder
+	Files        FileStore
 	Sealer       Sealer
 	Targets      Targets
 	Now          Clock
@@ -232,6 +233,9 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	if err != nil {
 		return err
 	}
+	if err := s.checkPin(ctx, *c, runtime); err != nil {
+		return err
+	}
 	callbacks, err := sealCallbacks(s.Sealer, s.Targets, c.Rules.Callbacks, in.Rules.Callbacks)
 	if err != nil {
 		return err
@@ -251,6 +255,28 @@ func (s *Configs) checkDestination(ctx context.Context, account, id int64) error
 	_, err := s.Destinations.Destination(ctx, account, id)
 	if job.CodeOf(err) == job.NotFound {
 		return job.Wrap(err, job.Invalid, job.WordInvalidField, "destinationId %d names no destination", id)
+	}
+	return err
+}
+
+// checkPin refuses a version that the package does not have. A package may be named before it is uploaded, and so may a
+// version of it; nothing else runs a version that is not there.
+func (s *Configs) checkPin(ctx context.Context, c job.Config, in job.RuntimeConfig) error {
+	same := c.Runtime.PackageName == in.PackageName && c.Runtime.PackageVersion == in.PackageVersion
+	if c.ID == 0 || in.PackageVersion == 0 || same {
+		return nil
+	}
+	newest, err := s.Files.File(ctx, c.AccountID, job.EntityJobConfig, c.ID, in.PackageName, 0)
+	if job.CodeOf(err) == job.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.Files.File(ctx, c.AccountID, job.EntityJobConfig, c.ID, in.PackageName, in.PackageVersion)
+	if job.CodeOf(err) == job.NotFound {
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "packageVersion %d is no version of '%s'; the newest is %d",
+			in.PackageVersion, short(in.PackageName), newest.Version)
 	}
 	return err
 }

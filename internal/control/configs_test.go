@@ -216,7 +216,7 @@ func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store.fail = x.fail
-			_, err := files.Add(x.ctx, w.admin, x.config, x.upload)
+			_, err := files.Add(x.ctx, w.admin, control.OfConfig(x.config), x.upload)
 			if err == nil || job.WordOf(err) != x.word {
 				t.Errorf("err = %v (%s), want %s", err, job.WordOf(err), x.word)
 			}
@@ -227,7 +227,7 @@ func TestUploadsAreCheckedAndRefusedOnesLeaveNothing(t *testing.T) {
 	if err != nil || len(left) != 0 || len(store.held) != 0 {
 		t.Errorf("%d files in the spool, %d objects are left, %v", len(left), len(store.held), err)
 	}
-	list, err := files.List(t.Context(), w.admin, c.ObjectID, job.Query{Size: 10})
+	list, err := files.List(t.Context(), w.admin, control.OfConfig(c.ObjectID), job.Query{Size: 10})
 	if err != nil || len(list.Items) != 1 { // the one that runnable made
 		t.Errorf("%d files listed, %v", len(list.Items), err)
 	}
@@ -245,7 +245,7 @@ func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 		if text == "PK1" {
 			u.SHA256 = digest[:]
 		}
-		f, err := files.Add(t.Context(), w.admin, c.ObjectID, u)
+		f, err := files.Add(t.Context(), w.admin, control.OfConfig(c.ObjectID), u)
 		if err != nil || f.Version != i+1 || f.Size != 3 {
 			t.Fatalf("upload %d: %+v, %v", i, f, err)
 		}
@@ -253,7 +253,7 @@ func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 	if len(store.held) != 2 {
 		t.Errorf("%d objects for two contents", len(store.held))
 	}
-	f, err := files.Get(t.Context(), w.admin, c.ObjectID, "a.zip", 2)
+	f, err := files.Get(t.Context(), w.admin, control.OfConfig(c.ObjectID), "a.zip", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,15 +264,15 @@ func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 	if text, err := io.ReadAll(r); string(text) != "K2" || err != nil {
 		t.Errorf("read %q, %v", text, err)
 	}
-	name, points, err := files.EntryPoints(t.Context(), w.admin, c.ObjectID, "a.zip")
+	name, points, err := files.EntryPoints(t.Context(), w.admin, control.OfConfig(c.ObjectID), "a.zip")
 	if err != nil || name != "a.zip" || len(points.EntryPoints) != 1 {
 		t.Errorf("entry points %s %v, %v", name, points, err)
 	}
-	_, _, err = files.EntryPoints(t.Context(), w.admin, c.ObjectID, "")
+	_, _, err = files.EntryPoints(t.Context(), w.admin, control.OfConfig(c.ObjectID), "")
 	want(t, err, job.Invalid, job.WordInvalidPackage) // the config's own package is a script
-	if err := files.Delete(t.Context(), w.admin, c.ObjectID, "a.zip"); err != nil {
+	if err := files.Delete(t.Context(), w.admin, control.OfConfig(c.ObjectID), "a.zip"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = files.Get(t.Context(), w.admin, c.ObjectID, "a.zip", 0)
+	_, err = files.Get(t.Context(), w.admin, control.OfConfig(c.ObjectID), "a.zip", 0)
 	want(t, err, job.NotFound, job.WordNotFound)
 }

@@ -24,9 +24,20 @@ type Archives interface {
 	Inspect(ctx context.Context, r io.ReaderAt, size int64, key string) (job.Archive, error)
 }
 
-// Files is what can be done with the files of a job config.
+// FileOwner names an entity that has files, as a route does.
+type FileOwner struct {
+	Type job.EntityType
+	Ref  string // decimal id; a job config may be named by its object id
+}
+
+// OfConfig names a job config.
+func OfConfig(ref string) FileOwner { return FileOwner{job.EntityJobConfig, ref} }
+
+// Files is what can be done with the files of job configs, accounts and users.
 type Files struct {
 	Configs  *Configs
+	Users    Users
+	Links    FileLinks
 	Store    FileStore
 	Blobs    BlobKeeper
 	Objects  Objects
@@ -52,8 +63,8 @@ type Upload struct {
 
 // Add streams an upload into the object store and makes it the newest version of its key. The body is spooled to disk
 // while it is hashed, because an archive can only be checked when it is whole: a refused upload leaves nothing behind.
-func (s *Files) Add(ctx context.Context, a job.Actor, ref string, u Upload) (job.File, error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (job.File, error) {
+	e, err := s.entity(ctx, a, o, true)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -63,7 +74,7 @@ func (s *Files) Add(ctx context.Context, a job.Actor, ref string, u Upload) (job
 		}
 	}
 	if u.MustExist {
-		if _, err := s.Store.File(ctx, a.AccountID, job.EntityJobConfig, c.ID, u.Key, 0); err != nil {
+		if _, err := s.Store.File(ctx, a.AccountID, e.Type, e.ID, u.Key, 0); err != nil {
 			return job.File{}, err
 		}
 	}
@@ -96,7 +107,7 @@ func (s *Files) Add(ctx context.Context, a job.Actor, ref string, u Upload) (job
 		return job.File{}, err
 	}
 	return s.Store.AddFile(ctx, job.File{
-		AccountID: a.AccountID, EntityType: job.EntityJobConfig, EntityID: c.ID, Key: u.Key, Size: size, SHA256: digest,
+		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: size, SHA256: digest,
 		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: found,
 	})
 }
@@ -165,12 +176,12 @@ func (s *Files) keep(ctx context.Context, account int64, temp *os.File, size int
 }
 
 // Get finds a version of a file; version 0 is the newest.
-func (s *Files) Get(ctx context.Context, a job.Actor, ref, key string, version int) (job.File, error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+func (s *Files) Get(ctx context.Context, a job.Actor, o FileOwner, key string, version int) (job.File, error) {
+	e, err := s.entity(ctx, a, o, false)
 	if err != nil {
 		return job.File{}, err
 	}
-	return s.Store.File(ctx, a.AccountID, job.EntityJobConfig, c.ID, key, version)
+	return s.Store.File(ctx, a.AccountID, e.Type, e.ID, key, version)
 }
 
 // Open reads bytes of a file from offset; length -1 means to the end. The caller closes.
@@ -181,54 +192,54 @@ func (s *Files) Open(ctx context.Context, f job.File, offset, length int64) (io.
 	return s.Objects.Get(ctx, job.BlobKey(f.AccountID, f.SHA256), offset, length)
 }
 
-// List lists the newest versions of a config's files.
-func (s *Files) List(ctx context.Context, a job.Actor, ref string, q job.Query) (job.List[job.File], error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+// List lists the newest versions of an entity's files, linked ones among them.
+func (s *Files) List(ctx context.Context, a job.Actor, o FileOwner, q job.Query) (job.List[job.File], error) {
+	e, err := s.entity(ctx, a, o, false)
 	if err != nil {
 		return job.List[job.File]{}, err
 	}
 	q.Scope = job.Scope{AccountID: a.AccountID}
-	return s.Store.Files(ctx, a.AccountID, job.EntityJobConfig, c.ID, q)
+	return s.Store.Files(ctx, a.AccountID, e.Type, e.ID, q)
 }
 
-// Versions lists the versions of a key, newest first. pinned is the version the config pins, 0 for none.
-func (s *Files) Versions(ctx context.Context, a job.Actor, ref, key string, q job.Query) (files job.List[job.File], pinned int, err error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+// Versions lists the versions of a key, newest first. pinned is the version a config pins, 0 for none.
+func (s *Files) Versions(ctx context.Context, a job.Actor, o FileOwner, key string, q job.Query) (files job.List[job.File], pinned int, err error) {
+	e, err := s.entity(ctx, a, o, false)
 	if err != nil {
 		return files, 0, err
 	}
 	q.Scope = job.Scope{AccountID: a.AccountID}
-	if c.Runtime.PackageName == key {
-		pinned = c.Runtime.PackageVersion
+	if e.runtime.PackageName == key {
+		pinned = e.runtime.PackageVersion
 	}
-	files, err = s.Store.FileVersions(ctx, a.AccountID, job.EntityJobConfig, c.ID, key, q)
+	files, err = s.Store.FileVersions(ctx, a.AccountID, e.Type, e.ID, key, q)
 	return files, pinned, err
 }
 
-// Delete takes a key out of the config's files. Jobs that ran its versions keep them.
-func (s *Files) Delete(ctx context.Context, a job.Actor, ref, key string) error {
-	c, err := s.Configs.Get(ctx, a, ref)
+// Delete takes a key out of an entity's files. Jobs that ran its versions keep them.
+func (s *Files) Delete(ctx context.Context, a job.Actor, o FileOwner, key string) error {
+	e, err := s.entity(ctx, a, o, true)
 	if err != nil {
 		return err
 	}
-	return s.Store.DeleteFile(ctx, a.AccountID, job.EntityJobConfig, c.ID, key)
+	return s.Store.DeleteFile(ctx, a.AccountID, e.Type, e.ID, key)
 }
 
-// EntryPoints finds what is known of a package: its entry points and what its manifest says. An empty key means the config's
+// EntryPoints finds what is known of a package: its entry points and what its manifest says. An empty key means a config's
 // own package.
-func (s *Files) EntryPoints(ctx context.Context, a job.Actor, ref, key string) (name string, found job.Archive, err error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+func (s *Files) EntryPoints(ctx context.Context, a job.Actor, o FileOwner, key string) (name string, found job.Archive, err error) {
+	e, err := s.entity(ctx, a, o, false)
 	if err != nil {
 		return "", job.Archive{}, err
 	}
 	version := 0
 	if key == "" {
-		key, version = c.Runtime.PackageName, c.Runtime.PackageVersion
+		key, version = e.runtime.PackageName, e.runtime.PackageVersion
 		if key == "" {
-			return "", job.Archive{}, job.Errorf(job.Invalid, job.WordPackageMissing, "Job config %s names no package", short(ref))
+			return "", job.Archive{}, job.Errorf(job.Invalid, job.WordPackageMissing, "Job config %s names no package", short(o.Ref))
 		}
 	}
-	f, err := s.Store.File(ctx, a.AccountID, job.EntityJobConfig, c.ID, key, version)
+	f, err := s.Store.File(ctx, a.AccountID, e.Type, e.ID, key, version)
 	if err != nil {
 		return "", job.Archive{}, err
 	}

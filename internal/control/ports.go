@@ -33,13 +33,16 @@ type ConfigWriter interface {
 	UpdateConfig(ctx context.Context, c job.Config, was time.Time) error
 	// SetConfigsActive sets the flag on all of ids or on none: an id that is absent or outside the scope is NotFound.
 	SetConfigsActive(ctx context.Context, s job.Scope, ids []int64, active bool, by job.UserRef, at time.Time) error
-	// DeleteConfigs deletes all of ids or none, with their file keys. Jobs and the versions they ran stay.
+	// DeleteConfigs deletes all of ids or none, with their file keys and links. Jobs and the versions they ran stay. While
+	// others link to a file of one of them: Conflict, WordLinkExists.
 	DeleteConfigs(ctx context.Context, s job.Scope, ids []int64) error
 }
 
-// FileStore keeps file keys and their versions; the bytes are blobs in the object store.
+// FileStore keeps file keys and their versions; the bytes are blobs in the object store. A key that is linked is found like
+// one the entity has itself, with LinkID and the entity that has it.
 type FileStore interface {
-	// AddFile makes the next version of f's key and returns it. If the entity is gone: NotFound.
+	// AddFile makes the next version of f's key and returns it. If the entity is gone: NotFound. A key that is linked is
+	// Conflict, WordLinkExists.
 	AddFile(ctx context.Context, f job.File) (job.File, error)
 	// File finds a version; version 0 is the newest of a key that is not deleted.
 	File(ctx context.Context, account int64, e job.EntityType, entity int64, key string, version int) (job.File, error)
@@ -48,8 +51,17 @@ type FileStore interface {
 	// FileVersions lists the versions of a key, newest first. NotFound for an unknown or deleted key.
 	FileVersions(ctx context.Context, account int64, e job.EntityType, entity int64, key string, q job.Query) (job.List[job.File], error)
 	// DeleteFile takes the key out of lists; versions stay readable by jobs that ran them. A later upload to the key goes
-	// on counting versions.
+	// on counting versions. A key that is a link, or that others link to, is Conflict, WordLinkExists.
 	DeleteFile(ctx context.Context, account int64, e job.EntityType, entity int64, key string) error
+}
+
+// FileLinks keeps which entities use files of others.
+type FileLinks interface {
+	// AddLink links to a key that is there, or else NotFound, and gives the link its id. A key that is linked already is
+	// Conflict, WordLinkExists; one the entity has itself Conflict, WordDuplicateName; too many links Invalid.
+	AddLink(ctx context.Context, l job.FileLink) (job.FileLink, error)
+	// DeleteLink takes the link away; jobs that ran through it keep what they ran.
+	DeleteLink(ctx context.Context, account int64, e job.EntityType, entity, link int64) error
 }
 
 // Submission is a job to be stored.

@@ -51,7 +51,7 @@ func newRetained(t *testing.T, jobs int) *retained {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Files.Add(t.Context(), admin, c.ObjectID, control.Upload{Key: "p.sh", Body: strings.NewReader("echo")}); err != nil {
+	if _, err := w.Files.Add(t.Context(), admin, control.OfConfig(c.ObjectID), control.Upload{Key: "p.sh", Body: strings.NewReader("echo")}); err != nil {
 		t.Fatal(err)
 	}
 	for range jobs {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -210,8 +211,11 @@ func (s *Jobs) bind(ctx context.Context, account, config int64, spec *job.Spec) 
 	}
 	f, err := s.Files.File(ctx, account, job.EntityJobConfig, config, spec.PackageName, spec.PackageVersion)
 	if job.CodeOf(err) == job.NotFound {
-		what := "'" + short(spec.PackageName) + "'"
-		return job.Wrap(err, job.Invalid, job.WordPackageMissing, "The package %s of job config %d is not uploaded", what, config)
+		what := "The package '" + short(spec.PackageName) + "'"
+		if spec.PackageVersion > 0 {
+			what = "Version " + strconv.Itoa(spec.PackageVersion) + " of package '" + short(spec.PackageName) + "'"
+		}
+		return job.Wrap(err, job.Invalid, job.WordPackageMissing, "%s of job config %d is not uploaded", what, config)
 	}
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ const (
 	WordInvalidCron        Word = "invalid_cron"
 	WordInvalidTimeZone    Word = "invalid_time_zone"
 	WordScheduleExists     Word = "schedule_exists"
+	WordLinkExists         Word = "link_exists"
 	WordRecordResolved     Word = "record_resolved"
 	WordJobResolved        Word = "job_resolved"
 	WordJobRetried         Word = "job_retried"

@@ -8,8 +8,39 @@ import (
 // EntityType is the kind of thing a file hangs on (native.md, 5).
 type EntityType string
 
-// EntityJobConfig is the kind in use so far.
-const EntityJobConfig EntityType = "JOBCONFIG"
+// The kinds in use so far.
+const (
+	EntityAccount   EntityType = "ACCOUNT" // everybody of the account may read them, admins write them
+	EntityUser      EntityType = "USER"    // that user's own
+	EntityJobConfig EntityType = "JOBCONFIG"
+)
+
+// Noun is how messages call an entity of that kind.
+func (t EntityType) Noun() string {
+	switch t {
+	case EntityAccount:
+		return "account"
+	case EntityUser:
+		return "user"
+	case EntityJobConfig:
+		return "job config"
+	}
+	return string(t)
+}
+
+// FileLink lets an entity use a file that another one of the same account has, under the same key. What the key means there
+// is what it means here: the newest version.
+type FileLink struct {
+	ID         int64
+	AccountID  int64
+	EntityType EntityType // who uses the file
+	EntityID   int64
+	SourceType EntityType // who has it
+	SourceID   int64
+	Key        string
+	CreatedAt  time.Time
+	CreatedBy  UserRef
+}
 
 // File is one immutable version of a file key. The newest version of a key is what the key means.
 type File struct {
@@ -24,6 +55,7 @@ type File struct {
 	CreatedAt   time.Time
 	CreatedBy   UserRef
 	Archive     *Archive // nil when the key does not name an archive
+	LinkID      int64    // read only: the link through which it was found; 0: the entity has it itself
 }
 
 // Archive is what an upload found inside a package.

@@ -47,6 +47,9 @@ func (k fileKeyRow) args() []any { return []any{k.AccountID, k.EntityType, k.Ent
 // ExpireVersions is control.BlobKeeper's.
 func (s *Store) ExpireVersions(ctx context.Context, limit int) (looked, deleted int, err error) {
 	now := s.now()
+	if err := s.expireLinks(ctx, now, limit); err != nil {
+		return 0, 0, err
+	}
 	keys, err := many[fileKeyRow](s.read.WithContext(ctx), "SELECT "+columnsOf[fileKeyRow]("")+
 		" FROM file_keys WHERE deleted AND purge_after <= ? ORDER BY purge_after LIMIT ?", micros(now), limit)
 	if err != nil {
@@ -100,18 +103,23 @@ func (s *Store) expireKey(tx *gorm.DB, key fileKeyRow, now time.Time) (int64, er
 }
 
 // neededKey tells whether a kept job names the key as its package, or its config does: that may pin a version, which can be
-// run although the key is deleted.
+// run although the key is deleted. Jobs of configs that linked to the key count.
 func neededKey(tx *gorm.DB, key fileKeyRow) (bool, error) {
-	if key.EntityType != string(job.EntityJobConfig) {
-		return true, nil
+	if key.EntityType == string(job.EntityJobConfig) {
+		_, found, err := one[int64](tx, "SELECT id FROM job_configs WHERE id = ? AND account_id = ? AND package_name = ?",
+			key.EntityID, key.AccountID, key.FileKey)
+		if err != nil || found {
+			return found, err
+		}
+		_, found, err = one[string](tx, "SELECT id FROM jobs WHERE account_id = ? AND config_id = ? AND package_name = ? LIMIT 1",
+			key.AccountID, key.EntityID, key.FileKey)
+		if err != nil || found {
+			return found, err
+		}
 	}
-	_, found, err := one[int64](tx, "SELECT id FROM job_configs WHERE id = ? AND account_id = ? AND package_name = ?",
-		key.EntityID, key.AccountID, key.FileKey)
-	if err != nil || found {
-		return found, err
-	}
-	_, found, err = one[string](tx, "SELECT id FROM jobs WHERE account_id = ? AND config_id = ? AND package_name = ? LIMIT 1",
-		key.AccountID, key.EntityID, key.FileKey)
+	_, found, err := one[int64](tx, `SELECT l.id FROM file_links l
+		WHERE l.account_id = ? AND l.source_type = ? AND l.source_id = ? AND l.file_key = ? AND (NOT l.deleted OR `+linkNeeded+`) LIMIT 1`,
+		key.AccountID, key.EntityType, key.EntityID, key.FileKey)
 	return found, err
 }
 

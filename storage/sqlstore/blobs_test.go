@@ -243,3 +243,55 @@ func TestTheRetentionReadsIndexesOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAJobRanThroughALinkIsKeptAsLongAsTheJob(t *testing.T) {
+	eachShelf(t, func(t *testing.T, s *shelf) {
+		account := s.config.AccountID
+		shared := job.File{AccountID: account, EntityType: job.EntityAccount, EntityID: account, Key: "lib.sh", SHA256: "d1", CreatedAt: s.clock}
+		if _, err := s.AddFile(t.Context(), shared); err != nil {
+			t.Fatal(err)
+		}
+		link, err := s.AddLink(t.Context(), job.FileLink{
+			AccountID: account, EntityType: job.EntityJobConfig, EntityID: s.config.ID, SourceType: job.EntityAccount, SourceID: account,
+			Key: "lib.sh", CreatedAt: s.clock,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := s.File(t.Context(), account, job.EntityJobConfig, s.config.ID, "lib.sh", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := s.run(f)
+		if err := s.DeleteLink(t.Context(), account, link.EntityType, link.EntityID, link.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteFile(t.Context(), account, job.EntityAccount, account, "lib.sh"); err != nil {
+			t.Fatal(err)
+		}
+		s.want("with the job", aDay, 0)
+		s.want("with the job, later", aDay, 0)
+		if _, err := run(s.write.WithContext(t.Context()), "DELETE FROM jobs WHERE id = ?", string(id)); err != nil {
+			t.Fatal(err)
+		}
+		s.want("without the job", aDay, 1)
+		s.want("a day after that", aDay, 0, "d1")
+		if left, err := many[int64](s.read.WithContext(t.Context()), "SELECT id FROM file_links"); err != nil || len(left) != 0 {
+			t.Errorf("links %v are left, %v", left, err)
+		}
+	})
+}
+
+func TestFilesOfAnAccountThatNobodyUsesGo(t *testing.T) {
+	eachShelf(t, func(t *testing.T, s *shelf) {
+		account := s.config.AccountID
+		if _, err := s.AddFile(t.Context(), job.File{AccountID: account, EntityType: job.EntityAccount, EntityID: account, Key: "x", SHA256: "d1", CreatedAt: s.clock}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteFile(t.Context(), account, job.EntityAccount, account, "x"); err != nil {
+			t.Fatal(err)
+		}
+		s.want("after a day", aDay, 1)
+		s.want("after two", aDay, 0, "d1")
+	})
+}

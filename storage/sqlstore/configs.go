@@ -165,6 +165,9 @@ func (s *Store) DeleteConfigs(ctx context.Context, scope job.Scope, ids []int64)
 		if err != nil {
 			return err
 		}
+		if err := s.unlinkConfigs(tx, scope.AccountID, ids); err != nil {
+			return err
+		}
 		_, err = run(tx, "DELETE FROM job_configs WHERE account_id = ? AND id IN ?", scope.AccountID, ids)
 		return err
 	})

@@ -141,8 +141,15 @@ func noConfig(id any) error {
 	return job.Errorf(job.NotFound, job.WordNotFound, "Job config %v not found", id)
 }
 
-func noFile(key string, config int64) error {
-	return job.Errorf(job.NotFound, job.WordNotFound, "File '%s' not found on job config %d", key, config)
+func noFile(key string, e job.EntityType, entity int64) error {
+	return job.Errorf(job.NotFound, job.WordNotFound, "File '%s' not found on %s %d", key, e.Noun(), entity)
+}
+
+func noEntity(e job.EntityType, id int64) error {
+	if e == job.EntityJobConfig {
+		return noConfig(id)
+	}
+	return job.Errorf(job.NotFound, job.WordNotFound, "No %s %d", e.Noun(), id)
 }
 
 func stale(what string, id any) error {

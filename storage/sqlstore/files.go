@@ -15,7 +15,10 @@ func (s *Store) AddFile(ctx context.Context, f job.File) (job.File, error) {
 	}
 	row := toFileRow(f)
 	err := s.transact(ctx, func(tx *gorm.DB) error {
-		if err := s.holdEntity(tx, f); err != nil {
+		if err := s.holdEntity(tx, f.AccountID, f.EntityType, f.EntityID, false); err != nil {
+			return err
+		}
+		if err := noLink(tx, f.AccountID, f.EntityType, f.EntityID, f.Key); err != nil {
 			return err
 		}
 		version, _, err := one[int](tx, `
@@ -38,18 +41,29 @@ func (s *Store) AddFile(ctx context.Context, f job.File) (job.File, error) {
 	return f, s.fault(ctx, err)
 }
 
-// holdEntity sees to it that what the file hangs on is there and is not deleted before the transaction ends.
-func (s *Store) holdEntity(tx *gorm.DB, f job.File) error {
-	if f.EntityType != job.EntityJobConfig {
-		return job.Errorf(job.NotFound, job.WordNotFound, "%s %d not found", f.EntityType, f.EntityID)
-	}
+// holdEntity sees to it that what the file hangs on is there and is not deleted before the transaction ends. alone also keeps
+// others from holding it.
+func (s *Store) holdEntity(tx *gorm.DB, account int64, e job.EntityType, id int64, alone bool) error {
 	lock := ""
 	if s.driver == Postgres {
-		lock = " FOR KEY SHARE"
+		if lock = " FOR KEY SHARE"; alone {
+			lock = " FOR UPDATE"
+		}
 	}
-	_, found, err := one[int64](tx, "SELECT id FROM job_configs WHERE id = ? AND account_id = ?"+lock, f.EntityID, f.AccountID)
+	query, args := "", []any{id, account}
+	switch e {
+	case job.EntityJobConfig:
+		query = "SELECT id FROM job_configs WHERE id = ? AND account_id = ?"
+	case job.EntityUser:
+		query = "SELECT id FROM users WHERE id = ? AND account_id = ?"
+	case job.EntityAccount:
+		query = "SELECT id FROM accounts WHERE id = ? AND id = ?"
+	default:
+		return noEntity(e, id)
+	}
+	_, found, err := one[int64](tx, query+lock, args...)
 	if err == nil && !found {
-		return noConfig(f.EntityID)
+		return noEntity(e, id)
 	}
 	return err
 }
@@ -59,24 +73,46 @@ func (s *Store) File(
 	ctx context.Context, account int64, e job.EntityType, entity int64, key string, version int,
 ) (job.File, error) {
 	if clean(key) != key {
-		return job.File{}, noFile(key, entity)
+		return job.File{}, noFile(key, e, entity)
 	}
-	of := ofKey(account, e, entity, key)
-	query := "SELECT " + fileColumns + " FROM file_versions v WHERE " + of.sql + " AND v.version = ?"
-	args := append(of.args, version)
-	if version == 0 {
-		query = "SELECT " + fileColumns + " FROM " + newestFiles + " WHERE " + of.sql + " AND NOT k.deleted"
-		args = of.args
+	db := s.read.WithContext(ctx)
+	at := source{e, entity, 0}
+	row, found, err := ownFile(db, account, at, key, version)
+	// A key the entity has itself is never linked at the same time. A number, though, may be that of a version it had
+	// before it deleted the key, and then the link decides.
+	if mayLink(e) && err == nil && (!found || version != 0) {
+		var link linkRow
+		var linked bool
+		link, linked, err = liveLink(db, account, e, entity, key)
+		if err == nil && linked {
+			at = source{job.EntityType(link.SourceType), link.SourceID, link.ID}
+			row, found, err = ownFile(db, account, at, key, version)
+		}
 	}
-	row, found, err := one[fileRow](s.read.WithContext(ctx), query, args...)
 	if err != nil {
 		return job.File{}, s.fault(ctx, err)
 	}
 	if !found {
-		return job.File{}, noFile(key, entity)
+		return job.File{}, noFile(key, e, entity)
 	}
 	f, err := row.file()
+	f.LinkID = at.link
 	return f, s.fault(ctx, err)
+}
+
+// source is who has a file, and the link that leads there.
+type source struct {
+	kind job.EntityType
+	id   int64
+	link int64
+}
+
+func ownFile(db *gorm.DB, account int64, at source, key string, version int) (fileRow, bool, error) {
+	of := ofKey(account, at.kind, at.id, key)
+	if version == 0 {
+		return one[fileRow](db, "SELECT "+fileColumns+" FROM "+newestFiles+" WHERE "+of.sql+" AND NOT k.deleted", of.args...)
+	}
+	return one[fileRow](db, "SELECT "+fileColumns+" FROM file_versions v WHERE "+of.sql+" AND v.version = ?", append(of.args, version)...)
 }
 
 // newestFiles joins each key with its newest version.
@@ -99,34 +135,65 @@ func ofKey(account int64, e job.EntityType, entity int64, key string) condition 
 func (s *Store) Files(
 	ctx context.Context, account int64, e job.EntityType, entity int64, q job.Query,
 ) (job.List[job.File], error) {
-	of := ofEntity(account, e, entity)
-	of.sql += " AND NOT k.deleted"
-	return list(ctx, s, fileListing, q, of, fileRow.file)
+	links, err := s.links(ctx, account, e, entity)
+	if err != nil {
+		return job.List[job.File]{}, err
+	}
+	of := []condition{ofEntity(account, e, entity)}
+	through := map[source]map[string]int64{}
+	for _, l := range links {
+		of = append(of, ofKey(account, job.EntityType(l.SourceType), l.SourceID, l.FileKey))
+		from := source{job.EntityType(l.SourceType), l.SourceID, 0}
+		if through[from] == nil {
+			through[from] = map[string]int64{}
+		}
+		through[from][l.FileKey] = l.ID
+	}
+	where := join(of, " OR ")
+	where.sql += " AND NOT k.deleted"
+	return list(ctx, s, fileListing, q, where, func(r fileRow) (job.File, error) {
+		f, err := r.file()
+		if f.EntityType != e || f.EntityID != entity {
+			f.LinkID = through[source{f.EntityType, f.EntityID, 0}][f.Key]
+		}
+		return f, err
+	})
 }
 
 // FileVersions is control.FileStore's. Besides the properties of Files it knows version.
 func (s *Store) FileVersions(
 	ctx context.Context, account int64, e job.EntityType, entity int64, key string, q job.Query,
 ) (job.List[job.File], error) {
-	if _, err := s.File(ctx, account, e, entity, key, 0); err != nil {
+	newest, err := s.File(ctx, account, e, entity, key, 0)
+	if err != nil {
 		return job.List[job.File]{}, err
 	}
-	return list(ctx, s, versionListing, q, ofKey(account, e, entity, key), fileRow.file)
+	return list(ctx, s, versionListing, q, ofKey(account, newest.EntityType, newest.EntityID, key), func(r fileRow) (job.File, error) {
+		f, err := r.file()
+		f.LinkID = newest.LinkID
+		return f, err
+	})
 }
 
 // DeleteFile is control.FileStore's.
 func (s *Store) DeleteFile(ctx context.Context, account int64, e job.EntityType, entity int64, key string) error {
 	if clean(key) != key {
-		return noFile(key, entity)
+		return noFile(key, e, entity)
 	}
 	return s.transact(ctx, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
 			UPDATE file_keys SET deleted = true, purge_after = ?
 			WHERE account_id = ? AND entity_type = ? AND entity_id = ? AND file_key = ? AND NOT deleted`,
 			micros(s.now().Add(purgeGrace)), account, string(e), entity, key)
-		if err == nil && changed == 0 {
-			return noFile(key, entity)
+		switch {
+		case err != nil:
+			return err
+		case changed == 0:
+			if err := noLink(tx, account, e, entity, key); err != nil {
+				return err
+			}
+			return noFile(key, e, entity)
 		}
-		return err
+		return notLinked(tx, condition{"source_type = ? AND source_id = ? AND file_key = ?", []any{string(e), entity, key}}, account)
 	})
 }

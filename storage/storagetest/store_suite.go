@@ -19,6 +19,7 @@ type Store interface {
 	control.ConfigReader
 	control.ConfigWriter
 	control.FileStore
+	control.FileLinks
 	control.JobWriter
 	control.JobReader
 	control.Run
@@ -98,6 +99,7 @@ func alone(t *testing.T, group string, cases map[string]func(*testing.T, *tenant
 var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"configs":  configCases,
 	"files":    fileCases,
+	"links":    linkCases,
 	"submit":   submitCases,
 	"run":      runCases,
 	"settle":   settleCases,

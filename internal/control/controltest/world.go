@@ -24,6 +24,7 @@ type Store interface {
 	control.ConfigReader
 	control.ConfigWriter
 	control.FileStore
+	control.FileLinks
 	control.JobWriter
 	control.JobReader
 	control.Run
@@ -92,9 +93,9 @@ func New(t testing.TB, store Store) *World {
 		t.Fatal(err)
 	}
 	w := &World{Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
-	w.Configs = &control.Configs{Reader: store, Writer: store, Destinations: store, Sealer: box, Now: w.Now, NewID: newID}
+	w.Configs = &control.Configs{Reader: store, Writer: store, Destinations: store, Files: store, Sealer: box, Now: w.Now, NewID: newID}
 	w.Files = &control.Files{
-		Configs: w.Configs, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
+		Configs: w.Configs, Users: store, Links: store, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
 	}
 	w.Jobs = &control.Jobs{
 		Reader: store, Writer: store, Talk: store, Records: store, Mending: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
