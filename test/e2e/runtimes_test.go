@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
@@ -95,6 +97,19 @@ var authors = map[string]authored{
 		members: func(*testing.T) []member {
 			return []member{{name: "main.py", text: pythonProgram}, {name: "greet/__init__.py", text: pythonLibrary}}
 		},
+	},
+	"python with a wheel": {
+		needs: []string{"python3"}, entry: "main.py", builds: "built the Python environment of requirements.txt",
+		members: func(t *testing.T) []member {
+			return []member{
+				{name: "main.py", text: pythonProgram}, {name: "wheels/greet-1.0-py3-none-any.whl", text: wheel(t)},
+				{name: "requirements.txt", text: "--no-index\n./wheels/greet-1.0-py3-none-any.whl\n"},
+			}
+		},
+	},
+	"node with npm": {
+		needs: []string{"node", "npm"}, entry: "main.js", builds: "built the Node environment of package-lock.json",
+		members: npmMembers,
 	},
 	"node": {
 		needs: []string{"node"}, entry: "main.js",
@@ -222,6 +237,44 @@ func javaArchive(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// wheel is a package for pip, made by hand.
+func wheel(t *testing.T) string {
+	t.Helper()
+	const info = "greet-1.0.dist-info/"
+	content, err := zipOf(
+		member{name: "greet/__init__.py", text: pythonLibrary},
+		member{name: info + "METADATA", text: "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n"},
+		member{name: info + "WHEEL", text: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+		member{name: info + "RECORD", text: "greet/__init__.py,,\n" + info + "METADATA,,\n" + info + "WHEEL,,\n" + info + "RECORD,,\n"},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// npmMembers are those of a package whose library npm installs from an archive beside it.
+func npmMembers(t *testing.T) []member {
+	t.Helper()
+	library, err := tarOf(
+		member{name: "package/package.json", text: `{"name": "greet", "version": "1.0.0", "main": "index.js"}`},
+		member{name: "package/index.js", text: nodeLibrary},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha512.Sum512(library)
+	const project = `{"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:vendor/greet-1.0.0.tgz"}}`
+	lock := fmt.Sprintf(`{"name": "app", "version": "1.0.0", "lockfileVersion": 3, "requires": true, "packages": {
+  "": {"name": "app", "version": "1.0.0", "dependencies": {"greet": "file:vendor/greet-1.0.0.tgz"}},
+  "node_modules/greet": {"version": "1.0.0", "resolved": "file:vendor/greet-1.0.0.tgz", "integrity": "sha512-%s"}}}`,
+		base64.StdEncoding.EncodeToString(sum[:]))
+	return []member{
+		{name: "main.js", text: nodeProgram}, {name: "package.json", text: project}, {name: "package-lock.json", text: lock},
+		{name: "vendor/greet-1.0.0.tgz", text: string(library)},
+	}
 }
 
 // TestRunnerTable runs packages of their own kind with a command of the settings, and with one that is not installed.
