@@ -12,18 +12,21 @@ import (
 	"time"
 )
 
-// example is one of the programs of docs/packages.md that tell what happens.
-func example(t *testing.T, language string) string {
+// example is one of the programs of docs/packages.md that tell what happens: the first of a language does it by hand, the second
+// with the module.
+func example(t *testing.T, language string, number int) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "packages.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(text)
-	if block == nil {
-		t.Fatalf("docs/packages.md has no example in %s", language)
+	_, section, _ := strings.Cut(string(text), "\n## Telling what happens\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	blocks := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("docs/packages.md has %d examples in %s", len(blocks), language)
 	}
-	return string(block[1])
+	return blocks[number][1]
 }
 
 // counts compares the counters of a job or a family's totals.
@@ -59,40 +62,42 @@ func (c *client) retryRecords(t *testing.T, id string) string {
 func TestRecordsThroughTwoRetries(t *testing.T) {
 	t.Parallel()
 	for language, x := range map[string]struct{ key, tool string }{"python": {"main.py", "python3"}, "js": {"main.js", "node"}, "sh": {"main.sh", "sh"}} {
-		t.Run(language, func(t *testing.T) {
-			t.Parallel()
-			if _, err := exec.LookPath(x.tool); err != nil {
-				t.Skip(x.tool + " is not installed")
-			}
-			c := sharedProgram(t).admin(t)
-			config := c.configure(t, unique("records"), setup{key: x.key, content: []byte(example(t, language)), entry: x.key})
-			parent := c.submit(t, config).text("id")
-			j := c.finish(t, parent, 2*time.Minute)
-			expect(t, "status", j.text("status"), "FINISHED")
-			counts(t, "parent", j, map[string]int{"recordsRead": 100, "recordsWritten": 93, "recordsFailed": 7, "errorsOpen": 7, "errorsResolved": 0})
-			expect(t, "warnings", j["warnings"], nil)
-			c.hasSteps(t, parent)
+		for number, how := range []string{"by hand", "with the module"} {
+			t.Run(language+" "+how, func(t *testing.T) {
+				t.Parallel()
+				if _, err := exec.LookPath(x.tool); err != nil {
+					t.Skip(x.tool + " is not installed")
+				}
+				c := sharedProgram(t).admin(t)
+				config := c.configure(t, unique("records"), setup{key: x.key, content: []byte(example(t, language, number)), entry: x.key})
+				parent := c.submit(t, config).text("id")
+				j := c.finish(t, parent, 2*time.Minute)
+				expect(t, "status", j.text("status"), "FINISHED")
+				counts(t, "parent", j, map[string]int{"recordsRead": 100, "recordsWritten": 93, "recordsFailed": 7, "errorsOpen": 7, "errorsResolved": 0})
+				expect(t, "warnings", j["warnings"], nil)
+				c.hasSteps(t, parent)
 
-			open := c.openErrors(t, parent)
-			expect(t, "open", open, "[14 28 42 56 70 84 98]")
-			for _, record := range open[1:] {
-				c.mend(t, parent, record)
-			}
-			first := c.retryRecords(t, parent)
-			expect(t, "the retry", c.finish(t, first, 2*time.Minute).text("status"), "FINISHED")
-			c.settled(t, parent, 0, 7)
-			counts(t, "retry", c.get(t, "/api/jobs/"+first), map[string]int{"recordsRead": 7, "recordsWritten": 6, "errorsOpen": 1})
-			expect(t, "open on the retry", c.openErrors(t, first), "[14]")
-			c.do(t, http.StatusConflict, http.MethodPost, "/api/jobs/"+parent+"/retry", object{"scope": "failed_records"})
+				open := c.openErrors(t, parent)
+				expect(t, "open", open, "[14 28 42 56 70 84 98]")
+				for _, record := range open[1:] {
+					c.mend(t, parent, record)
+				}
+				first := c.retryRecords(t, parent)
+				expect(t, "the retry", c.finish(t, first, 2*time.Minute).text("status"), "FINISHED")
+				c.settled(t, parent, 0, 7)
+				counts(t, "retry", c.get(t, "/api/jobs/"+first), map[string]int{"recordsRead": 7, "recordsWritten": 6, "errorsOpen": 1})
+				expect(t, "open on the retry", c.openErrors(t, first), "[14]")
+				c.do(t, http.StatusConflict, http.MethodPost, "/api/jobs/"+parent+"/retry", object{"scope": "failed_records"})
 
-			c.mend(t, first, "14")
-			second := c.retryRecords(t, first)
-			c.finish(t, second, 2*time.Minute)
-			c.settled(t, first, 0, 1)
-			family := c.get(t, "/api/jobs/"+parent+"/family")
-			expect(t, "outcome", family.text("outcome"), "FINISHED")
-			counts(t, "family", family, map[string]int{"totals.recordsRead": 108, "totals.errorsOpen": 0, "totals.errorsResolved": 8})
-		})
+				c.mend(t, first, "14")
+				second := c.retryRecords(t, first)
+				c.finish(t, second, 2*time.Minute)
+				c.settled(t, first, 0, 1)
+				family := c.get(t, "/api/jobs/"+parent+"/family")
+				expect(t, "outcome", family.text("outcome"), "FINISHED")
+				counts(t, "family", family, map[string]int{"totals.recordsRead": 108, "totals.errorsOpen": 0, "totals.errorsResolved": 8})
+			})
+		}
 	}
 }
 
