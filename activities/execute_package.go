@@ -226,6 +226,9 @@ func (x *execution) unprepared(ctx context.Context, err error) (contract.JobResu
 		return x.refuse(ctx, job.ReasonInvalidPackage, messageOf(err))
 	}
 	x.a.cfg.Log.WarnContext(ctx, "job not prepared", "job", x.in.JobID, "attempt", x.info.Attempt, "error", err)
+	if x.job.Spec.OnLoss == job.Fail && errors.Is(err, sandbox.ErrRoom) { // it may have run
+		return x.refuse(ctx, job.ReasonWorkerLost, "The program was lost with the room it ran in")
+	}
 	if x.job.Spec.OnLoss == job.Fail {
 		// Another attempt would take this one for lost. Its program did not run, so say what happened.
 		return x.refuse(ctx, job.ReasonError, "The job could not be prepared: the package could not be fetched or unpacked")

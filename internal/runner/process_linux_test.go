@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -274,4 +275,36 @@ func TestAfterACrashNothingIsLeftRunning(t *testing.T) {
 			t.Errorf("job folders left: %v", names(left))
 		}
 	})
+}
+
+// porters lists the helpers of this process that make rooms.
+func porters() (list []int) {
+	for _, pid := range withWord("waybill-porter") {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", os.Getpid())) {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+func TestALostRoomIsTheWorkersFault(t *testing.T) {
+	r := newRunner(t, nil)
+	if !r.sandbox.Rooms() {
+		t.Skip("no rooms on this machine: " + r.Sandbox())
+	}
+	word := fmt.Sprintf("3000.%d", os.Getpid())
+	a := mustPrepare(t, r, lease(t, r, "run.sh", []byte("setsid sleep "+word+" & echo ready; sleep "+word)), job.Spec{})
+	go func() {
+		waitFor(t, "the program", func() bool { return len(withWord(word)) == 2 })
+		kill(porters())
+	}()
+	if result, err := a.Run(t.Context()); !errors.Is(err, sandbox.ErrRoom) || job.CodeOf(err) == job.Invalid || result.Duration != 0 {
+		t.Errorf("got %+v %v", result, err)
+	}
+	waitFor(t, "all of it to be gone", func() bool { return len(withWord(word)) == 0 })
+	a = mustPrepareAttempt(t, r, lease(t, r, "next.sh", []byte("echo works")), 2)
+	if _, err := a.Run(t.Context()); err != nil || a.log.text() != "works\n" {
+		t.Errorf("the next program: %v %q", err, a.log.text())
+	}
 }

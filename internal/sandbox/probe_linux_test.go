@@ -55,7 +55,9 @@ var probes = map[string]func(args []string){
 		tell("umount", unix.Unmount("/usr", unix.MNT_DETACH))
 		tell("unshare user", unix.Unshare(unix.CLONE_NEWUSER))
 		tell("unshare mount", unix.Unshare(unix.CLONE_NEWNS))
-		tell("unshare files", unix.Unshare(unix.CLONE_FILES))
+		unshared := make(chan error)
+		onOwnThread(func() { unshared <- unix.Unshare(unix.CLONE_FILES) }) // its files are then not those of the runtime
+		tell("unshare files", <-unshared)
 		tell("clone3", call(unix.SYS_CLONE3, 0, 0))
 		tell("clone user", call(unix.SYS_CLONE, uintptr(unix.CLONE_NEWUSER)|uintptr(syscall.SIGCHLD)))
 		tell("setns", unix.Setns(0, 0))

@@ -204,9 +204,7 @@ func (r *root) furnish(o *order) (ownTemp bool, err error) {
 	var parts []part
 	add := func(list []path, attributes uint64) {
 		for _, p := range list {
-			if !p.Opt || exists(hostDir+string(p.Real)) {
-				parts = append(parts, part{string(p.Real), string(p.Real), attributes}, part{string(p.Real), string(p.Seen), attributes})
-			}
+			parts = append(parts, part{string(p.Real), string(p.Real), attributes}, part{string(p.Real), string(p.Seen), attributes})
 		}
 	}
 	add(o.Write, roomWrite)

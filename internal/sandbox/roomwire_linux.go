@@ -49,9 +49,8 @@ type order struct {
 
 // path is something of the machine that is shown in a room.
 type path struct {
-	Real text `json:"real"`          // with links followed
-	Seen text `json:"seen"`          // as the program knows it
-	Opt  bool `json:"opt,omitempty"` // it need not be there
+	Real text `json:"real"` // with links followed
+	Seen text `json:"seen"` // as the program knows it
 }
 
 // command ends a program that runs.
@@ -137,7 +136,7 @@ func sendFiles(line *net.UnixConn, message []byte, files ...*os.File) error {
 	return err
 }
 
-// receiveFiles reads one message with its files; the caller closes them.
+// receiveFiles reads one message with its files, which no program inherits; the caller closes them.
 func receiveFiles(line *net.UnixConn, buffer []byte) (n int, files []*os.File, err error) {
 	oob := make([]byte, unix.CmsgSpace(4*8))
 	n, got, _, _, err := line.ReadMsgUnix(buffer, oob)
@@ -154,7 +153,6 @@ func receiveFiles(line *net.UnixConn, buffer []byte) (n int, files []*os.File, e
 			continue
 		}
 		for _, fd := range fds {
-			unix.CloseOnExec(fd)
 			files = append(files, os.NewFile(uintptr(fd), "received"))
 		}
 	}
