@@ -116,8 +116,9 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 	}
 	return runner.New(context.Background(), runner.Config{
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
-		JobLimits: jobLimits(p.settings.Jobs),
-		Protect:   []string{p.settings.Data}, Runtimes: table, Logger: p.log,
+		JobLimits: jobLimits(p.settings.Jobs), OutFiles: p.settings.Outputs.Files,
+		OutBytes: p.settings.Outputs.Bytes, OutFileBytes: p.settings.Outputs.FileBytes,
+		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
 		Environments: runner.Environments{
 			Size: p.settings.EnvironmentSize, Max: p.settings.EnvironmentMaxSize, Time: p.settings.EnvironmentBuildTime,
 			Variables: p.settings.EnvironmentVariables,

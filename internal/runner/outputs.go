@@ -119,6 +119,9 @@ func (e *Execution) survey(root *os.Root) ([]job.Output, error) {
 		if err := checkOutputName(name); err != nil {
 			return err
 		}
+		if info.Size() > cfg.OutFileBytes && cfg.OutFileBytes < cfg.OutBytes {
+			return job.Errorf(job.Invalid, job.WordTooLarge, "Output file %q is larger than %d bytes", short(name), cfg.OutFileBytes)
+		}
 		if total += info.Size(); total > cfg.OutBytes {
 			return job.Errorf(job.Invalid, job.WordTooLarge, "The output files are larger than %d bytes together", cfg.OutBytes)
 		}

@@ -37,6 +37,7 @@ type Config struct {
 	LogLimit     int64          // bytes of log per attempt; 0: joblog.DefaultLimit
 	OutFiles     int            // output files per attempt; 0: 1,000
 	OutBytes     int64          // output bytes per attempt; 0: 1 GiB
+	OutFileBytes int64          // bytes per output file; 0: as OutBytes
 	Logger       *slog.Logger
 	Now          func() time.Time
 }
@@ -136,6 +137,9 @@ func withDefaults(cfg Config) Config {
 	}
 	if cfg.OutBytes <= 0 {
 		cfg.OutBytes = 1 << 30
+	}
+	if cfg.OutFileBytes <= 0 {
+		cfg.OutFileBytes = cfg.OutBytes
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

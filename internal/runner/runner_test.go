@@ -364,7 +364,7 @@ func TestFoldersAreUsedAgainOnlyWhenUntouched(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	r := newRunner(t, func(c *Config) { c.OutFiles, c.OutBytes = 3, 1000 })
+	r := newRunner(t, func(c *Config) { c.OutFiles, c.OutBytes, c.OutFileBytes = 3, 1000, 600 })
 	secret := filepath.Join(t.TempDir(), "server.txt")
 	if err := os.WriteFile(secret, []byte("server"), 0o600); err != nil {
 		t.Fatal(err)
@@ -374,7 +374,8 @@ func TestOutputs(t *testing.T) {
 		{"none", "true", "", ""},
 		{"links and pipes are left", "ln -s " + secret + " link; ln -s .. up; mkfifo pipe; printf x >a", "a:x", ""},
 		{"too many", "touch a b c d", "", "more than 3 output files"},
-		{"too large", "head -c 1001 /dev/zero >a", "", "larger than 1000 bytes"},
+		{"too large", "head -c 1001 /dev/zero >a", "", "file \"a\" is larger than 600 bytes"},
+		{"too large together", "head -c 600 /dev/zero >a; head -c 600 /dev/zero >b", "", "larger than 1000 bytes together"},
 		{"control character", "touch \"$(printf 'a\\nb')\"", "", "control characters"},
 		{"not UTF-8", "touch \"$(printf 'a\\377')\"", "", "not UTF-8"},
 	}

@@ -48,8 +48,9 @@ type Settings struct {
 	CallbacksAllowPrivate bool // users may name addresses that are not public
 	EventRetention        time.Duration
 
-	SMTP SMTP
-	Jobs JobLimits
+	SMTP    SMTP
+	Jobs    JobLimits
+	Outputs OutLimits
 
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
@@ -105,7 +106,7 @@ const (
 	WorkerOnly Role = "worker" // runs programs, and nothing else
 )
 
-var settings = append(jobLimitSettings, []setting{
+var settings = append(append(jobLimitSettings, outLimitSettings...), []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: Up, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: Up, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -280,7 +281,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 			Password: k.String("smtp-password"), From: k.String("smtp-from"), TLS: p.word("smtp-tls", "none", "starttls", "tls"),
 		},
 
-		Jobs:            p.jobLimits(),
+		Jobs: p.jobLimits(), Outputs: p.outLimits(),
 		EnvironmentSize: p.number("environment-size", 0, 1<<50), EnvironmentMaxSize: p.number("environment-max-size", 1, 1<<50),
 		EnvironmentBuildTime: p.duration("environment-build-time", time.Second, 24*time.Hour), EnvironmentVariables: p.variables("environment-variables"),
 
