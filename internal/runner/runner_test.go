@@ -23,10 +23,12 @@ import (
 	"go.uber.org/goleak"
 
 	"waybill/internal/job"
+	"waybill/internal/runtimes/child"
 	"waybill/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	child.Main(os.Args)
 	if os.Getenv("RUNNER_TEST_CRASH") != "" {
 		crashHelper()
 		return
