@@ -67,6 +67,8 @@ var rules = []rule{
 	{from: "waybill/workflows/starter", never: []string{"waybill/storage", "waybill/api", "waybill/activities", "gorm.io", "github.com/minio"}},
 	{from: "waybill/activities", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "gorm.io", "github.com/minio", "github.com/gin-gonic"}},
 	{from: "waybill/internal/runner", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "go.temporal.io", "gorm.io", "github.com/minio"}},
+	// The children are for mains: what only needs a command links no engine.
+	{from: "waybill/internal", except: []string{"waybill/internal/runtimes/child", "waybill/internal/runtimes/wasm"}, never: []string{"github.com/tetratelabs/wazero"}},
 	{from: "waybill/internal/environments", never: []string{"waybill/internal/runner", "waybill/internal/runtimes", "waybill/internal/sandbox", "waybill/internal/control"}},
 	{from: "waybill/internal/runtimes", never: []string{"waybill/internal/runner", "waybill/internal/control", "waybill/internal/macro", "waybill/storage", "waybill/api",
 		"waybill/internal/app", "go.temporal.io", "gorm.io", "github.com/minio"}},

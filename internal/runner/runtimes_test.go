@@ -110,3 +110,37 @@ func TestArgumentsAndEnvironmentOfAnEntryPoint(t *testing.T) {
 		t.Errorf("log %q, want %q", a.log.text(), want)
 	}
 }
+
+// A package may be an executable .jar itself; its Class-Path names libraries inside it.
+func TestAJarAsPackage(t *testing.T) {
+	r := newRunner(t, nil)
+	source := `public class Main {
+  public static void main(String[] a) throws Exception {
+    System.out.println("hello " + Class.forName("Lib").getField("VALUE").get(null));
+  }
+}`
+	library := javaJar(t, "X: Y\n", "public class Main {} class Unused {}", "Lib.class", libraryClass(t))
+	jar := javaJar(t, "Main-Class: Main\nClass-Path: lib/lib.jar\n", source, "lib/lib.jar", string(library))
+	a := mustPrepare(t, r, lease(t, r, "app.jar", jar), job.Spec{})
+	result, err := a.Run(t.Context())
+	if err != nil || result.ExitCode != 0 || a.log.text() != "hello from a library\n" {
+		t.Errorf("%+v %v, log %q", result, err, a.log.text())
+	}
+}
+
+func libraryClass(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "Lib.java")
+	if err := os.WriteFile(file, []byte(`public class Lib { public static String VALUE = "from a library"; }`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "javac", "--release", "11", "-d", dir, file).CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v\n%s", err, out)
+	}
+	class, err := os.ReadFile(filepath.Join(dir, "Lib.class"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(class)
+}

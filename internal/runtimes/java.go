@@ -2,19 +2,14 @@ package runtimes
 
 import (
 	"archive/zip"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/url"
-	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
 
-// jar runs a .jar that lies in the package. Java itself follows the Class-Path of its manifest, whose entries are relative
-// to the .jar, so libraries that lie beside it are found.
+// jar runs a .jar that lies in the package; a package that is an executable .jar lies in its own tree. Java itself follows
+// the Class-Path of the manifest, whose entries are relative to the .jar, so libraries that lie beside it are found.
 func jar(p Program) (Command, error) {
 	if !strings.EqualFold(filepath.Ext(p.Entry.Member), ".jar") {
 		return Command{}, invalidEntry("Entry point '%s' is no .jar, so java can not run it", p.Entry.Member)
@@ -27,45 +22,6 @@ func jar(p Program) (Command, error) {
 		return Command{}, invalidEntry("Entry point '%s' can not be run: the manifest of the .jar names no Main-Class", p.Entry.Member)
 	}
 	return javaCommand(p, "-jar", p.file())
-}
-
-// explodedJar runs a package that is an executable .jar itself. Libraries that its Class-Path names are looked for in the
-// package: where -jar would look, beside the package's file, there is nothing.
-func explodedJar(p Program) (Command, error) {
-	text, err := os.ReadFile(filepath.Join(p.Tree, "META-INF", "MANIFEST.MF"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Command{}, err
-	}
-	main := mainSection(text)
-	if main["main-class"] == "" {
-		return Command{}, invalidEntry("The package names no Main-Class in META-INF/MANIFEST.MF")
-	}
-	classPath := []string{p.Tree}
-	if p.Packed != "" {
-		classPath[0] = p.Packed
-	}
-	for _, name := range strings.Fields(main["class-path"]) {
-		if file, ok := inTree(p.Tree, name); ok {
-			classPath = append(classPath, file)
-		}
-	}
-	return javaCommand(p, "-cp", strings.Join(classPath, string(os.PathListSeparator)), main["main-class"])
-}
-
-// inTree finds an entry of a Class-Path, which is a relative URL, inside the package. Others are left out, as java does
-// with what is not there.
-func inTree(tree, name string) (string, bool) {
-	u, err := url.Parse(name)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.Path == "" {
-		return "", false
-	}
-	clean := path.Clean(u.Path)
-	if !fs.ValidPath(clean) {
-		return "", false
-	}
-	file := filepath.Join(tree, filepath.FromSlash(clean))
-	_, err = os.Stat(file)
-	return file, err == nil
 }
 
 // heapShare is the part of a job's memory that is given to Java's heap; the rest is for threads, classes and buffers.

@@ -26,12 +26,11 @@ const (
 
 // Program is an entry point that is to be run.
 type Program struct {
-	Tree      string        // the unpacked package, absolute
-	Packed    string        // the package's own file where it was kept; empty: none
-	Entry     archive.Entry // Member is empty when the package itself is what runs, as an executable .jar is
-	Runtime   string        // waybill.yaml's word; empty: told by the file
-	Arguments []string      // macros already resolved
-	MemoryMiB int           // of the job; 0: no limit
+	Tree      string // the unpacked package, absolute
+	Entry     archive.Entry
+	Runtime   string   // waybill.yaml's word; empty: told by the file
+	Arguments []string // macros already resolved
+	MemoryMiB int      // of the job; 0: no limit
 
 	// For the placeholders of the command runner table.
 	OutDir, SpecDir, TempDir string
@@ -43,12 +42,7 @@ type Program struct {
 func (p Program) file() string { return filepath.Join(p.Tree, filepath.FromSlash(p.Entry.Member)) }
 
 // shown is how messages name the entry point.
-func (p Program) shown() string {
-	if p.Entry.Member == "" {
-		return "the package itself"
-	}
-	return "entry point '" + p.Entry.Member + "'"
-}
+func (p Program) shown() string { return "entry point '" + p.Entry.Member + "'" }
 
 // Command is how a program is started.
 type Command struct {
@@ -95,9 +89,6 @@ func New(cfg Config) (*Table, error) {
 // whose interpreter is not there gives way to what follows. Errors are job.Invalid: WordInvalidPackage,
 // WordInterpreterMissing, WordEngineMissing.
 func (t *Table) Command(p Program) (Command, error) {
-	if p.Entry.Member == "" {
-		return t.packageItself(p)
-	}
 	head, err := readHead(p.file())
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -131,14 +122,6 @@ func (t *Table) Command(p Program) (Command, error) {
 	}
 	return Command{}, invalidEntry("Entry point '%s' can not be run: it is neither a script (.sh, .py, .js, .mjs, .cjs, .sql), a .jar, a .wasm nor a "+
 		"native executable, does not begin with #!, and no entry of the setting 'runners' matches it", p.Entry.Member)
-}
-
-// packageItself is a package that is an executable .jar.
-func (t *Table) packageItself(p Program) (Command, error) {
-	if p.Runtime != "" && p.Runtime != Java {
-		return Command{}, invalidEntry("The package can be run as java only, not as '%s'", p.Runtime)
-	}
-	return explodedJar(p)
 }
 
 // named follows waybill.yaml.

@@ -128,7 +128,7 @@ func (w Wish) lockFiles() (kind string, files []string, err error) {
 		return w.namedLocks()
 	}
 	names := lockNames[w.Command.Runtime]
-	if len(names) == 0 || w.Program.Entry.Member == "" {
+	if len(names) == 0 {
 		return "", nil, nil
 	}
 	for dir := path.Dir(w.Program.Entry.Member); ; dir = path.Dir(dir) {

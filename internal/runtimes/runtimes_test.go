@@ -196,19 +196,16 @@ func TestATableIsCheckedAsAWhole(t *testing.T) {
 
 func TestJavaCommands(t *testing.T) {
 	bin := tools(t, "java")
-	dir := tree(t, "META-INF/MANIFEST.MF", "Main-Class: com.x.\r\n Main\r\nClass-Path: lib/a.jar ../out.jar lib/\r\n  none.jar https://x/y.jar\r\n\r\nMain-Class: No\r\n",
-		"lib/a.jar", "", "app.jar", jarOf(t, "Manifest-Version: 1.0\nMain-Class: X\n"))
+	dir := tree(t, "app.jar", jarOf(t, "Manifest-Version: 1.0\r\nMain-Class: com.x.\r\n Main\r\n\r\nName: other\r\n"))
 	tab := table(t)
 	for name, c := range map[string]struct {
 		p    Program
 		want string
 	}{
-		"a jar in a package":        {Program{Entry: archive.Entry{Member: "app.jar"}, Arguments: []string{"a"}}, "-jar DIR/app.jar a"},
-		"memory":                    {Program{Entry: archive.Entry{Member: "app.jar"}, MemoryMiB: 512}, "-Xmx384m -jar DIR/app.jar"},
-		"memory of the author's":    {Program{Entry: archive.Entry{Member: "app.jar"}, MemoryMiB: 512, Macro: func(n string) (string, bool) { return "-Xmx1g", n == "JAVA_TOOL_OPTIONS" }}, "-jar DIR/app.jar"},
-		"temp":                      {Program{Entry: archive.Entry{Member: "app.jar"}, TempDir: "/t", MemoryMiB: 8}, "-Djava.io.tmpdir=/t -Duser.home=/t -Xmx8m -jar DIR/app.jar"},
-		"the package itself":        {Program{}, "-cp DIR:DIR/lib/a.jar:DIR/lib com.x.Main"},
-		"the package itself, whole": {Program{Packed: "/c/packed.jar"}, "-cp /c/packed.jar:DIR/lib/a.jar:DIR/lib com.x.Main"},
+		"a jar in a package":     {Program{Entry: archive.Entry{Member: "app.jar"}, Arguments: []string{"a"}}, "-jar DIR/app.jar a"},
+		"memory":                 {Program{Entry: archive.Entry{Member: "app.jar"}, MemoryMiB: 512}, "-Xmx384m -jar DIR/app.jar"},
+		"memory of the author's": {Program{Entry: archive.Entry{Member: "app.jar"}, MemoryMiB: 512, Macro: func(n string) (string, bool) { return "-Xmx1g", n == "JAVA_TOOL_OPTIONS" }}, "-jar DIR/app.jar"},
+		"temp":                   {Program{Entry: archive.Entry{Member: "app.jar"}, TempDir: "/t", MemoryMiB: 8}, "-Djava.io.tmpdir=/t -Duser.home=/t -Xmx8m -jar DIR/app.jar"},
 	} {
 		c.p.Tree = dir
 		got, err := tab.Command(c.p)

@@ -16,7 +16,7 @@ func withMemory(ctx context.Context) context.Context {
 	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
 		all, err := unix.Mmap(-1, 0, int(max(most, 1)), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
 		if err != nil {
-			panic(fmt.Errorf("no address space for %d bytes of memory: %w", most, err)) // wazero makes an error of it
+			panic(noMemory{fmt.Errorf("no address space for %d bytes of memory: %w", most, err)}) // see instantiate
 		}
 		return &mapped{all: all}
 	}))

@@ -83,13 +83,31 @@ func run(ctx context.Context, o options, module []byte, out io.Writer) (int, err
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, rt); err != nil {
 		return 0, err
 	}
-	_, err = rt.InstantiateModule(withMemory(ctx), compiled, config(o, out))
+	err = instantiate(ctx, rt, compiled, config(o, out))
 	var exit *sys.ExitError
 	if errors.As(err, &exit) {
 		return int(exit.ExitCode() & 0xff), nil
 	}
 	return 0, err
 }
+
+// instantiate runs the module's _start. Where there is no room for its memory the allocator panics, which is an error here.
+func instantiate(ctx context.Context, rt wazero.Runtime, compiled wazero.CompiledModule, cfg wazero.ModuleConfig) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case noMemory:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	_, err = rt.InstantiateModule(withMemory(ctx), compiled, cfg)
+	return err
+}
+
+// noMemory is why there is no room for a module's memory.
+type noMemory struct{ error }
 
 // compile takes the compiled form from the cache, or makes it. A cache that can not be used, because it is of another
 // processor and can not be written to, is passed over.
