@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"time"
@@ -28,7 +27,9 @@ type parts struct {
 	lifecycle
 	settings  settings.Settings
 	log       *slog.Logger
-	keys      secret.Keys
+	masters   func() (secret.Masters, error)
+	keyring   *control.Keyring
+	keys      secret.Keys // the root: of what must stay the same when others are replaced
 	store     *sqlstore.Store
 	objects   *objectstore.Store
 	temporal  client.Client
@@ -45,12 +46,13 @@ func newParts(s settings.Settings, log *slog.Logger) parts {
 	}
 }
 
-// loadKeys takes the master key of the settings, else the one of the file.
-func (p *parts) loadKeys(file string, load func(string) (secret.Keys, error)) (err error) {
+// loadKeys takes the master keys of the settings, else those of the file.
+func (p *parts) loadKeys(file string, load func(string) (secret.Masters, error)) error {
+	masters, err := load(file)
+	p.masters = func() (secret.Masters, error) { return secret.Load(file) } // it may be given a new one while we run
 	if p.settings.MasterKey != "" {
-		p.keys, err = secret.ParseKeys(p.settings.MasterKey)
-	} else {
-		p.keys, err = load(file)
+		masters, err = secret.ParseMasters(p.settings.MasterKey)
+		p.masters = func() (secret.Masters, error) { return masters, err }
 	}
 	if err != nil {
 		return fmt.Errorf("the master key can not be read or made: %w", err)
@@ -68,19 +70,37 @@ func (p *parts) openStore(ctx context.Context, file string) error {
 	return p.checkKey(ctx)
 }
 
-// checkKey compares the master key with the one that the database was first used with. What is stored and compared is
-// derived from the key for this use alone and tells nothing of it.
-func (p *parts) checkKey(ctx context.Context) error {
-	err := control.CheckMasterKey(ctx, p.store, hex.EncodeToString(p.keys.Derive("fingerprint")))
+// checkKey opens the keys that secrets are sealed with. They are sealed with the master key, so a process with a wrong one is
+// found out here.
+func (p *parts) checkKey(ctx context.Context) (err error) {
+	p.keyring = &control.Keyring{Store: p.store, Marks: p.store, Masters: p.masters, Ring: secret.NewRing(), Now: time.Now}
+	p.keys, err = p.keyring.Open(ctx)
+	return p.namedKey(err)
+}
+
+func (p *parts) namedKey(err error) error {
 	if job.CodeOf(err) == job.Invalid {
 		return fmt.Errorf("the master key (%s, else master.key in the data folder): %w; give the installation's", settings.Name("master-key"), err)
 	}
 	return err
 }
 
+// followKeys takes notice of keys that are made or dropped while this process runs.
+func (p *parts) followKeys() {
+	p.background("keys", func(ctx context.Context) {
+		if err := p.keyring.Run(ctx, p.log); err != nil {
+			err = p.namedKey(err)
+			p.log.ErrorContext(ctx, "this process ends", "error", err)
+			p.fail(err)
+		}
+	})
+}
+
 // signer makes and checks access tokens.
 func (p *parts) signer() *token.Signer {
-	return token.NewSigner(p.keys.Derive("access-token"), time.Now)
+
+	return token.NewRingSigner(p.keyring.Ring.Derived("access-token"), time.Now)
+
 }
 
 func (p *parts) closeStore(context.Context) error {

@@ -18,7 +18,6 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/joblog"
 	"waybill/internal/password"
-	"waybill/internal/secret"
 	"waybill/storage/sqlstore"
 	"waybill/workflows/contract"
 	"waybill/workflows/starter"
@@ -77,10 +76,8 @@ func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
 // serve starts the reconciler, the REST server and the worker, in this order: they end in reverse, so that the end of a
 // draining job can still be followed.
 func (a *App) serve(listener net.Listener) error {
-	box, err := secret.NewBox(a.keys, "macros")
-	if err != nil {
-		return err
-	}
+	box := a.keyring.Box()
+	a.followKeys()
 	start := starter.New(a.temporal, starter.Config{})
 	reconciler := a.newReconciler(start)
 	to, err := a.ownDestination(context.Background())

@@ -76,10 +76,8 @@ func (w *Worker) start(ctx context.Context) error {
 	if err != nil {
 		return named("the destination of "+settings.Name("destination"), err)
 	}
-	box, err := secret.NewBox(w.keys, "macros")
-	if err != nil {
-		return err
-	}
+	box := w.keyring.Box()
+	w.followKeys()
 	work, err := w.newWorkerIn(box, w.newReconciler(starter.New(w.temporal, starter.Config{})), &to)
 	if err != nil {
 		return err

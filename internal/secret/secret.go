@@ -3,18 +3,16 @@
 package secret
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // KeySize is the size of the master key in bytes.
@@ -43,46 +41,81 @@ func ParseKeys(text string) (Keys, error) {
 	return NewKeys(master)
 }
 
-// LoadOrCreate reads the master key (hex) from path, or makes a new one there with mode 0600.
-func LoadOrCreate(path string) (Keys, error) {
+// Masters are the master keys of an installation, the newest first: one, or a new one and those it takes the place of.
+type Masters []Keys
+
+// ParseMasters reads master keys in hex, with commas or blanks between them.
+func ParseMasters(text string) (Masters, error) {
+	var m Masters
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		k, err := ParseKeys(word)
+		if err != nil {
+			return nil, err
+		}
+		m = append(m, k)
+	}
+	if len(m) == 0 {
+		return nil, errors.New("there is no key")
+	}
+	return m, nil
+}
+
+// Ring is the master keys as a ring whose newest is the first.
+func (m Masters) Ring() *Ring {
+	var keys []Numbered
+	for i, k := range m {
+		keys = append(keys, Numbered{Number: int64(len(m) - i), Keys: k})
+	}
+	return NewRing(keys...)
+}
+
+// LoadOrCreate reads the master keys from path, or makes a new one there with mode 0600.
+func LoadOrCreate(path string) (Masters, error) {
 	keys, err := Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(path)
+		keys = Masters{NewKey()}
+		return keys, Store(path, keys)
 	}
 	return keys, err
 }
 
-// Load reads the master key (hex) from path.
-func Load(path string) (Keys, error) {
+// Load reads the master keys from path.
+func Load(path string) (Masters, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return Keys{}, err
+		return nil, err
 	}
-	keys, err := ParseKeys(string(text))
+	keys, err := ParseMasters(string(text))
 	if err != nil {
-		return Keys{}, fmt.Errorf("%s does not hold a master key: %w", path, err)
+		return nil, fmt.Errorf("%s does not hold a master key: %w", path, err)
 	}
 	return keys, nil
 }
 
-// create writes through a temporary file, so that a crash never leaves half a key behind: with it every sealed value of
-// the installation would be lost.
-func create(path string) (Keys, error) {
+// NewKey makes a key.
+func NewKey() Keys {
 	master := make([]byte, KeySize)
 	rand.Read(master)
+	return Keys{master: master}
+}
+
+// Store writes the master keys to path, with mode 0600, through a temporary file, so that a crash never leaves half a key
+// behind: with it every sealed value of the installation would be lost.
+func Store(path string, keys Masters) error {
+	var text strings.Builder
+	for _, k := range keys {
+		text.WriteString(k.Text() + "\n")
+	}
 	temp := path + ".new"
 	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return Keys{}, err
+		return err
 	}
-	_, err = file.WriteString(hex.EncodeToString(master) + "\n")
+	_, err = file.WriteString(text.String())
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return Keys{}, err
+		return err
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return Keys{}, err
-	}
-	return NewKeys(master)
+	return os.Rename(temp, path)
 }
 
 // Derive makes the key of one use, such as "access-token". The same use always gets the same key.
@@ -92,45 +125,4 @@ func (k Keys) Derive(use string) []byte {
 		panic(err)
 	}
 	return key
-}
-
-// Box seals and opens values of one use.
-type Box struct{ aead cipher.AEAD }
-
-// NewBox makes the box for a use.
-func NewBox(k Keys, use string) (Box, error) {
-	block, err := aes.NewCipher(k.Derive(use))
-	if err != nil {
-		return Box{}, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return Box{}, err
-	}
-	return Box{aead: aead}, nil
-}
-
-// prefix names the format, so that a later one can be told apart.
-const prefix = "v1:"
-
-// Seal makes a text that only Open of the same installation and use can read. Equal values give different texts.
-func (b Box) Seal(value string) string {
-	return prefix + base64.RawStdEncoding.EncodeToString(b.aead.Seal(nil, nil, []byte(value), nil))
-}
-
-// Open gives the value back, or ErrNotSealed.
-func (b Box) Open(sealed string) (string, error) {
-	text, ok := strings.CutPrefix(sealed, prefix)
-	if !ok {
-		return "", ErrNotSealed
-	}
-	data, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil {
-		return "", ErrNotSealed
-	}
-	value, err := b.aead.Open(nil, nil, data, nil)
-	if err != nil {
-		return "", ErrNotSealed
-	}
-	return string(value), nil
 }

@@ -61,7 +61,7 @@ func TestMasterKeyIsMadeOnceAndPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(first.Derive("x")) != string(second.Derive("x")) || string(first.Derive("x")) == string(first.Derive("y")) {
+	if string(first[0].Derive("x")) != string(second[0].Derive("x")) || string(first[0].Derive("x")) == string(first[0].Derive("y")) {
 		t.Error("keys do not depend on file and use alone")
 	}
 	info, err := os.Stat(path)

@@ -40,17 +40,34 @@ type wireClaims struct {
 	jwt.RegisteredClaims
 }
 
-// Signer makes and checks access tokens with one key.
+// KeySource is the keys that tokens are signed with: a new token with the newest, and each is checked with the one that its
+// header names; one that names none is of the oldest.
+type KeySource interface {
+	Newest() (id string, key []byte)
+	Key(id string) (key []byte, found bool)
+}
+
+// Signer makes and checks access tokens.
 type Signer struct {
-	key    []byte
+	keys   KeySource
 	parser *jwt.Parser
 }
+
+// oneKey is a source with a key that has no name.
+type oneKey []byte
+
+func (k oneKey) Newest() (string, []byte) { return "", k }
+
+func (k oneKey) Key(id string) ([]byte, bool) { return k, id == "" }
 
 const issuer = "waybill"
 
 // NewSigner takes a key of at least 32 bytes and the clock that expiry is measured by.
-func NewSigner(key []byte, now func() time.Time) *Signer {
-	return &Signer{key: key, parser: jwt.NewParser(
+func NewSigner(key []byte, now func() time.Time) *Signer { return NewRingSigner(oneKey(key), now) }
+
+// NewRingSigner takes keys that may be replaced while tokens are about.
+func NewRingSigner(keys KeySource, now func() time.Time) *Signer {
+	return &Signer{keys: keys, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 		jwt.WithIssuer(issuer), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now), jwt.WithStrictDecoding(),
 	)}
@@ -62,19 +79,31 @@ func (s *Signer) Sign(c Claims, issued time.Time) (string, error) {
 	if c.Job != "" {
 		fence = strconv.FormatInt(c.Fence, 10)
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
+	id, key := s.keys.Newest()
+	t := jwt.NewWithClaims(jwt.SigningMethodHS256, wireClaims{
 		Account: strconv.FormatInt(c.AccountID, 10), Role: c.Role, Family: c.Family, Job: c.Job, Fence: fence,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: issuer, Subject: strconv.FormatInt(c.UserID, 10), ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(issued), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
 		},
-	}).SignedString(s.key)
+	})
+	if id != "" {
+		t.Header["kid"] = id
+	}
+	return t.SignedString(key)
 }
 
 // Parse checks signature, algorithm, issuer and expiry. It answers ErrExpired only for a token this Signer made.
 func (s *Signer) Parse(text string) (Claims, error) {
 	var w wireClaims
-	_, err := s.parser.ParseWithClaims(text, &w, func(*jwt.Token) (any, error) { return s.key, nil })
+	_, err := s.parser.ParseWithClaims(text, &w, func(t *jwt.Token) (any, error) {
+		id, _ := t.Header["kid"].(string)
+		key, found := s.keys.Key(id)
+		if !found {
+			return nil, jwt.ErrTokenUnverifiable
+		}
+		return key, nil
+	})
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid) || errors.Is(err, jwt.ErrTokenMalformed):
 		return Claims{}, ErrInvalid

@@ -52,6 +52,7 @@ type Store interface {
 	control.Outbox
 	control.SubscriptionStore
 	control.Marks
+	control.KeyStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -73,6 +74,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "lane backlog", laneBacklogCases, open)
 	alone(t, "purge", purgeCases, open)
 	alone(t, "outbox", outboxCases, open)
+	alone(t, "keys", keyCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.

@@ -69,7 +69,7 @@ type Settings struct {
 	RetentionMaxAge   time.Duration // for accounts that set none; 0: for ever
 	RetentionMaxCount int           // the same; 0: any number
 
-	MasterKey         string // hex; empty: the file master.key in the data folder
+	MasterKey         string // hex, or several with commas between them, the newest first; empty: the file master.key in the data folder
 	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
 	S3                S3
 	Temporal          string // address of an external Temporal; empty: the embedded one
@@ -441,8 +441,11 @@ func (p *parser) optionalAddress(name string) string {
 
 func (p *parser) key(name string) string {
 	v := p.k.String(name)
-	if b, err := hex.DecodeString(v); v != "" && (err != nil || len(b) != 32) {
-		p.fault(name, "has 64 hex digits")
+	for one := range strings.SplitSeq(v, ",") {
+		if b, err := hex.DecodeString(strings.TrimSpace(one)); v != "" && (err != nil || len(b) != 32) {
+			p.fault(name, "has 64 hex digits; of several, the newest comes first, with a comma between two")
+			break
+		}
 	}
 	return v
 }

@@ -1,0 +1,357 @@
+package control
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"waybill/internal/job"
+	"waybill/internal/secret"
+)
+
+// SealingKey is a key that secrets are sealed with, itself sealed with one master key.
+type SealingKey struct {
+	Number    int64 // the highest seals
+	ID        string
+	Master    string // id of the master key
+	Wrapped   string
+	CreatedAt time.Time
+}
+
+// KeyStore keeps sealing keys and finds what they sealed.
+type KeyStore interface {
+	SealingKeys(ctx context.Context) ([]SealingKey, error)
+	// AddSealingKeys stores all or none. A number and master that are taken: Conflict, WordStale.
+	AddSealingKeys(ctx context.Context, keys []SealingKey) error
+	DropSealingKey(ctx context.Context, id string) error
+	// DropMaster deletes what is sealed with a master key. If a key would be lost by it: Conflict.
+	DropMaster(ctx context.Context, master string) error
+	// EachSealed shows every stored text that may hold something sealed and stores what see gives for it, unless the text was
+	// changed meanwhile.
+	EachSealed(ctx context.Context, see func(place, text string) (string, error)) error
+}
+
+// Keyring is the keys of an installation (ADR 0010): sealing keys, of which the newest seals and all open, in the database, each
+// sealed with the master keys that processes are started with.
+type Keyring struct {
+	Store   KeyStore
+	Marks   Marks
+	Masters func() (secret.Masters, error) // as they are now
+	Ring    *secret.Ring
+	Now     Clock
+
+	mu   sync.Mutex
+	last time.Time // of a refresh that a missing key asked for
+}
+
+// secretUse is what the boxes for stored secrets are made for.
+const secretUse = "macros"
+
+// Box seals and opens stored secrets.
+func (k *Keyring) Box() secret.Box { return k.Ring.Box(secretUse) }
+
+// Open reads the keys; the first process of an installation makes the first. It gives the keys that are never replaced, for what
+// must stay the same. A process whose master keys open none of the sealing keys is refused.
+func (k *Keyring) Open(ctx context.Context) (root secret.Keys, err error) {
+	masters, err := k.Masters()
+	if err != nil {
+		return root, err
+	}
+	stored, err := k.Store.SealingKeys(ctx)
+	if err == nil && len(stored) == 0 {
+		if stored, err = k.begin(ctx, masters); err != nil {
+			return root, err
+		}
+	}
+	if err == nil {
+		err = k.take(stored, masters)
+	}
+	if err != nil {
+		return root, err
+	}
+	_, oldest := oldestOf(stored, masters)
+	text, err := k.Marks.KeepMark(ctx, rootMark, k.Box().Seal(oldest.Text()))
+	if err != nil {
+		return root, err
+	}
+	if text, err = k.Box().Open(text); err != nil {
+		return root, job.Wrap(err, job.Internal, job.WordInternal, "The installation's root key can not be opened")
+	}
+	return secret.ParseKeys(text)
+}
+
+// rootMark is the name of the mark that holds the root key, sealed.
+const rootMark = "root-key"
+
+// begin makes the first sealing key: the master key itself, which sealed everything before there were others.
+func (k *Keyring) begin(ctx context.Context, masters secret.Masters) ([]SealingKey, error) {
+	first := masters[len(masters)-1]
+	if err := CheckMasterKey(ctx, k.Marks, hex.EncodeToString(first.Derive("fingerprint"))); err != nil {
+		return nil, err
+	}
+	err := k.Store.AddSealingKeys(ctx, k.wrap(1, first, masters))
+	if err != nil && job.CodeOf(err) != job.Conflict { // of two at once, one made it
+		return nil, err
+	}
+	return k.Store.SealingKeys(ctx)
+}
+
+// wrap seals a key with every master key.
+func (k *Keyring) wrap(number int64, key secret.Keys, masters secret.Masters) (rows []SealingKey) {
+	for _, m := range masters {
+		box, err := secret.NewBox(m, "sealing-key")
+		if err != nil { // only for keys of a wrong size
+			panic(err)
+		}
+		rows = append(rows, SealingKey{Number: number, ID: key.ID(), Master: m.ID(), Wrapped: box.Seal(key.Text()), CreatedAt: k.Now().UTC().Truncate(time.Microsecond)})
+	}
+	return rows
+}
+
+// unwrap opens what the master keys open.
+func unwrap(stored []SealingKey, masters secret.Masters) map[int64]secret.Keys {
+	box := masters.Ring().Box("sealing-key")
+	found := map[int64]secret.Keys{}
+	for _, s := range stored {
+		text, err := box.Open(s.Wrapped)
+		if err != nil {
+			continue
+		}
+		if key, err := secret.ParseKeys(text); err == nil {
+			found[s.Number] = key
+		}
+	}
+	return found
+}
+
+func oldestOf(stored []SealingKey, masters secret.Masters) (number int64, key secret.Keys) {
+	for n, k := range unwrap(stored, masters) {
+		if number == 0 || n < number {
+			number, key = n, k
+		}
+	}
+	return number, key
+}
+
+// take puts the keys into the ring.
+func (k *Keyring) take(stored []SealingKey, masters secret.Masters) error {
+	found := unwrap(stored, masters)
+	newest := stored[len(stored)-1]
+	var keys []secret.Numbered
+	for n, key := range found {
+		keys = append(keys, secret.Numbered{Number: n, Keys: key})
+	}
+	if _, can := found[newest.Number]; !can {
+		var need, have []string
+		for _, s := range stored {
+			if s.Number == newest.Number {
+				need = append(need, s.Master)
+			}
+		}
+		for _, m := range masters {
+			have = append(have, m.ID())
+		}
+		return job.Errorf(job.Invalid, job.WordInvalidField, "the secrets in the database are sealed with another master key: it is %s that is needed, and %s is here",
+			strings.Join(need, " or "), strings.Join(have, ", "))
+	}
+	k.Ring.Set(keys)
+	return nil
+}
+
+// Refresh reads the keys anew: somebody may have made or dropped one.
+func (k *Keyring) Refresh(ctx context.Context) error {
+	masters, err := k.Masters()
+	if err != nil {
+		return err
+	}
+	stored, err := k.Store.SealingKeys(ctx)
+	if err != nil || len(stored) == 0 {
+		return err
+	}
+	return k.take(stored, masters)
+}
+
+// KeyRefresh is how often a process looks for keys that another one made.
+const KeyRefresh = 10 * time.Second
+
+// Run keeps the ring up to date. It returns when ctx ends or with the error of a process that has lost its right to the keys.
+func (k *Keyring) Run(ctx context.Context, log *slog.Logger) error {
+	k.Ring.OnMissing(func(string) { k.missing(log) })
+	ticker := time.NewTicker(KeyRefresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		err := k.Refresh(ctx)
+		if job.CodeOf(err) == job.Invalid {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "the keys could not be read anew", "error", err)
+		}
+	}
+}
+
+// missing looks for a key that a text names and nobody here knows: made a moment ago. At most once a second.
+func (k *Keyring) missing(log *slog.Logger) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if time.Since(k.last) < time.Second {
+		return
+	}
+	k.last = time.Now()
+	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
+	defer done()
+	if err := k.Refresh(ctx); err != nil {
+		log.WarnContext(ctx, "the keys could not be read anew", "error", err)
+	}
+}
+
+// KeyUse is a sealing key and what it still seals.
+type KeyUse struct {
+	Number    int64
+	ID        string
+	CreatedAt time.Time
+	Retired   time.Time // the next one was made; zero for the newest
+	Masters   []string
+	Sealed    map[string]int // by column
+	Total     int
+}
+
+// List tells what keys there are, oldest first, and counts what they seal.
+func (k *Keyring) List(ctx context.Context) ([]KeyUse, error) {
+	stored, err := k.Store.SealingKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var uses []KeyUse
+	for _, s := range stored {
+		if n := len(uses); n > 0 && uses[n-1].Number == s.Number {
+			uses[n-1].Masters = append(uses[n-1].Masters, s.Master)
+			continue
+		}
+		if n := len(uses); n > 0 {
+			uses[n-1].Retired = s.CreatedAt
+		}
+		uses = append(uses, KeyUse{Number: s.Number, ID: s.ID, CreatedAt: s.CreatedAt, Masters: []string{s.Master}, Sealed: map[string]int{}})
+	}
+	err = k.Store.EachSealed(ctx, func(place, text string) (string, error) {
+		_, by := k.Box().Reseal(text)
+		for i := range uses {
+			uses[i].Sealed[place] += by[uses[i].ID]
+			uses[i].Total += by[uses[i].ID]
+		}
+		return text, nil
+	})
+	return uses, err
+}
+
+// Rotate makes a new sealing key. It seals from now on in this process, and in others when they have seen it, within KeyRefresh.
+func (k *Keyring) Rotate(ctx context.Context) (id string, err error) {
+	masters, err := k.Masters()
+	if err != nil {
+		return "", err
+	}
+	stored, err := k.Store.SealingKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	newest := stored[len(stored)-1].Number
+	for _, s := range stored {
+		if s.Number == newest && !slices.ContainsFunc(masters, func(m secret.Keys) bool { return m.ID() == s.Master }) {
+			return "", job.Errorf(job.Conflict, job.WordStale, "Processes may still use master key %s: give it, too, or drop it first", s.Master)
+		}
+	}
+	key := secret.NewKey()
+	if err := k.Store.AddSealingKeys(ctx, k.wrap(newest+1, key, masters)); err != nil {
+		return "", err
+	}
+	return key.ID(), k.Refresh(ctx)
+}
+
+// Reseal seals everything with the newest key and counts it. It may be broken off and begun again at any time.
+func (k *Keyring) Reseal(ctx context.Context) (n int, err error) {
+	if err := k.Refresh(ctx); err != nil {
+		return 0, err
+	}
+	newest := k.Ring.Newest()
+	err = k.Store.EachSealed(ctx, func(_, text string) (string, error) {
+		resealed, by := k.Box().Reseal(text)
+		for id, count := range by {
+			if id != newest {
+				n += count
+			}
+		}
+		return resealed, nil
+	})
+	return n, err
+}
+
+// Drop deletes a sealing key for good. One that seals something, or may be used by a process that has not seen the next one, is
+// not dropped; nor, unless forced, one whose access tokens may still be in use.
+func (k *Keyring) Drop(ctx context.Context, id string, force bool) error {
+	uses, err := k.List(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(uses, func(u KeyUse) bool { return u.ID == id })
+	if i < 0 {
+		return job.Errorf(job.NotFound, job.WordNotFound, "There is no key %s", id)
+	}
+	u, age := uses[i], time.Duration(0)
+	if !u.Retired.IsZero() {
+		age = k.Now().Sub(u.Retired)
+	}
+	switch {
+	case u.Retired.IsZero():
+		return job.Errorf(job.Conflict, job.WordStale, "Key %s is the one that seals; make a new one first", id)
+	case !k.Ring.Has(id):
+		return job.Errorf(job.Conflict, job.WordStale, "What key %s seals can not be told: its master key %s is not here", id, strings.Join(u.Masters, " or "))
+	case u.Total > 0:
+		return job.Errorf(job.Conflict, job.WordStale, "Key %s still seals %d values; reseal them first", id, u.Total)
+	case age < 3*KeyRefresh:
+		return job.Errorf(job.Conflict, job.WordStale, "Processes may still seal with key %s; try again in %s", id, 3*KeyRefresh-age.Truncate(time.Second))
+	case age < AccessLife && !force:
+		return job.Errorf(job.Conflict, job.WordStale, "Access tokens signed with key %s may be in use for another %s; force it to end them", id, (AccessLife - age).Truncate(time.Second))
+	}
+	return k.Store.DropSealingKey(ctx, id)
+}
+
+// Adopt seals the sealing keys with the master keys that have none yet, and names those.
+func (k *Keyring) Adopt(ctx context.Context) (added []string, err error) {
+	masters, err := k.Masters()
+	if err != nil {
+		return nil, err
+	}
+	stored, err := k.Store.SealingKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := unwrap(stored, masters)
+	var rows []SealingKey
+	for _, m := range masters {
+		was := len(rows)
+		for number, key := range keys {
+			if !slices.ContainsFunc(stored, func(s SealingKey) bool { return s.Number == number && s.Master == m.ID() }) {
+				made := k.wrap(number, key, secret.Masters{m})
+				for _, s := range stored { // the age of the key stays
+					if s.Number == number {
+						made[0].CreatedAt = s.CreatedAt
+					}
+				}
+				rows = append(rows, made...)
+			}
+		}
+		if len(rows) > was {
+			added = append(added, m.ID())
+		}
+	}
+	return added, k.Store.AddSealingKeys(ctx, rows)
+}
