@@ -104,8 +104,13 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 		return x.unprepared(ctx, err)
 	}
 	defer lease.Release()
+	inputs, release, err := x.inputs()
+	if err != nil {
+		return x.unprepared(ctx, err)
+	}
+	defer release()
 	request := runner.Request{
-		Job: x.job, Package: lease, Open: x.a.cfg.Secrets.Open, Log: x.log, Grace: x.in.Grace, Records: x.records(),
+		Job: x.job, Package: lease, Inputs: inputs, Open: x.a.cfg.Secrets.Open, Log: x.log, Grace: x.in.Grace, Records: x.records(),
 	}
 	if request.Session, request.URL, err = x.session(); err != nil {
 		return x.unprepared(ctx, err)
@@ -200,9 +205,30 @@ func (x *execution) closeLog(ctx context.Context) error {
 	return x.log.Close(ctx)
 }
 
-func (x *execution) fetch() (lease *runner.Lease, err error) {
+func (x *execution) fetch() (*runner.Lease, error) {
 	spec := x.job.Spec
-	p := runner.Package{Name: spec.PackageName, SHA256: spec.PackageSHA256, Size: spec.PackageSize}
+	return x.use(runner.Package{Name: spec.PackageName, SHA256: spec.PackageSHA256, Size: spec.PackageSize})
+}
+
+// inputs fetches the other files the job gets. The caller calls release.
+func (x *execution) inputs() (inputs []runner.Input, release func(), err error) {
+	release = func() {
+		for _, in := range inputs {
+			in.File.Release()
+		}
+	}
+	for _, f := range x.job.Spec.Inputs {
+		lease, err := x.use(runner.Package{Name: f.Name, SHA256: f.SHA256, Size: f.Size, Plain: true})
+		if err != nil {
+			release()
+			return nil, nil, err
+		}
+		inputs = append(inputs, runner.Input{Name: f.Name, File: lease})
+	}
+	return inputs, release, nil
+}
+
+func (x *execution) use(p runner.Package) (lease *runner.Lease, err error) {
 	err = x.a.repeat(x.watch.ctx, func() error {
 		lease, err = x.a.cfg.Runner.Cache().Use(x.watch.ctx, p, func(ctx context.Context) (io.ReadCloser, error) {
 			return x.a.cfg.Objects.Get(ctx, job.BlobKey(x.in.AccountID, p.SHA256), 0, -1)

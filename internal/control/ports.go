@@ -119,7 +119,7 @@ type JobReader interface {
 	// gave are told without bodies.
 	Job(ctx context.Context, account int64, id job.ID) (job.Job, error)
 	// Jobs lists, with stats when the query asks for them. Here as in every list of jobs (Family, Backlog) the Spec comes
-	// without Macros, Files and InMessages, so that memory does not grow with what submitters send. Known properties: id status reason
+	// without Macros, Files, Inputs and InMessages, so that memory does not grow with what submitters send. Known properties: id status reason
 	// taken scheduled started finished startAfter packageName entryPoint returnCode runNumber attempt tags retryOf rootJob
 	// worker jobConfig.id jobConfig.name submittedByUser.id submittedByUser.name stoppedByUser.id stoppedByUser.name
 	// destination.id.

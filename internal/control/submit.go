@@ -88,6 +88,9 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submit
 	if err := s.bind(ctx, c.AccountID, c.ID, &spec); err != nil {
 		return Submitted{}, err
 	}
+	if err := s.inputs(ctx, c, &spec); err != nil {
+		return Submitted{}, err
+	}
 	j := job.Job{
 		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags, Trigger: job.TriggerAPI,
 	}
@@ -261,25 +264,33 @@ func checkFiles(files map[string]string) error {
 		if err := CheckKey(name); err != nil {
 			return job.Wrap(err, job.Invalid, job.WordInvalidField, "jobFiles: '%s' is not a file name", short(name))
 		}
-		for _, part := range strings.Split(name, "/") {
-			if len(part) > 255 {
-				return invalidField("jobFiles: a part of '%s' has more than 255 bytes", short(name))
-			}
-		}
 		if !utf8.ValidString(text) {
 			return invalidField("jobFiles: '%s' is not text", short(name))
 		}
 		total += len(name) + len(text)
 	}
-	for name := range files { // "a" and "a/b" can not both be laid down
-		for i, c := range name {
+	if err := checkNames(files); err != nil {
+		return err
+	}
+	if total > maxJobFileBytes {
+		return job.Errorf(job.TooLarge, job.WordTooLarge, "jobFiles has more than %d bytes", maxJobFileBytes)
+	}
+	return nil
+}
+
+// checkNames refuses names of files that can not be laid down together.
+func checkNames(files map[string]string) error {
+	for name := range files {
+		for _, part := range strings.Split(name, "/") {
+			if len(part) > 255 {
+				return invalidField("jobFiles: a part of '%s' has more than 255 bytes", short(name))
+			}
+		}
+		for i, c := range name { // "a" and "a/b"
 			if _, clash := files[name[:i]]; c == '/' && clash {
 				return invalidField("jobFiles: '%s' is both a file and a folder", short(name[:i]))
 			}
 		}
-	}
-	if total > maxJobFileBytes {
-		return job.Errorf(job.TooLarge, job.WordTooLarge, "jobFiles has more than %d bytes", maxJobFileBytes)
 	}
 	return nil
 }

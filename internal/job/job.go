@@ -128,7 +128,8 @@ type Spec struct {
 	EntryPoint     string            `json:"entryPoint,omitempty"`
 	LogLevel       string            `json:"logLevel,omitempty"`
 	Macros         []Macro           `json:"macros,omitempty"`
-	Files          map[string]string `json:"files,omitempty"` // name -> text, laid into LOCAL_JOB_SPEC_DIR
+	Files          map[string]string `json:"files,omitempty"`  // name -> text, laid into LOCAL_JOB_SPEC_DIR
+	Inputs         []InputFile       `json:"inputs,omitempty"` // the config's other files, likewise; Files come before them
 	Timeout        time.Duration     `json:"timeout,omitempty"`
 	Retry          RetryPolicy       `json:"retry,omitzero"`
 	OnLoss         WorkerLoss        `json:"onLoss,omitempty"`
@@ -143,6 +144,16 @@ type Spec struct {
 	OutMessageNames []string  `json:"outMessageNames,omitempty"` // messages somebody waits for
 
 	RetryStep string `json:"retryStep,omitempty"` // RetryFailedStep only: the step that failed in the parent
+}
+
+// InputFile is a version of a file that a job gets besides its package.
+type InputFile struct {
+	Name       string // the file key: a path below LOCAL_JOB_SPEC_DIR
+	Version    int
+	SHA256     string     // hex
+	Size       int64      // bytes
+	SourceType EntityType // what has the file: the config, or what it links to
+	SourceID   int64
 }
 
 // Deadline is when the job is over its total time; zero: never.

@@ -25,12 +25,16 @@ type Package struct {
 	Name   string // the file key: its ending says how to read it
 	SHA256 string // hex
 	Size   int64  // bytes, packed
+	Plain  bool   // it is a file for a program, whatever its name: never unpacked
 }
 
 // key identifies the unpacked form: the same bytes unpack differently by their name, which a single file and a Java program
 // also keep.
 func (p Package) key() string {
 	format := archive.Format(p.Name)
+	if p.Plain {
+		format = "file"
+	}
 	if format == "file" || format == "jar" {
 		sum := sha256.Sum256([]byte(path.Base(p.Name)))
 		format += hex.EncodeToString(sum[:8])

@@ -31,7 +31,7 @@ func (c *Cache) prepare(ctx context.Context, e *cached, p Package, fetch func(co
 		return "", err
 	}
 	tree := filepath.Join(temp, treeName)
-	if archive.IsArchive(p.Name) {
+	if archive.IsArchive(p.Name) && !p.Plain {
 		switch e.about.Archive, err = unpack(ctx, packed, tree, p, c.limits); {
 		case err != nil:
 		case e.about.Archive.Jar != "": // run as it is, so it lies among its members

@@ -24,6 +24,8 @@ import (
 type Request struct {
 	Job     job.Job // ID, AccountID, ConfigID, Attempt and Spec are used
 	Package *Lease
+	// Inputs are files the program finds in LOCAL_JOB_SPEC_DIR besides those of the start.
+	Inputs []Input
 	// Open opens a sealed macro value.
 	Open func(sealed string) (string, error)
 	// Log receives the program's output, stamped and with secrets masked.
@@ -78,6 +80,9 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 		return e, err
 	}
 	if err := e.layFiles(req.Job.Spec.Files); err != nil {
+		return e, err
+	}
+	if err := e.layInputs(req.Inputs); err != nil {
 		return e, err
 	}
 	if err := e.layRecords(); err != nil {

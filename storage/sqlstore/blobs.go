@@ -102,8 +102,8 @@ func (s *Store) expireKey(tx *gorm.DB, key fileKeyRow, now time.Time) (int64, er
 	return deleted, err
 }
 
-// neededKey tells whether a kept job names the key as its package, or its config does: that may pin a version, which can be
-// run although the key is deleted. Jobs of configs that linked to the key count.
+// neededKey tells whether a kept job names the key as its package or got it as an input, or whether its config names it: that
+// may pin a version, which can be run although the key is deleted. Jobs of configs that linked to the key count.
 func neededKey(tx *gorm.DB, key fileKeyRow) (bool, error) {
 	if key.EntityType == string(job.EntityJobConfig) {
 		_, found, err := one[int64](tx, "SELECT id FROM job_configs WHERE id = ? AND account_id = ? AND package_name = ?",
@@ -117,7 +117,12 @@ func neededKey(tx *gorm.DB, key fileKeyRow) (bool, error) {
 			return found, err
 		}
 	}
-	_, found, err := one[int64](tx, `SELECT l.id FROM file_links l
+	_, found, err := one[string](tx, "SELECT job_id FROM job_files WHERE account_id = ? AND source_type = ? AND source_id = ? AND file_key = ? LIMIT 1",
+		key.AccountID, key.EntityType, key.EntityID, key.FileKey)
+	if err != nil || found {
+		return found, err
+	}
+	_, found, err = one[int64](tx, `SELECT l.id FROM file_links l
 		WHERE l.account_id = ? AND l.source_type = ? AND l.source_id = ? AND l.file_key = ? AND (NOT l.deleted OR `+linkNeeded+`) LIMIT 1`,
 		key.AccountID, key.EntityType, key.EntityID, key.FileKey)
 	return found, err

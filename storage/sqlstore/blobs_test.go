@@ -295,3 +295,31 @@ func TestFilesOfAnAccountThatNobodyUsesGo(t *testing.T) {
 		s.want("after two", aDay, 0, "d1")
 	})
 }
+
+func TestWhatAJobGotAsAnInputIsKeptAsLongAsTheJob(t *testing.T) {
+	eachShelf(t, func(t *testing.T, s *shelf) {
+		f := s.add("a.csv", "d1")
+		s.add("other.csv", "d2")
+		j, _, err := s.Submit(t.Context(), control.Submission{Job: job.Job{
+			ID: "69b9209b000000000000aaaa", AccountID: s.config.AccountID, ConfigID: s.config.ID, ScheduledAt: s.clock,
+			Spec: job.Spec{PackageName: "p.sh", PackageVersion: 1, Inputs: []job.InputFile{
+				{Name: f.Key, Version: 1, SHA256: f.SHA256, SourceType: f.EntityType, SourceID: f.EntityID},
+			}},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.remove("a.csv")
+		s.remove("other.csv")
+		s.want("with the job", aDay, 1)
+		s.want("with the job, later", aDay, 0, "d2")
+		if _, err := run(s.write.WithContext(t.Context()), "DELETE FROM jobs WHERE id = ?", string(j.ID)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.BlobGone(t.Context(), control.Blob{AccountID: s.config.AccountID, SHA256: "d2"}); err != nil {
+			t.Fatal(err)
+		}
+		s.want("without the job", aDay, 1)
+		s.want("a day after that", aDay, 0, "d1")
+	})
+}

@@ -161,13 +161,13 @@ func (r fileRow) file() (job.File, error) {
 
 func toJobRow(j job.Job) jobRow {
 	spec := j.Spec
-	spec.Macros, spec.Files, spec.InMessages = nil, nil, nil
+	spec.Macros, spec.Files, spec.InMessages, spec.Inputs = nil, nil, nil, nil
 	return jobRow{
 		ID: string(j.ID), AccountID: j.AccountID, ConfigID: j.ConfigID,
 		ConfigName: j.ConfigName, ConfigNameFold: foldOrNull(j.ConfigName),
 		OwnerID: j.OwnerID, RunNumber: j.RunNumber, Status: string(j.Status), Reason: string(j.Reason), Taken: j.Taken,
 		Fence: j.Fence, Change: j.Change, Worker: j.Worker, WorkerFold: foldOrNull(j.Worker),
-		Spec: toJSON(spec), HasInputs: len(j.Spec.Macros) > 0 || len(j.Spec.Files) > 0 || len(j.Spec.InMessages) > 0,
+		Spec: toJSON(spec), HasInputs: len(j.Spec.Macros) > 0 || len(j.Spec.Files) > 0 || len(j.Spec.InMessages) > 0 || len(j.Spec.Inputs) > 0,
 		PackageName: j.Spec.PackageName, PackageNameFold: foldOrNull(j.Spec.PackageName),
 		EntryPoint: j.Spec.EntryPoint, EntryPointFold: foldOrNull(j.Spec.EntryPoint),
 		DestinationID: j.Destination, Tags: tagsJSON(j.Tags),

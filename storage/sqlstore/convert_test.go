@@ -77,16 +77,21 @@ func TestRowsGiveBackEveryFieldOfTheDomain(t *testing.T) {
 	check("config", gotConfig, config, err)
 
 	file := filled[job.File]()
+	file.LinkID = 0 // how it was found
 	gotFile, err := toFileRow(file).file()
 	check("file", gotFile, file, err)
 
 	j := filled[job.Job]()
 	j.Position, j.CurrentStep, j.OutMessages, j.OutValues = 0, "", nil, nil // found out when it is asked for, not in the row
+	j.Spec.Inputs = nil                                                     // rows of their own
 	gotJob, err := toJobRow(j).job()
 	if err == nil {
 		err = toInputsRow(j).into(&gotJob.Spec)
 	}
 	check("job", gotJob, j, err)
+
+	input := filled[job.InputFile]()
+	check("input", toJobFileRow(j, input).input(), input, nil)
 
 	output := filled[job.Output]()
 	check("output", toOutputRow("id", output).output(), output, nil)

@@ -50,7 +50,11 @@ func withInputs(tx *gorm.DB, row jobRow) (job.Job, error) {
 	if err != nil {
 		return j, err
 	}
-	return j, inputs.into(&j.Spec)
+	if err := inputs.into(&j.Spec); err != nil {
+		return j, err
+	}
+	j.Spec.Inputs, err = inputFiles(tx, row.ID)
+	return j, err
 }
 
 // lost reads a job whose compare-and-set changed nothing: it is absent, or it has moved on. The job comes back with the

@@ -232,12 +232,16 @@ func insertJob(tx *gorm.DB, j job.Job) (job.Job, error) {
 		if err := insert(tx, toInputsRow(j)); err != nil {
 			return job.Job{}, err
 		}
+		if err := insertInputFiles(tx, j); err != nil {
+			return job.Job{}, err
+		}
 	}
 	if err := insertTags(tx, jobTags, row.ID, j.AccountID, j.Tags); err != nil {
 		return job.Job{}, err
 	}
 	stored, err := row.job()
 	stored.Spec.Macros, stored.Spec.Files, stored.Spec.InMessages = j.Spec.Macros, j.Spec.Files, j.Spec.InMessages
+	stored.Spec.Inputs = j.Spec.Inputs
 	return stored, err
 }
 

@@ -218,4 +218,26 @@ var linkCases = map[string]func(*testing.T, *tenant){
 		slices.Sort(keys)
 		same(t, "walked", walked, keys)
 	},
+	"a job keeps the versions of the files it gets": func(t *testing.T, n *tenant) {
+		inputs := []job.InputFile{
+			{Name: "a.csv", Version: 2, SHA256: "aa", Size: 3, SourceType: job.EntityJobConfig, SourceID: n.config.ID},
+			{Name: "dir/b.csv", Version: 1, SHA256: "bb", Size: 0, SourceType: job.EntityAccount, SourceID: n.account.ID},
+		}
+		j := n.submit(t, func(j *job.Job) { j.Spec.Inputs = inputs })
+		same(t, "as it was stored", j.Spec.Inputs, inputs)
+		read, err := n.Job(t.Context(), n.account.ID, j.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "as it is read", read.Spec.Inputs, inputs)
+		taken, _, err := n.Begin(t.Context(), n.account.ID, j.ID, 1, "w", at(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "as a worker takes it", taken.Spec.Inputs, inputs)
+		list, _, err := n.Jobs(t.Context(), job.Query{Scope: n.scope()})
+		if err != nil || len(list.Items) != 1 || list.Items[0].Spec.Inputs != nil {
+			t.Errorf("in a list: %+v, %v", list.Items, err)
+		}
+	},
 }
