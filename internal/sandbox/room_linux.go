@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ type visit struct {
 	files  []*os.File // the program's output first
 	order  order
 	keeper int // process id of the room's first process; 0: none
+	made   *keeper
 }
 
 // run is a visit from the order to the last reply. What the room needs of the thread that makes it happens on a thread of
@@ -244,21 +246,21 @@ func (v *visit) startKeeper() (mounted func() error, err error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	pid, errno := newKeeper(fds[1]).fork()
+	v.made = newKeeper(fds[1])
+	v.keeper, err = v.made.fork()
 	_ = unix.Close(fds[1])
 	f := os.NewFile(uintptr(fds[0]), "keeper")
-	if errno != 0 {
-		return nil, errors.Join(os.NewSyscallError("clone", errno), f.Close())
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	v.keeper = pid
 	return func() error {
 		defer f.Close()
-		var fault [4]byte
+		var fault [8]byte
 		if _, err := io.ReadFull(f, fault[:]); err != nil {
 			return fmt.Errorf("the room's first process: %w", err)
 		}
-		if e := binary.NativeEndian.Uint32(fault[:]); e != 0 {
-			return fmt.Errorf("mount /proc: %w", syscall.Errno(e))
+		if e := int64(binary.NativeEndian.Uint64(fault[:])); e != 0 {
+			return fmt.Errorf("the room's /proc: %w", syscall.Errno(-e)) // without an answer it ends
 		}
 		_, err := f.Write([]byte{1})
 		return err
@@ -278,6 +280,7 @@ func (v *visit) close() {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
+		defer runtime.KeepAlive(v.made)
 		for {
 			if _, err := syscall.Wait4(v.keeper, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
 				return
