@@ -105,7 +105,7 @@ func (l Limits) note(e *Ending, found *excess) {
 	if e.ExitCode == 0 {
 		return // it was over before it could be ended
 	}
-	if found == nil && l.FileSize > 0 && e.ExitCode == fileSizeCode {
+	if l.FileSize > 0 && e.ExitCode == fileSizeCode {
 		found = l.overFileSize()
 	}
 	if found != nil {

@@ -104,7 +104,7 @@ func TestGoingOverALimitEndsTheProgram(t *testing.T) {
 					}
 				}
 				text, e := run(t, s, c.limits, c.script)
-				if e.Limit != c.limit || e.Signal != "SIGKILL" || e.LimitText == "" {
+				if e.Limit != c.limit || e.Signal != "SIGKILL" || e.LimitText == "" || e.Stopped {
 					t.Errorf("got %+v, want %s; it says %q", e, c.limit, text)
 				}
 			})

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -71,9 +72,10 @@ func onOwnThread(f func()) {
 func (s *Sandbox) fork(c Program) (*process, error) {
 	s.mu.Lock() // the leader must be known before anybody looks for strays
 	defer s.mu.Unlock()
+	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	c.group.attach(sys)
 	p, err := startLimited(c.Path, c.Argv, &os.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output},
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output}, Sys: sys,
 	}, c.Limits)
 	if err != nil {
 		return nil, err
@@ -130,6 +132,12 @@ func (p *process) endGroup() {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// keepFiles keeps the files that whoever started this process left open in it from the programs it starts. Those it opens
+// itself are kept already.
+func keepFiles() error {
+	return os.NewSyscallError("close_range", unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC))
 }
 
 // becomeReaper makes this process adopt orphaned descendants, so that they can be found and reaped. Without it they would

@@ -20,7 +20,7 @@ import (
 type visit struct {
 	porter *porter
 	line   *net.UnixConn
-	files  []*os.File // the program's output first
+	files  []*os.File // the program's output and, if it has one, its cgroup
 	order  order
 	keeper int // process id of the room's first process; 0: none
 	made   *keeper
@@ -136,11 +136,15 @@ func (v *visit) open() (*os.Process, reply) {
 		return nil, reply{Parts: parts}
 	}
 	o := v.order
+	// No Pdeathsig: a program's parent is out of its sight, which Go takes for dead. The keeper dies with the thread.
+	sys := &syscall.SysProcAttr{Setpgid: true}
+	if len(v.files) > 1 {
+		(&group{folder: v.files[1]}).attach(sys)
+	}
 	// Program.Limits hold from here on.
 	program, err := startLimited(string(o.Path), stringsOf(o.Argv), &os.ProcAttr{
 		Dir: string(o.Dir), Env: stringsOf(o.Env), Files: []*os.File{v.porter.null, v.files[0], v.files[0]},
-		// No Pdeathsig: a program's parent is out of its sight, which Go takes for dead. The keeper dies with the thread.
-		Sys: &syscall.SysProcAttr{Setpgid: true},
+		Sys: sys,
 	}, o.Limits)
 	if err != nil {
 		return nil, refusal(err)

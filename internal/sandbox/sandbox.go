@@ -30,6 +30,7 @@ type Sandbox struct {
 	rooms    *rooms // nil: programs are started by this process itself
 	noRooms  error  // why there are none; nil: not asked for
 	null     *os.File
+	cgroups  *cgroups // nil: limits on all processes together are watched
 
 	mu     sync.Mutex
 	active map[int]bool // process ids of the leaders that run now
@@ -53,6 +54,8 @@ type Program struct {
 	Limits    Limits
 	// Present is how many bytes lie in the folders of Write before it begins, and do not count against Limits.Disk.
 	Present int64
+
+	group *group
 }
 
 // Ending is how a program ended.
@@ -90,6 +93,10 @@ func New(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
+	if err := keepFiles(); err != nil {
+		cfg.Logger.WarnContext(ctx, "files that this process was started with may reach programs", "error", err)
+	}
+	s.useCgroups(ctx)
 	if err := s.raise(ctx); err != nil {
 		return nil, errors.Join(err, s.null.Close())
 	}
@@ -101,7 +108,9 @@ func New(ctx context.Context, cfg Config) (*Sandbox, error) {
 
 // Held gives those of the limits that are in force here: a cgroup is needed to hold processors.
 func (s *Sandbox) Held(l Limits) Limits {
-	l.CPUs = 0
+	if s.cgroups == nil {
+		l.CPUs = 0
+	}
 	return l
 }
 
@@ -126,6 +135,7 @@ type Process struct {
 	run     string // marks its processes
 	limits  Limits
 	watcher *watcher // nil: nothing to watch
+	group   *group
 }
 
 // Start starts a program in a process group of its own. An error is that of the system that could not start it.
@@ -134,15 +144,20 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 	program.Env = append(append([]string(nil), program.Env...), RunVariable+"="+run)
 	started := &Process{sandbox: s, run: run, limits: program.Limits}
 	var err error
+	if program.group, err = s.cgroups.group(run, program.Limits); err != nil {
+		return nil, fmt.Errorf("make a cgroup: %w", err)
+	}
 	if s.rooms != nil {
 		started.room, err = s.rooms.start(program)
 	} else {
 		started.process, err = s.start(program)
 	}
 	if err != nil {
+		program.group.finish(context.Background(), Limits{}, nil)
 		return nil, err
 	}
-	started.watcher = started.watch(program.Limits, program.Write, program.Present)
+	started.group = program.group
+	started.watcher = started.watch(started.group.rest(program.Limits), program.Write, program.Present)
 	return started, nil
 }
 
@@ -151,7 +166,7 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error) {
 	if p.room != nil {
 		e, err := p.room.wait(ctx, grace)
-		if found := p.watcher.end(); err == nil {
+		if found := p.group.finish(context.WithoutCancel(ctx), p.limits, p.watcher.end()); err == nil {
 			p.limits.note(&e, found)
 		}
 		return e, err
@@ -164,6 +179,7 @@ func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error)
 	state, err := p.reap()
 	p.endGroup()
 	p.sandbox.endStrays(p.process, p.run)
+	found = p.group.finish(context.WithoutCancel(ctx), p.limits, found)
 	if err != nil {
 		return Ending{}, fmt.Errorf("wait for the program: %w", err)
 	}
