@@ -22,6 +22,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"waybill/internal/archive"
 	"waybill/internal/job"
 	"waybill/internal/runtimes/child"
 	"waybill/internal/sandbox"
@@ -44,6 +45,8 @@ func newRunner(t testing.TB, change func(*Config)) *Runner {
 	if change != nil {
 		change(&cfg)
 	}
+	work := cfg.Work
+	t.Cleanup(func() { _ = archive.Remove(work) }) // folders in it are read-only, and only root can remove those as they are
 	r, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
