@@ -310,3 +310,36 @@ func TestDependenciesThatDoNotFit(t *testing.T) {
 		}
 	}
 }
+
+func TestAUvLock(t *testing.T) {
+	needPythonVenv(t)
+	uv := need(t, "uv")
+	name, text := wheel(t, "greeter", "1.0", "VALUE = 'by uv'\ndef main():\n    pass\n")
+	project := "[project]\nname = \"p\"\nversion = \"1\"\nrequires-python = \">=3.8\"\ndependencies = [\"greeter\"]\n[tool.uv.sources]\ngreeter = { path = \"wheels/" + name + "\" }\n"
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "wheels"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{"pyproject.toml": project, "wheels/" + name: text} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), uv, "lock", "--offline")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("uv lock: %v\n%s", err, out)
+	}
+	lock, err := os.ReadFile(filepath.Join(dir, "uv.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRunner(t, nil)
+	l := lease(t, r, "p.zip", pack(t, "main.py", "import greeter\nprint(greeter.VALUE)\n", "pyproject.toml", project, "uv.lock", string(lock), "wheels/"+name, text))
+	for number := 1; number <= 2; number++ {
+		result, log, err := furnished(t, r, l, number, job.Spec{EntryPoint: "main.py"})
+		if err != nil || result.ExitCode != 0 || last(log) != "by uv" {
+			t.Fatalf("%+v %v, log:\n%s", result, err, log.text())
+		}
+	}
+}

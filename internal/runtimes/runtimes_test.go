@@ -215,3 +215,15 @@ func TestJavaCommands(t *testing.T) {
 		}
 	}
 }
+
+// The keys of compiled modules name the engine; it must be the one that is linked.
+func TestTheEnginesVersionIsTheOneRequired(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, version, _ := strings.Cut(WasmEngine, " ")
+	if want := "/" + name + " v" + version; !strings.Contains(string(text), want+"\n") && !strings.Contains(string(text), want+" ") {
+		t.Errorf("go.mod has no %s; change WasmEngine with it", want)
+	}
+}
