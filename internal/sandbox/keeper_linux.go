@@ -14,8 +14,8 @@ type keeper struct {
 	target *byte // "/proc"
 	// ignore is SIG_IGN as struct sigaction.
 	ignore [4]uint64
-	fault  int64 // minus the error number of what failed; told on the line
-	answer int64
+	_      int64 // fault: minus the error number of what failed; told on the line
+	_      int64 // answer
 }
 
 // fork makes the first process of the calling thread's new process namespace. It mounts /proc, which only a process
