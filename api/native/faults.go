@@ -60,6 +60,8 @@ var byWord = map[job.Word]shown{
 	job.WordUnknownRecord:        {400, "unknown_record"},
 	job.WordInvalidCron:          {400, "invalid_cron"},
 	job.WordInterpreterMissing:   {400, "invalid_package"},
+	job.WordEngineMissing:        {400, "invalid_package"}, // these two are reasons of a worker and do not come up in a call
+	job.WordEnvironmentFailed:    {400, "invalid_package"},
 	job.WordInvalidTimeZone:      {400, "invalid_time_zone"},
 	job.WordBadCredentials:       {401, "bad_credentials"},
 	job.WordUserInactive:         {401, "user_inactive"},
