@@ -69,7 +69,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 			parts: p, registry: p.store, post: w.post, soon: make(chan struct{}, 1),
 			me: job.Worker{
 				ID: identity, AccountID: to.AccountID, TaskQueue: to.TaskQueue, Hostname: host, PID: os.Getpid(), Version: Version(),
-				Labels: p.settings.Labels, Runners: w.runner.Kinds(), Sandbox: w.runner.Sandbox(), Concurrency: p.concurrency(),
+				Labels: p.settings.Labels, Runners: w.runner.Kinds(), Sandbox: w.runner.InForce(), Concurrency: p.concurrency(),
 				StartedAt: time.Now().UTC().Truncate(time.Microsecond),
 			},
 		}

@@ -15,6 +15,15 @@ func limitsOf(r job.Resources, worker sandbox.Limits) sandbox.Limits {
 	return l
 }
 
+// InForce tells in one line what holds every program of this worker back, the worker's limits included.
+func (r *Runner) InForce() string {
+	text := r.sandbox.String()
+	if limits := r.sandbox.Held(r.cfg.JobLimits).String(); limits != "" {
+		text += "; " + limits
+	}
+	return text
+}
+
 // Sandbox tells in one line what holds the program back, its limits included.
 func (e *Execution) Sandbox() string {
 	text := e.runner.sandbox.String()
