@@ -127,6 +127,12 @@ var authors = map[string]authored{
 		needs: []string{"javac", "java"}, key: "app.jar",
 		members: func(t *testing.T) []member { return javaMembers(t) },
 	},
+	"wasm": {
+		needs: []string{"go"}, entry: "bin/program.wasm", builds: "compiled form of bin/program.wasm",
+		members: func(t *testing.T) []member {
+			return []member{{name: "bin/program.wasm", text: goBuild(t, "GOOS=wasip1", "GOARCH=wasm")}}
+		},
+	},
 	"native": {
 		needs: []string{"go"}, entry: "bin/program",
 		members: func(t *testing.T) []member {
