@@ -37,7 +37,7 @@ var noops = []struct {
 	{name: "node", file: "noop.js", content: []byte("\n"), bare: words("node")},
 	{name: "java", file: "noop.jar", content: javaNoop(), bare: words("java", "-jar")},
 	{name: "wasm", file: "noop.wasm", content: wasmNoop},
-	{name: "sql", file: "noop.sql", content: []byte("SELECT 1;\n"), macros: []job.Macro{{Key: "DATABASE_URL", Value: "sqlite:noop.db"}}},
+	{name: "sql", file: "noop.sql", content: []byte("SELECT 1;\n"), macros: []job.Macro{{Key: "DATABASE_URL", Value: "sqlite::memory:"}}},
 }
 
 // wasmNoop is a module with a memory and an empty _start.
@@ -202,6 +202,9 @@ func runOnce(ctx context.Context, r *runner.Runner, i, round int) (took time.Dur
 		err = errors.Join(err, e.Close())
 		took = time.Since(begin)
 	}()
+	if err := e.Furnish(ctx); err != nil {
+		return 0, err
+	}
 	result, err := e.Run(ctx)
 	if err == nil && result.ExitCode != 0 {
 		err = fmt.Errorf("%s ends with %d: %s", n.file, result.ExitCode, log.String())
