@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,7 +280,6 @@ func TestCloseWaitsForWhatIsDeleted(t *testing.T) {
 
 type slow struct {
 	*store
-	mu sync.Mutex
 }
 
 func (s *slow) Delete(ctx context.Context, key string) error {

@@ -156,8 +156,9 @@ func (b Box) open(sealed string, aead func(id, use string) cipher.AEAD) (value, 
 	text, old := strings.CutPrefix(sealed, prefix1)
 	ids := b.ring.ids()
 	if !old {
-		rest, named := strings.CutPrefix(sealed, prefix2)
-		if id, text, named = strings.Cut(rest, ":"); !named || !strings.HasPrefix(sealed, prefix2) {
+		rest, newer := strings.CutPrefix(sealed, prefix2)
+		var named bool
+		if id, text, named = strings.Cut(rest, ":"); !newer || !named {
 			return "", "", ErrNotSealed
 		}
 		ids = []string{id}

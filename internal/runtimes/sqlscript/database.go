@@ -35,9 +35,7 @@ func open(ctx context.Context, address string, out io.Writer) (*sql.DB, Dialect,
 		db, err = openMySQL(address)
 	case "sqlite", "sqlite3", "file":
 		d = SQLite
-		if strings.HasPrefix(rest, "//") { // sqlite:///a/path, and sqlite://a/path for a relative one
-			rest = rest[2:]
-		}
+		rest = strings.TrimPrefix(rest, "//") // sqlite:///a/path, and sqlite://a/path for a relative one
 		if rest == "" {
 			return nil, 0, errForm
 		}
