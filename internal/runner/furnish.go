@@ -152,7 +152,7 @@ func (e *Execution) step(ctx context.Context, s runtimes.Step, write, temp strin
 	maps.Copy(vars, settings)
 	maps.Copy(vars, s.Env)
 	read := append([]string{e.req.Package.Dir}, s.Read...)
-	for _, name := range slices.Concat(toolFiles, slices.Collect(maps.Values(settings))) {
+	for _, name := range slices.Concat(toolFiles, e.runner.ownSettings()) {
 		if filepath.IsAbs(name) && filepath.Clean(name) != "/" {
 			if _, err := os.Stat(name); err == nil { // a folder of wheels, a certificate
 				read = append(read, name)
@@ -202,9 +202,24 @@ var buildVariables = []string{
 	"all_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "SOURCE_DATE_EPOCH",
 }
 
+// buildNames lists all of them.
+func (r *Runner) buildNames() []string {
+	return slices.Concat(buildVariables, r.cfg.Environments.Variables)
+}
+
+// ownSettings are the values of the worker's own environment. Builds may read the files that these name, and only these: a
+// macro is whatever whoever starts a job likes, the data folder for example.
+func (r *Runner) ownSettings() []string {
+	var values []string
+	for _, name := range r.buildNames() {
+		values = append(values, os.Getenv(name))
+	}
+	return values
+}
+
 func (e *Execution) buildSettings() map[string]string {
 	settings := map[string]string{}
-	for _, name := range slices.Concat(buildVariables, e.runner.cfg.Environments.Variables) {
+	for _, name := range e.runner.buildNames() {
 		if v, set := os.LookupEnv(name); set {
 			settings[name] = v
 		}
