@@ -122,3 +122,35 @@ func TestFloods(t *testing.T) {
 		})
 	}
 }
+
+// TestMemoryOfNoProcess has a program look for memory that no process has, so that no watcher sees it. Each attempt is for
+// more than programs need, and has to be refused by a room.
+func TestMemoryOfNoProcess(t *testing.T) {
+	need(t, "python3")
+	a := &arena{level: levels[0]}
+	a.runner = newRunner(t, nil)
+	if !a.runner.sandbox.Rooms() {
+		t.Skip("skip: no rooms here: " + a.runner.Sandbox())
+	}
+	const program = `import ctypes, os
+c = ctypes.CDLL(None)
+c.shmget.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_int]
+print("segments", [c.shmget(0, n, 0o1600) >= 0 for n in (4096, 65536, 65537, 10 << 20, 1 << 32, (1 << 32) + 1)])
+print("sets", [c.semget(0, n, 0o1600) >= 0 for n in (1, 64, 65, 32000)])
+made = 0
+try:
+    while made < 40000:
+        os.close(os.open("/dev/shm/%d" % made, os.O_CREAT | os.O_WRONLY))
+        made += 1
+except OSError:
+    pass
+print("files", made < 40000)
+`
+	e := mustPrepareJob(t, a.runner, lease(t, a.runner, "memory.py", []byte(program)), 1, job.Spec{})
+	result, err := e.Run(t.Context())
+	for _, want := range []string{"segments [True, True, False, False, False, False]", "sets [True, True, False, False]", "files True"} {
+		if err != nil || result.ExitCode != 0 || !strings.Contains(e.log.text(), want) {
+			t.Errorf("got %+v %v, want %q in\n%s", result, err, want, e.log.text())
+		}
+	}
+}

@@ -16,7 +16,7 @@ import (
 // hostDir is where the porter keeps the machine's own tree. A room lets go of it before the program begins.
 const hostDir = "/.host"
 
-// shmBytes bounds a room's /dev/shm, which is memory.
+// shmBytes bounds a room's /dev/shm, which is memory. So are its files when they are empty: it takes one for each page.
 const shmBytes = 64 << 20
 
 // root is the tree that all rooms begin with, made once by the porter: the parts of the machine that every program may
@@ -224,7 +224,7 @@ func (r *root) furnish(o *order) (ownTemp bool, err error) {
 		}
 	}
 	if err := unix.Mount("shm", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
-		fmt.Sprintf("mode=1777,size=%d", shmBytes)); err != nil {
+		fmt.Sprintf("mode=1777,size=%d,nr_inodes=%d", shmBytes, shmBytes/(4<<10))); err != nil {
 		return false, os.NewSyscallError("mount /dev/shm", err)
 	}
 	for _, cover := range append(f.covers, "/") {

@@ -25,6 +25,10 @@ type abi struct {
 	clone   uint32
 	socket  uint32
 	sockets uint32 // socketcall(2), whose first argument 1 is socket; 0: none
+	// shmget and semget may not ask for more than segmentBytes and setCount: what lies in them is memory that no process
+	// has, so no watcher sees it. 0: both are among the absent.
+	shmget uint32
+	semget uint32
 	// most is the first number that is none, as x32 has them beside those of x86-64; 0: no such thing.
 	most uint32
 }
@@ -37,6 +41,14 @@ const (
 	offsetNumber = 0  // of struct seccomp_data
 	offsetArch   = 4  //
 	offsetArg0   = 16 // the lower half of the first argument, on little-endian machines
+	offsetArg1   = 24 // the lower half of the second
+)
+
+// Of System V IPC, programs get what they need to talk to each other by, which is little: the kernel allows 4,096 segments
+// and 32,000 sets in a namespace.
+const (
+	segmentBytes = 64 << 10
+	setCount     = 64
 )
 
 // program is the filter for this machine, or nil where none is known.
@@ -81,6 +93,15 @@ func (a abi) filter() []unix.SockFilter {
 	}
 	list = append(list, give(unix.SECCOMP_RET_ERRNO|uint32(unix.EAFNOSUPPORT)), give(unix.SECCOMP_RET_ALLOW))
 	prog = append(append(prog, unless(a.socket, uint8(len(list)))), list...)
+	for _, c := range []struct{ number, most uint32 }{{a.shmget, segmentBytes}, {a.semget, setCount}} {
+		if c.number == 0 {
+			continue
+		}
+		prog = append(prog, unless(c.number, 6), load(offsetArg1+4), // the upper half
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0, Jf: 2}, load(offsetArg1),
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K, K: c.most, Jf: 1},
+			refuse, give(unix.SECCOMP_RET_ALLOW))
+	}
 	if a.sockets > 0 {
 		prog = append(prog, unless(a.sockets, 3), load(offsetArg0), unless(1, 1), absent)
 	}

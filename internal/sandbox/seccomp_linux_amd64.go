@@ -7,9 +7,10 @@ var abis = []abi{
 	{
 		arch: unix.AUDIT_ARCH_X86_64, refused: append([]uint32{unix.SYS_IOPL, unix.SYS_IOPERM, unix.SYS_LOOKUP_DCOOKIE}, refusedNumbers...),
 		absent: []uint32{unix.SYS_CLONE3}, unshare: unix.SYS_UNSHARE, clone: unix.SYS_CLONE, socket: unix.SYS_SOCKET, most: 0x40000000,
+		shmget: unix.SYS_SHMGET, semget: unix.SYS_SEMGET,
 	},
 	{
-		arch: unix.AUDIT_ARCH_I386, refused: refusedI386, absent: []uint32{435}, // clone3
+		arch: unix.AUDIT_ARCH_I386, refused: refusedI386, absent: []uint32{435, 117, 393, 395}, // clone3, ipc, semget, shmget
 		unshare: 310, clone: 120, socket: 359, sockets: 102,
 	},
 }
