@@ -126,6 +126,9 @@ type stepError struct {
 }
 
 func (f *stepError) Error() string {
+	if f.ending.Limit != "" {
+		return fmt.Sprintf("%s was ended: %s", f.program, f.ending.LimitText)
+	}
 	if f.ending.Signal != "" {
 		return fmt.Sprintf("%s was ended by signal %s", f.program, f.ending.Signal)
 	}
@@ -137,6 +140,15 @@ const stepGrace = 2 * time.Second
 
 // buildProcesses bounds what a build starts: install scripts are programs of strangers. Compilers run side by side.
 const buildProcesses = 2000
+
+// buildLimits are those of every step: memory and processors as for a job. The store looks at what has a name in the
+// environment; that of disk space is for what has none.
+func (r *Runner) buildLimits() sandbox.Limits {
+	most := r.cfg.Environments.Max
+	return sandbox.Limits{
+		Memory: r.cfg.JobLimits.Memory, CPUs: r.cfg.JobLimits.CPUs, Processes: buildProcesses, FileSize: most, Disk: 2 * most,
+	}
+}
 
 // toolFiles are settings of the machine for the tools that build, and what pip tells indexes of the machine.
 var toolFiles = []string{"/etc/pip.conf", "/etc/xdg/pip", "/etc/npmrc", "/usr/etc/npmrc", "/etc/uv", "/etc/debian_version", "/etc/lsb-release", "/etc/redhat-release"}
@@ -170,7 +182,7 @@ func (e *Execution) step(ctx context.Context, s runtimes.Step, write, temp strin
 	defer r.Close()
 	p, err := e.runner.sandbox.Start(sandbox.Program{
 		Path: s.Path, Argv: s.Argv, Dir: s.Dir, Env: env, Output: w, Read: read, Write: []string{write},
-		Limits: sandbox.Limits{Processes: buildProcesses, FileSize: e.runner.cfg.Environments.Max},
+		Limits: e.runner.buildLimits(),
 	})
 	_ = w.Close()
 	if err != nil {
