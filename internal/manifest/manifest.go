@@ -290,7 +290,13 @@ func (p *parser) messages(n *yaml.Node, at string) {
 	names := func(to *[]string) func(n *yaml.Node, at string) {
 		return func(n *yaml.Node, at string) {
 			taken := map[string]int{}
-			p.list(n, at, maxMessages, func(n *yaml.Node, at string) { *to = append(*to, p.name(n, at, taken)) })
+			p.list(n, at, maxMessages, func(n *yaml.Node, at string) {
+				s := p.name(n, at, taken)
+				if s != "" && !job.ValidMessageName(s) {
+					p.faultf(n, at, "%s can not be a message's: it has at most 255 bytes, no slashes, and is not files", show(s))
+				}
+				*to = append(*to, s)
+			})
 		}
 	}
 	p.object(n, at, members{"in": names(&p.out.InMessages), "out": names(&p.out.OutMessages)})

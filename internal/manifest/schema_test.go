@@ -44,6 +44,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"entryPoints: [{path: a, environment: {JOB_ID: 1}}]", "entryPoints: [{path: a, environment: {JOB_IDS: 1, b: }}]", "entryPoints: [{path: a, arguments: [[]]}]",
 		"macros: [{name: A, secure: true, default: x}]", "macros: [{name: A, secure: false, default: x}]", "macros: [{name: A, required: 1}]", "macros: [{default: 1}]",
 		"macros: [{name: 'A=B'}]", "macros: [{name: SESSION_ID}]", "macros: [{name: ' A'}]", "messages: {in: [a, a]}", "messages: {inn: [a]}",
+		"messages: {in: [a/b]}", `messages: {out: ['a\b']}`, "messages: {out: [files]}", "messages: {in: [..]}", "messages: {in: [.a, Files]}",
 		"resources: {memoryMiB: 0}", "resources: {memoryMiB: 1.5}", "resources: {cpus: 0}", "resources: {cpus: 0.5}", "resources: {network: some}", "resources: {network: full, openFiles: 1}",
 	} {
 		var doc any

@@ -169,6 +169,9 @@ func (w Wish) namedLocks() (kind string, files []string, err error) {
 		}
 		kind, files = found, append(files, member)
 	}
+	if i := slices.IndexFunc(files, func(f string) bool { return !strings.HasSuffix(f, ".txt") && path.Dir(f) != path.Dir(files[0]) }); i >= 0 {
+		return "", nil, invalidEntry("Dependencies '%s' and '%s' of %s lie in different folders, but only one of them can be installed", files[0], files[i], w.Program.shown())
+	}
 	return kind, files, nil
 }
 

@@ -60,9 +60,10 @@ func (t *Table) probePython(ctx context.Context, w Wish) (facts pythonFacts, err
 
 // pythonPlan is how a virtual environment gets its libraries.
 type pythonPlan struct {
-	file  string // the member that decides
-	tool  string // pip, uv, poetry
-	local bool   // it refers to files of the package
+	file  string   // the member that decides
+	more  []string // further requirements files, which waybill.yaml names
+	tool  string   // pip, uv, poetry
+	local bool     // it refers to files of the package
 	lines []string
 	notes []string
 }
@@ -87,7 +88,7 @@ func (t *Table) pythonRecipe(ctx context.Context, w Wish, files []string) (*Reci
 			"Python (%s) can not make virtual environments: its modules venv and ensurepip are missing (Debian: python3-venv)", facts.Executable)
 	}
 	return &Recipe{
-		Key: in.key(), Title: "Python environment of " + plan.file, Notes: plan.notes, Whole: plan.local,
+		Key: in.key(), Title: "Python environment of " + strings.Join(append([]string{plan.file}, plan.more...), ", "), Notes: plan.notes, Whole: plan.local,
 		lay: func(b Building) error {
 			if plan.lines == nil {
 				return nil
@@ -110,7 +111,7 @@ func (t *Table) pythonRecipe(ctx context.Context, w Wish, files []string) (*Reci
 // planPython chooses among the files of one folder: a lock whose tool is there, requirements.txt, pyproject.toml.
 func planPython(w Wish, files []string, in *ingredients) (pythonPlan, error) {
 	var notes []string
-	for _, file := range files {
+	for i, file := range files {
 		switch path.Base(file) {
 		case "uv.lock", "pylock.toml", "poetry.lock":
 			tool := "uv"
@@ -139,11 +140,29 @@ func planPython(w Wish, files []string, in *ingredients) (pythonPlan, error) {
 			plan.notes = notes
 			return plan, err
 		default:
-			local, err := requirements(w.Program.Tree, file, in, 0)
-			return pythonPlan{file: file, tool: "pip", local: local, notes: notes}, err
+			return planRequirements(w, files[i:], in, notes)
 		}
 	}
 	return pythonPlan{}, nil
+}
+
+// planRequirements takes the first file with all other requirements files behind it: pip makes one choice for all.
+func planRequirements(w Wish, files []string, in *ingredients, notes []string) (pythonPlan, error) {
+	plan := pythonPlan{file: files[0], tool: "pip", notes: notes}
+	for i, file := range files {
+		if i > 0 {
+			if !strings.HasSuffix(file, ".txt") {
+				continue // a lock or a project in place of these
+			}
+			plan.more = append(plan.more, file)
+		}
+		local, err := requirements(w.Program.Tree, file, in, 0)
+		if err != nil {
+			return plan, err
+		}
+		plan.local = plan.local || local
+	}
+	return plan, nil
 }
 
 // planProject installs the dependencies of a project, not the project: a program is run from its files. A project without
@@ -293,10 +312,13 @@ func pythonSteps(b Building, facts pythonFacts, plan pythonPlan) []Step {
 	if !outer {
 		pip = []string{inside, "-I", "-m", "pip"}
 	}
+	pip = append(pip, "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "-r", file)
+	for _, name := range plan.more {
+		pip = append(pip, "-r", filepath.Join(tree, filepath.FromSlash(name)))
+	}
 	return append(steps, Step{
-		Path: pip[0], Dir: folder,
-		Argv: append(pip, "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off", "--no-warn-script-location", "-r", file),
-		Env:  map[string]string{"PIP_ROOT_USER_ACTION": "ignore"},
+		Path: pip[0], Dir: folder, Argv: pip,
+		Env: map[string]string{"PIP_ROOT_USER_ACTION": "ignore"},
 	})
 }
 

@@ -184,3 +184,27 @@ func TestAnInterpreterThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What waybill.yaml names is installed, all of it, or refused.
+func TestSeveralDependenciesThatWaybillYamlNames(t *testing.T) {
+	tools(t)
+	dir := tree(t, "main.py", "", "base.txt", "a", "more/extra.txt", "./b", "pyproject.toml", "[project]\ndependencies = ['c']", "x/pyproject.toml", "")
+	w := wish(t, dir, "main.py", Python, somePython)
+	w.Dependencies = []string{"base.txt", "more/extra.txt"}
+	r, err := table(t).Recipe(t.Context(), w)
+	if err != nil || r.Title != "Python environment of base.txt, more/extra.txt" || !r.Whole {
+		t.Fatalf("%+v %v", r, err)
+	}
+	steps := r.steps(Building{Tree: dir, Dir: "/e", Temp: "/e/temp"})
+	if argv := strings.Join(steps[len(steps)-1].Argv, " "); !strings.HasSuffix(argv, " -r /e/package/base.txt -r /e/package/more/extra.txt") {
+		t.Error(argv)
+	}
+	w.Dependencies = []string{"base.txt"}
+	if one, err := table(t).Recipe(t.Context(), w); err != nil || one.Key == r.Key || one.Whole {
+		t.Errorf("%+v %v", one, err)
+	}
+	w.Dependencies = []string{"pyproject.toml", "x/pyproject.toml"}
+	if _, err := table(t).Recipe(t.Context(), w); job.WordOf(err) != job.WordInvalidPackage || !strings.Contains(fmt.Sprint(err), "lie in different folders") {
+		t.Errorf("got %v", err)
+	}
+}

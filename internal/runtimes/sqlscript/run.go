@@ -159,6 +159,9 @@ func (r *run) check(statements []Statement, d Dialect) error {
 				return fmt.Errorf("line %d: '-- waybill: %s' in front of it is not known; database, transaction, rows and csv are", st.Line, name)
 			}
 		}
+		if d == PostgreSQL && st.copiesClient() { // the server would wait for rows, for ever
+			return fmt.Errorf("line %d: COPY from STDIN or to STDOUT is not possible here; '-- waybill: csv=NAME' in front of a query writes its rows into a file", st.Line)
+		}
 		if r.options.whole && st.controlsTransaction() {
 			return fmt.Errorf("line %d: %s in a script that is one transaction; '-- waybill: transaction=none' at its head makes it none", st.Line, st.first())
 		}

@@ -116,3 +116,20 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// The server would wait for the rows of a COPY that nobody sends, for ever.
+func TestACopyFromTheClientIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	r := &run{options: options{whole: true}}
+	for script, refused := range map[string]bool{
+		"SELECT 1;\ncopy t (a, b) FROM stdin;": true, "COPY (SELECT 1) TO STDOUT": true, "COPY t TO STDOUT WITH (FORMAT csv)": true,
+		"COPY t FROM '/srv/stdin.csv'": false, "SELECT 'COPY t FROM STDIN'": false, "COPY t FROM PROGRAM 'x'": false,
+	} {
+		statements, err := Split(script, PostgreSQL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.check(statements, PostgreSQL); (err != nil) != refused || refused && !strings.Contains(err.Error(), "COPY from STDIN or to STDOUT") {
+			t.Errorf("%s: %v", script, err)
+		}
+	}
+}

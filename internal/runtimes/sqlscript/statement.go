@@ -81,6 +81,11 @@ func (st Statement) controlsTransaction() bool {
 	}
 }
 
+// copiesClient tells of a COPY whose rows the client would have to send or take, as psql does.
+func (st Statement) copiesClient() bool {
+	return st.first() == "COPY" && (slices.Contains(st.Words, "STDIN") || slices.Contains(st.Words, "STDOUT"))
+}
+
 // summary is the statement in one line.
 func (st Statement) summary() string {
 	text := strings.Join(strings.Fields(st.Text), " ")
