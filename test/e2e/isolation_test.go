@@ -29,7 +29,12 @@ func TestTwoAccounts(t *testing.T) {
 	running := alpha.do(t, http.StatusAccepted, http.MethodPost, "/api/jobconfigs/"+config+"/jobs",
 		object{"runtimeConfig": object{"macros": []object{{"key": "LONG", "value": "1"}}}}).object(t).text("id")
 	alpha.reaches(t, running, "RUNNING", time.Minute)
-	objectID := alpha.get(t, "/api/jobconfigs/"+config).text("objectId")
+	shown := alpha.get(t, "/api/jobconfigs/"+config)
+	objectID, user := shown.text("objectId"), shown.text("user.id")
+	account := alpha.get(t, "/api/account").text("id")
+	for _, owner := range []string{"/api/account/" + account, "/api/users/" + user} {
+		alpha.do(t, http.StatusCreated, http.MethodPost, owner+"/files?key=lib.zip", mustZip(t, member{name: "main.process", text: "#!/bin/sh\n"}))
+	}
 
 	var document struct {
 		Paths map[string]map[string]any `json:"paths"`
@@ -51,6 +56,10 @@ func TestTwoAccounts(t *testing.T) {
 		case strings.HasPrefix(path, "/jobs/"):
 			address = strings.NewReplacer("{id}", job.text("id"), "{key}", "out.txt", "{recordId}", "r1", "{number}", "1",
 				"{delivery}", delivery, "{messagename}", "reply").Replace(address)
+		case strings.HasPrefix(path, "/account/{id}/"):
+			address = strings.NewReplacer("{id}", account, "{key}", "lib.zip").Replace(address)
+		case strings.HasPrefix(path, "/users/{id}/"):
+			address = strings.NewReplacer("{id}", user, "{key}", "lib.zip").Replace(address)
 		case strings.HasPrefix(path, "/destinations/"):
 			address = strings.Replace(address, "{id}", destination, 1)
 		}
@@ -92,6 +101,12 @@ func TestTwoAccounts(t *testing.T) {
 		{"PUT", "/api/jobconfigs/" + config + "/files/main.txt", []byte("x")},
 		{"POST", "/api/jobconfigs/" + config + "/files?key=main.txt", []byte("x")},
 		{"DELETE", "/api/jobconfigs/" + config + "/files/main.djar", nil},
+		{"POST", "/api/jobconfigs/" + config + "/filelinks", object{"entityType": "ACCOUNT", "fileName": "lib.zip"}},
+		{"POST", "/api/account/" + account + "/files?key=lib.zip", []byte("x")},
+		{"PUT", "/api/account/" + account + "/files/lib.zip", []byte("x")},
+		{"DELETE", "/api/account/" + account + "/files/lib.zip", nil},
+		{"POST", "/api/users/" + user + "/files?key=lib.zip", []byte("x")},
+		{"DELETE", "/api/users/" + user + "/files/lib.zip", nil},
 		{"POST", "/api/jobconfigs/" + config + "/jobs", nil},
 		{"DELETE", "/api/jobs/" + running, nil},
 		{"POST", "/api/jobs/" + job.text("id") + "/retry", nil},
