@@ -343,3 +343,18 @@ func TestAUvLock(t *testing.T) {
 		}
 	}
 }
+
+// TestMembersNamedBySettings has macros, and not the lock, point to libraries that a package brings along. Another package with
+// the same lock and macros has libraries of its own.
+func TestMembersNamedBySettings(t *testing.T) {
+	needPythonVenv(t)
+	r := newRunner(t, nil)
+	spec := job.Spec{EntryPoint: "main.py", Macros: []job.Macro{{Key: "PIP_FIND_LINKS", Value: "wheels"}, {Key: "PIP_NO_INDEX", Value: "1"}}}
+	for number, value := range []string{"first", "second"} {
+		name, text := wheel(t, "greeter", "1.0", "VALUE = '"+value+"'\ndef main():\n    pass\n")
+		l := lease(t, r, value+".zip", pack(t, "P/main.py", "import greeter; print(greeter.VALUE)", "P/requirements.txt", "greeter==1.0\n", "P/wheels/"+name, text))
+		if result, log, err := furnished(t, r, l, number+1, spec); err != nil || result.ExitCode != 0 || last(log) != value {
+			t.Errorf("%+v %v, want %s, log:\n%s", result, err, value, log.text())
+		}
+	}
+}

@@ -216,6 +216,23 @@ func (i *ingredients) key() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// namesMembers tells whether a setting is, or lists, the name of a member, relative to the folder that the tools are started in:
+// PIP_FIND_LINKS=wheels. What is built then depends on more than the lock.
+func (w Wish) namesMembers(folder string) bool {
+	for _, value := range w.Env {
+		for _, word := range strings.Fields(value) {
+			name := path.Join(folder, filepath.ToSlash(word))
+			if filepath.IsAbs(word) || strings.Contains(word, "://") || !fs.ValidPath(name) {
+				continue
+			}
+			if _, err := os.Lstat(filepath.Join(w.Program.Tree, filepath.FromSlash(name))); err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // maxLock bounds a lock file: that of a large application has some megabytes.
 const maxLock = 64 << 20
 

@@ -56,6 +56,7 @@ func (t *Table) nodeRecipe(ctx context.Context, w Wish, files []string) (*Recipe
 	if err != nil {
 		return nil, invalidEntry("'%s' can not be read: %s", file, err)
 	}
+	local = local || w.namesMembers(folder)
 	if in.Folder = folder; local {
 		in.Package = w.Package
 	}

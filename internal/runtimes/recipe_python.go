@@ -80,6 +80,7 @@ func (t *Table) pythonRecipe(ctx context.Context, w Wish, files []string) (*Reci
 		return nil, err
 	}
 	in.Tool = plan.tool
+	plan.local = plan.local || w.namesMembers(path.Dir(plan.file))
 	if plan.local {
 		in.Package = w.Package
 	}
