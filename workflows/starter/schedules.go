@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -24,6 +25,7 @@ type Schedules struct {
 	engine  client.ScheduleClient
 	queue   string
 	timeout time.Duration
+	asking  [64]sync.Mutex // one request at a time for a schedule, see ask
 }
 
 // NewSchedules makes a Schedules on the schedules of a client.
@@ -119,7 +121,7 @@ func (s *Schedules) DeleteSchedule(ctx context.Context, config int64) error {
 
 // FireNow is control.ScheduleEngine's.
 func (s *Schedules) FireNow(ctx context.Context, config int64) error {
-	return s.handle(ctx, config, "run the schedule", func(ctx context.Context, h client.ScheduleHandle) error {
+	return s.ask(ctx, config, "run the schedule", func(ctx context.Context, h client.ScheduleHandle) error {
 		return h.Trigger(ctx, client.ScheduleTriggerOptions{})
 	})
 }
@@ -127,10 +129,27 @@ func (s *Schedules) FireNow(ctx context.Context, config int64) error {
 // Backfill is control.ScheduleEngine's. The beginning is put a moment earlier, because servers do not agree on whether it is a part
 // of the stretch; schedules fire at whole seconds.
 func (s *Schedules) Backfill(ctx context.Context, config int64, from, to time.Time, overlap job.Overlap) error {
-	return s.handle(ctx, config, "backfill the schedule", func(ctx context.Context, h client.ScheduleHandle) error {
+	return s.ask(ctx, config, "backfill the schedule", func(ctx context.Context, h client.ScheduleHandle) error {
 		return h.Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{
 			Start: from.Add(-time.Millisecond), End: to, Overlap: overlaps[overlap],
 		}}})
+	})
+}
+
+// ask requests something of a schedule and waits until the schedule has taken it up. Temporal keeps a schedule as a
+// workflow that takes in one request at a time: of two that reach it in one step the first is lost (seen with server
+// 1.29.1). The schedule describes itself after such a step only, so who waits for that is not overtaken. Requests of two
+// processes within some milliseconds may still meet.
+func (s *Schedules) ask(ctx context.Context, config int64, what string, request func(context.Context, client.ScheduleHandle) error) error {
+	one := &s.asking[uint64(config)%uint64(len(s.asking))]
+	one.Lock()
+	defer one.Unlock()
+	return s.handle(ctx, config, what, func(ctx context.Context, h client.ScheduleHandle) error {
+		if err := request(ctx, h); err != nil {
+			return err
+		}
+		_, _ = h.Describe(ctx) // the request stands, whether it can be seen or not
+		return nil
 	})
 }
 

@@ -2,10 +2,13 @@ package starter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +38,8 @@ type scheduleClient struct {
 	deleted int
 	trigger []client.ScheduleTriggerOptions
 	filled  []client.ScheduleBackfill
+	asked   atomic.Int32 // requests that the schedule may not have taken up yet
+	met     atomic.Bool  // two of them were there at once
 }
 
 func (c *scheduleClient) Create(_ context.Context, o client.ScheduleOptions) (client.ScheduleHandle, error) {
@@ -74,12 +79,24 @@ func (c *scheduleClient) Delete(context.Context) error {
 
 func (c *scheduleClient) Trigger(_ context.Context, o client.ScheduleTriggerOptions) error {
 	c.trigger = append(c.trigger, o)
+	if c.asked.Add(1) > 1 {
+		c.met.Store(true)
+	}
 	return c.answer()
 }
 
 func (c *scheduleClient) Backfill(_ context.Context, o client.ScheduleBackfillOptions) error {
 	c.filled = append(c.filled, o.Backfill...)
+	if c.asked.Add(1) > 1 {
+		c.met.Store(true)
+	}
 	return c.answer()
+}
+
+// Describe answers when the schedule has taken up what it was asked, and fails, which nobody minds.
+func (c *scheduleClient) Describe(context.Context) (*client.ScheduleDescription, error) {
+	c.asked.Store(0)
+	return nil, errors.New("away")
 }
 
 func (c *scheduleClient) List(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
@@ -208,6 +225,24 @@ func TestEveryOverlapHasItsPolicy(t *testing.T) {
 		if len(c.filled) != 1 || c.filled[0].Overlap != want || c.filled[0].Start.After(from) || from.Sub(c.filled[0].Start) >= time.Second || !c.filled[0].End.Equal(to) {
 			t.Errorf("%q: %+v", overlap, c.filled)
 		}
+	}
+}
+
+func TestRequestsOfAScheduleDoNotMeet(t *testing.T) {
+	t.Parallel()
+	c := &scheduleClient{there: true}
+	s := NewSchedules(nil, Config{}).with(c)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if err := errors.Join(s.FireNow(t.Context(), 44), s.Backfill(t.Context(), 44, time.Now(), time.Now(), "")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if c.met.Load() || len(c.trigger) != 20 || len(c.filled) != 20 {
+		t.Errorf("%d runs and %d fills; two reached the schedule at once: %v", len(c.trigger), len(c.filled), c.met.Load())
 	}
 }
 
