@@ -16,6 +16,7 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/pack"
 	"waybill/internal/runner"
+	"waybill/internal/runtimes/child"
 )
 
 // folder writes name, text pairs; a name that ends in "*" is executable.
@@ -243,6 +244,12 @@ func TestNamesOfPackages(t *testing.T) {
 	}
 }
 
+// TestMain lets the test be what runs WebAssembly and SQL, as the program is.
+func TestMain(m *testing.M) {
+	child.Main(os.Args)
+	os.Exit(m.Run())
+}
+
 // TestExamplesRun takes every example from nothing to the end of a job.
 func TestExamplesRun(t *testing.T) {
 	needs := map[string]string{"python": "python3", "node": "node", "java": "java"}
@@ -270,13 +277,14 @@ func TestExamplesRun(t *testing.T) {
 			if len(report.Warnings) > 0 || report.Default != "main" || filepath.Base(out) != "first-try-1.0.0.djar" || len(names) < 4 {
 				t.Errorf("%s as %s: %+v", names, out, report)
 			}
-			if runtime == "wasm" || runtime == "sql" {
-				t.Skip("run by this very program, which a test is not; test/e2e does")
-			}
 			if _, err := exec.LookPath(needs[runtime]); needs[runtime] != "" && err != nil {
 				t.Skipf("%s is not installed", needs[runtime])
 			}
-			if log := run(t, r, report, out); !strings.Contains(log, "Hello, world!") {
+			want := "Hello, world!"
+			if runtime == "wasm" {
+				want = "Hello from WebAssembly!"
+			}
+			if log := run(t, r, report, out); !strings.Contains(log, want) {
 				t.Errorf("the log is %q", log)
 			}
 		})
@@ -310,6 +318,9 @@ func run(t *testing.T, r *runner.Runner, report *pack.Report, file string) strin
 			t.Error(err)
 		}
 	}()
+	if err := e.Furnish(t.Context()); err != nil {
+		t.Fatalf("%v, log %s", err, log.String())
+	}
 	if result, err := e.Run(t.Context()); err != nil || result.ExitCode != 0 {
 		t.Errorf("%+v %v, log %s", result, err, log.String())
 	}
