@@ -3,6 +3,7 @@ package native_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -178,6 +179,7 @@ func TestStreamsEndWithTheLogin(t *testing.T) {
 	stays := f.token
 	f.token = f.login("admin", "example-password")
 	all, one := f.open(t, server, "/api/events"), f.open(t, server, "/api/jobs/"+string(first)+"/events")
+	log := f.open(t, server, "/api/jobs/"+string(first)+"/log?follow=true")
 	f.do("POST", "/api/logout", nil).want(t, 204, "")
 	f.token = stays
 	f.Pass(commentEvery)
@@ -188,6 +190,9 @@ func TestStreamsEndWithTheLogin(t *testing.T) {
 	}
 	if got := statuses(readEvents(t, one.Body, nil), first); slices.Contains(got, "0 FINISHED") {
 		t.Errorf("after the logout the job's stream tells %q", got)
+	}
+	if text, err := io.ReadAll(log.Body); err == nil {
+		t.Errorf("after the logout the log is followed to its end: %q", text)
 	}
 	got := readEvents(t, staying.Body, func(e []event) bool { return len(e) == 1 })
 	if s := statuses(got, second); !slices.Equal(s, []string{"0 QUEUED"}) {

@@ -164,7 +164,7 @@ func (d *door) broken(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && job.CodeOf(err) != job.Unauthenticated { // whose token has ended comes back and is told so
 		api.RequestOf(ctx).Blame(err)
 	}
 	panic(http.ErrAbortHandler)
@@ -180,7 +180,11 @@ func (d *door) followLog(ctx context.Context, c call, g *gin.Context, id string,
 	text := show.filter(out)
 	waiting, cancel := d.untilClosing(ctx)
 	defer cancel()
+	signedIn := d.signedIn(ctx, c)
 	err := d.server.Jobs.WatchLog(waiting, c.Actor, id, func(j job.Job) (more bool, err error) {
+		if err := signedIn(); err != nil {
+			return false, err
+		}
 		place, err = d.copyLog(waiting, j, place, func(int64) (io.Writer, error) { return text, nil })
 		if err != nil {
 			return false, err
