@@ -53,6 +53,17 @@ for i in range(40):
     f = os.open(os.environ["TMPDIR"] + "/f", os.O_CREAT | os.O_RDWR); os.unlink(os.environ["TMPDIR"] + "/f")
     os.write(f, b"x" * 1000000); files.append(f)
 time.sleep(1000)'`},
+	{"disk filler without names and descriptors", sandbox.LimitDisk, 0, `exec python3 -c '
+import mmap, os, time
+maps = []
+for i in range(40):
+    f = os.open(os.environ["TMPDIR"] + "/f", os.O_CREAT | os.O_RDWR); os.unlink(os.environ["TMPDIR"] + "/f")
+    os.write(f, b"x" * 1000000); maps.append(mmap.mmap(f, 1000000))
+    for d in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink("/proc/self/fd/" + d).endswith("(deleted)"): os.close(int(d))
+        except OSError: pass
+time.sleep(1000)'`},
 	{"disk filler of empty files", sandbox.LimitDisk, 0, `cd "$TMPDIR"; i=0; while [ $i -lt 4000 ]; do : >$i; i=$((i + 1)); done` + forever},
 	{"one large file", sandbox.LimitFileSize, 0, `exec head -c 40000000 /dev/zero >"$TMPDIR/f"`},
 	{"one sparse file", sandbox.LimitFileSize, 0, `exec truncate -s 1T "$TMPDIR/f"`},

@@ -152,41 +152,116 @@ func kilobytes(s string) int64 {
 // file tells a file from others.
 type fileID struct{ dev, ino uint64 }
 
-// openUnlinked sums up files that no folder has any more and processes hold open: those on the disk of the folders, and
-// those that are memory in truth. Files that are only mapped, or on their way through a socket, can not be seen.
+// unlinkedFiles sums up files that no folder has any more.
+type unlinkedFiles struct {
+	disks        map[uint64]bool
+	seen         map[fileID]bool
+	disk, memory int64
+}
+
+// openUnlinked sums up files that no folder has any more and processes hold, open or mapped: those on the disk of the folders,
+// and those that are memory in truth. Files that are on their way through a socket can not be seen.
 func openUnlinked(pids []int, disks map[uint64]bool) (disk, memory int64) {
-	seen := map[fileID]bool{}
+	u := unlinkedFiles{disks: disks, seen: map[fileID]bool{}}
 	for _, pid := range pids {
-		dir := "/proc/" + strconv.Itoa(pid) + "/fd"
-		d, err := os.Open(dir)
-		if err != nil {
-			continue
-		}
-		names, _ := d.Readdirnames(-1)
-		_ = d.Close()
-		for _, name := range names {
-			link, err := os.Readlink(dir + "/" + name)
-			if err != nil || !strings.HasSuffix(link, " (deleted)") {
-				continue
-			}
-			var st unix.Stat_t
-			if unix.Stat(dir+"/"+name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 0 {
-				continue
-			}
-			id := fileID{uint64(st.Dev), st.Ino}
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			switch {
-			case disks[id.dev]:
-				disk += st.Blocks * 512
-			case isMemory(dir + "/" + name):
-				memory += st.Blocks * 512
-			}
+		dir := "/proc/" + strconv.Itoa(pid)
+		u.open(dir + "/fd")
+		u.mapped(dir)
+	}
+	return u.disk, u.memory
+}
+
+func (u *unlinkedFiles) open(dir string) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	names, _ := d.Readdirnames(-1)
+	_ = d.Close()
+	for _, name := range names {
+		if link, err := os.Readlink(dir + "/" + name); err == nil && strings.HasSuffix(link, deletedMark) {
+			u.add(dir + "/" + name)
 		}
 	}
-	return disk, memory
+}
+
+// deletedMark is how the kernel ends the name of a file that has none.
+const deletedMark = " (deleted)"
+
+// add counts the file behind a path in /proc. It tells whether that could be looked at.
+func (u *unlinkedFiles) add(path string) bool {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return false
+	}
+	id := fileID{uint64(st.Dev), st.Ino}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 0 || u.seen[id] {
+		return true
+	}
+	u.seen[id] = true
+	switch {
+	case u.disks[id.dev]:
+		u.disk += st.Blocks * 512
+	case isMemory(path):
+		u.memory += st.Blocks * 512
+	}
+	return true
+}
+
+// mapped looks for files that are mapped (proc_pid_maps(5)) and may be open no more. Memory that is mapped counts as the
+// process's already. Only root may look behind a mapping; for others the file is as long as the mapping reaches into it.
+func (u *unlinkedFiles) mapped(dir string) {
+	text, err := os.ReadFile(dir + "/maps")
+	if err != nil {
+		return
+	}
+	reaches := map[fileID]int64{}
+	for line := range bytes.Lines(text) {
+		if !bytes.HasSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte(deletedMark)) {
+			continue
+		}
+		m, ok := parseMapping(string(line))
+		if !ok || !u.disks[m.file.dev] || u.seen[m.file] {
+			continue
+		}
+		if !u.add(dir + "/map_files/" + m.addresses) {
+			reaches[m.file] = max(reaches[m.file], m.end)
+		}
+	}
+	for file, end := range reaches {
+		u.seen[file] = true
+		u.disk += end
+	}
+}
+
+// mapping is a line of /proc/PID/maps.
+type mapping struct {
+	addresses string // as map_files has them: without zeros in front
+	file      fileID
+	end       int64 // how far into the file it reaches
+}
+
+// parseMapping reads "7f0000000000-7f0000001000 rw-s 00000000 fe:00 1234   /a/file (deleted)".
+func parseMapping(line string) (m mapping, ok bool) {
+	f := strings.Fields(line)
+	if len(f) < 6 {
+		return m, false
+	}
+	from, to, _ := strings.Cut(f[0], "-")
+	major, minor, _ := strings.Cut(f[3], ":")
+	var n [5]uint64
+	for i, hex := range []string{from, to, f[2], major, minor} {
+		v, err := strconv.ParseUint(hex, 16, 64)
+		if err != nil {
+			return m, false
+		}
+		n[i] = v
+	}
+	ino, err := strconv.ParseUint(f[4], 10, 64)
+	return mapping{
+		addresses: strconv.FormatUint(n[0], 16) + "-" + strconv.FormatUint(n[1], 16), end: int64(n[2] + n[1] - n[0]),
+		file: fileID{unix.Mkdev(uint32(n[3]), uint32(n[4])), ino},
+	}, err == nil
 }
 
 func isMemory(path string) bool {
