@@ -56,3 +56,33 @@ func TestPackageCommands(t *testing.T) {
 		t.Error("no schema")
 	}
 }
+
+// The tutorial shows what the commands do: what differs with the compressor's version apart.
+func TestTheTutorialShowsWhatTheCommandsPrint(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "packages-tutorial.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tutorial := string(text)
+	t.Chdir(t.TempDir())
+	for _, args := range [][]string{{"init", "hello", "--runtime", "python"}, {"build", "hello"}} {
+		var out, faults bytes.Buffer
+		if code := run(t.Context(), func() {}, append([]string{"package"}, args...), &out, &faults); code != exitOK {
+			t.Fatalf("%v: exit code %d: %s", args, code, faults.String())
+		}
+		for line := range strings.Lines("$ waybill package " + strings.Join(args, " ") + "\n" + out.String()) {
+			if !strings.HasPrefix(line, "sha256 ") && !strings.HasPrefix(line, "size ") && !strings.Contains(tutorial, "    "+line) {
+				t.Errorf("the tutorial does not have the line %q", line)
+			}
+		}
+	}
+	for name, language := range map[string]string{"main.py": "python", "waybill.yaml": "yaml"} {
+		file, err := os.ReadFile(filepath.Join("hello", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(tutorial, "```"+language+"\n"+string(file)+"```\n") {
+			t.Errorf("the tutorial does not show %s as it is", name)
+		}
+	}
+}
