@@ -116,7 +116,7 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 	}
 	return runner.New(context.Background(), runner.Config{
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
-		JobLimits: jobLimits(p.settings.Jobs), OutFiles: p.settings.Outputs.Files,
+		JobLimits: jobLimits(p.settings.Jobs), NoNetwork: p.settings.Jobs.NoNetwork, OutFiles: p.settings.Outputs.Files,
 		OutBytes: p.settings.Outputs.Bytes, OutFileBytes: p.settings.Outputs.FileBytes,
 		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
 		Environments: runner.Environments{

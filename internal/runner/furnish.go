@@ -181,7 +181,7 @@ func (e *Execution) step(ctx context.Context, s runtimes.Step, write, temp strin
 	}
 	defer r.Close()
 	p, err := e.runner.sandbox.Start(sandbox.Program{
-		Path: s.Path, Argv: s.Argv, Dir: s.Dir, Env: env, Output: w, Read: read, Write: []string{write},
+		Path: s.Path, Argv: s.Argv, Dir: s.Dir, Env: env, Output: w, Read: read, Write: []string{write}, NoNetwork: e.runner.cfg.NoNetwork,
 		Limits: e.runner.buildLimits(),
 	})
 	_ = w.Close()

@@ -21,6 +21,9 @@ func (r *Runner) InForce() string {
 	if limits := r.sandbox.Held(r.cfg.JobLimits).String(); limits != "" {
 		text += "; " + limits
 	}
+	if r.cfg.NoNetwork && r.sandbox.NetworkNone() == nil {
+		text += ", network none"
+	}
 	return text
 }
 

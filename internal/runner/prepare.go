@@ -99,6 +99,9 @@ func (r *Runner) Prepare(req Request) (e *Execution, err error) {
 		return e, err
 	}
 	e.resources = req.Job.Spec.Resources.Over(req.Package.entry.about.Archive.Manifest.ResourcesOf(e.entry.Point))
+	if r.cfg.NoNetwork {
+		e.resources.Network = job.NetworkNone
+	}
 	e.limits = limitsOf(e.resources, r.cfg.JobLimits)
 	if e.entry.Point != nil {
 		e.point = *e.entry.Point

@@ -34,6 +34,7 @@ type Config struct {
 	// Environments are what programs need besides their packages, see Execution.Furnish.
 	Environments Environments
 	JobLimits    sandbox.Limits // of every program: a job may ask for less, not for more
+	NoNetwork    bool           // of every program, whatever its job asks for, and of builds of environments
 	LogLimit     int64          // bytes of log per attempt; 0: joblog.DefaultLimit
 	OutFiles     int            // output files per attempt; 0: 1,000
 	OutBytes     int64          // output bytes per attempt; 0: 1 GiB

@@ -12,6 +12,7 @@ type JobLimits struct {
 	Processes int   // threads count
 	OpenFiles int   // of one process
 	Disk      int64 // bytes
+	NoNetwork bool  // whatever the job asks for
 }
 
 var jobLimitSettings = []setting{
@@ -20,6 +21,7 @@ var jobLimitSettings = []setting{
 	{name: "job-processes", value: "1024", help: "processes and threads that one job may have; 0: no limit"},
 	{name: "job-open-files", value: "4096", help: "files that one process of a job may have open; 0: no limit"},
 	{name: "job-disk", value: "10737418240", help: "disk space that one job may use, in bytes; 0: no limit"},
+	{name: "job-network", value: "full", help: "full or none: whether jobs, and builds of their environments, reach the network, this machine's own services included"},
 }
 
 func (p *parser) jobLimits() JobLimits {
@@ -29,6 +31,13 @@ func (p *parser) jobLimits() JobLimits {
 	}
 	if p.k.String("job-memory") != "auto" {
 		l.Memory = p.number("job-memory", 0, 1<<50)
+	}
+	switch network := p.k.String("job-network"); network {
+	case "full":
+	case "none":
+		l.NoNetwork = true
+	default:
+		p.fault("job-network", "is full or none, not %q", network)
 	}
 	var err error
 	l.CPUs, err = strconv.ParseFloat(p.k.String("job-cpus"), 64)
