@@ -8,11 +8,14 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
@@ -49,7 +52,6 @@ func open(ctx context.Context, address string, out io.Writer) (*sql.DB, Dialect,
 	if err != nil {
 		return nil, 0, err
 	}
-	db.SetMaxOpenConns(1)
 	if err := db.PingContext(ctx); err != nil {
 		return nil, 0, errors.Join(fmt.Errorf("the database can not be reached: %w", err), db.Close())
 	}
@@ -65,6 +67,11 @@ func openPostgreSQL(address string, out io.Writer) (*sql.DB, error) {
 	}
 	// Each statement is described when it comes: one before it may have changed what it is about.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
+	// A server does not see that its client is gone while it works: it has to be told that nobody wants the statement any
+	// more, and it says when it has ended it.
+	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: killTime}
+	}
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { fmt.Fprintf(out, "   %s: %s\n", n.Severity, n.Message) }
 	return stdlib.OpenDB(*cfg), nil
 }
@@ -91,6 +98,26 @@ func openMySQL(address string) (*sql.DB, error) {
 		return nil, err
 	}
 	return sql.OpenDB(connector), nil
+}
+
+// killTime is how long the database may take to end a statement. It is less than a program is given to end itself.
+const killTime = 5 * time.Second
+
+// killer gives a function that ends the connection at the server, where its driver only hangs up and leaves the statement
+// running: MySQL.
+func killer(ctx context.Context, db *sql.DB, conn *sql.Conn, d Dialect) (func(), error) {
+	if d != MySQL {
+		return func() {}, nil
+	}
+	var id int64
+	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		return nil, err
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+		defer cancel()
+		_, _ = db.ExecContext(ctx, "KILL "+strconv.FormatInt(id, 10)) // it may have ended by itself
+	}, nil
 }
 
 // hideURL takes the URL and the password in it out of a text.

@@ -181,6 +181,15 @@ func (r *run) all(ctx context.Context, db *sql.DB, d Dialect, statements []State
 		return err
 	}
 	defer conn.Close()
+	kill, err := killer(ctx, db, conn, d)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if ctx.Err() != nil {
+			kill()
+		}
+	}()
 	if !r.options.whole {
 		return r.each(ctx, conn, d, statements)
 	}

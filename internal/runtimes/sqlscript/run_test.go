@@ -205,3 +205,40 @@ func TestAStatementEndsWithItsJob(t *testing.T) {
 		cancel()
 	})
 }
+
+// Nor does the database go on with it: without a transaction it would keep what it did.
+func TestTheDatabaseEndsTheStatementOfACancelledJob(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d Dialect, url string) {
+		endless := map[Dialect]string{PostgreSQL: "SELECT pg_sleep(600), 'unwanted'", MySQL: "SELECT benchmark(1000000000000, md5('x')), 'unwanted'"}[d]
+		running := map[Dialect]string{
+			PostgreSQL: "SELECT count(*) AS c FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%unwanted%' AND pid <> pg_backend_pid()",
+			MySQL:      "SELECT count(*) AS c FROM information_schema.processlist WHERE info LIKE '%unwanted%' AND id <> connection_id()",
+		}[d]
+		if endless == "" {
+			t.Skip("SQLite runs in the program itself")
+		}
+		count := func() string { return strings.Split(execute(t, t.Context(), url, running, nil).log, "\n")[2] }
+		for _, head := range []string{"", "-- waybill: transaction=none\n"} {
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- execute(t, ctx, url, head+endless, nil).err }()
+			for deadline := time.Now().Add(30 * time.Second); count() != "   1"; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the statement does not begin")
+				}
+			}
+			cancel()
+			if err := <-ended; err == nil {
+				t.Error("the script ended well")
+			}
+			if d == PostgreSQL && count() != "   0" { // the program would end here, and with it whatever still tells the server
+				t.Fatalf("%sthe statement goes on when the script has ended", head)
+			}
+			for deadline := time.Now().Add(30 * time.Second); count() != "   0"; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%sthe statement goes on", head)
+				}
+			}
+		}
+	})
+}
