@@ -160,6 +160,10 @@ func TestARoomHidesForeignFiles(t *testing.T) {
 }
 
 func TestWhatARoomShows(t *testing.T) {
+	// A tool below /tmp would be shown there, and take programs their own /tmp.
+	t.Setenv("PATH", strings.Join(slices.DeleteFunc(filepath.SplitList(os.Getenv("PATH")), func(dir string) bool {
+		return within(dir, "/tmp")
+	}), ":"))
 	base := outside(t)
 	dirs := map[string]string{}
 	for _, name := range []string{"job", "job/tmp", "job/fixed", "pkg", "other"} {
