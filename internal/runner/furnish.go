@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"waybill/internal/archive"
@@ -288,21 +286,7 @@ func (e *Execution) move(ctx context.Context, recipe *runtimes.Recipe, environme
 
 // linkTree makes a second tree of the same files. Nobody can write to them: neither the sandbox nor their mode lets him.
 func linkTree(from, to string) error {
-	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		target := to + strings.TrimPrefix(name, from)
-		switch {
-		case d.IsDir():
-			return os.Mkdir(target, 0o755)
-		case d.Type() == fs.ModeSymlink:
-			link, err := os.Readlink(name)
-			if err != nil {
-				return err
-			}
-			return os.Symlink(link, target)
-		}
+	return remakeTree(from, to, func(name, target string) error {
 		if os.Link(name, target) == nil {
 			return nil
 		}

@@ -196,7 +196,10 @@ func (e *Execution) tree() (string, error) {
 }
 
 // copyTree copies files, folders and links as they are.
-func copyTree(from, to string) error {
+func copyTree(from, to string) error { return remakeTree(from, to, copyFile) }
+
+// remakeTree makes folders and links again below to, and has each file put there by place.
+func remakeTree(from, to string, place func(from, to string) error) error {
 	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -212,7 +215,7 @@ func copyTree(from, to string) error {
 			}
 			return os.Symlink(link, target)
 		default:
-			return copyFile(name, target)
+			return place(name, target)
 		}
 	})
 }
