@@ -15,6 +15,7 @@ import (
 	"waybill/internal/app/datafolder"
 	"waybill/internal/app/settings"
 	"waybill/internal/control"
+	"waybill/internal/job"
 	"waybill/internal/password"
 	"waybill/internal/secret"
 	"waybill/internal/standalone"
@@ -80,8 +81,17 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.makeAdmin(ctx); err != nil {
 		return err
 	}
-	if err := a.serve(listener); err != nil {
+	to, err := a.ownDestination(ctx)
+	if err != nil {
 		return err
+	}
+	work, err := a.serve(serving{listener: listener, spool: a.folder.At("spool"), work: a.folder.At("work"), to: to})
+	if err != nil {
+		return err
+	}
+	a.info.Sandbox = "no jobs run in this process"
+	if work.runner != nil {
+		a.info.Sandbox = work.runner.Sandbox()
 	}
 	a.info.StartupTime = time.Since(a.started)
 	return a.announce()
@@ -115,7 +125,7 @@ func (a *App) connect(ctx context.Context) error {
 		return a.openObjects(gctx, gatewayObjects(a.engine.S3()))
 	})
 	group.Go(func() error {
-		if a.settings.Temporal != "" {
+		if a.settings.Temporal.Address != "" {
 			return a.openExternalTemporal(gctx)
 		}
 		if err := a.openTemporal(gctx, a.engine.TemporalAddress(), standalone.Namespace); err != nil {
@@ -129,10 +139,22 @@ func (a *App) connect(ctx context.Context) error {
 	return err
 }
 
+// ownDestination is the one whose jobs run in this process: the one that every account begins with, on the system queue.
+func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
+	if a.settings.NoWorker {
+		return nil, nil
+	}
+	admin, err := a.store.UserByName(ctx, control.AdminName)
+	if err != nil {
+		return nil, err
+	}
+	return &job.Destination{AccountID: admin.AccountID, TaskQueue: contract.SystemQueue}, nil
+}
+
 func (a *App) openEngine(ctx context.Context) (err error) {
 	a.engine, err = standalone.Start(ctx, standalone.Config{
 		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
-		WithoutTemporal: a.settings.Temporal != "", WithoutObjects: a.settings.S3.Endpoint != "",
+		WithoutTemporal: a.settings.Temporal.Address != "", WithoutObjects: a.settings.S3.Endpoint != "",
 	})
 	return err
 }
@@ -164,19 +186,23 @@ func (a *App) makeAdmin(ctx context.Context) error {
 }
 
 func (a *App) describe(listening net.Addr) Info {
-	base := a.settings.BaseURL
-	if base == "" {
-		base = "http://" + reachable(listening)
-	}
 	i := Info{
-		URL: base, Listen: listening.String(), TemporalAddress: a.settings.Temporal, TemporalNamespace: a.settings.TemporalNamespace,
+		URL: baseURL(a.settings, listening), Listen: listening.String(), TemporalAddress: a.settings.Temporal.Address, TemporalNamespace: a.settings.Temporal.Namespace,
 		Data: a.settings.Data, AdminUser: control.AdminName,
 	}
-	if a.settings.Temporal == "" {
+	if a.settings.Temporal.Address == "" {
 		i.TemporalAddress, i.TemporalNamespace = a.engine.TemporalAddress(), standalone.Namespace
 		i.TemporalUI = "http://" + a.engine.UIAddress()
 	}
 	return i
+}
+
+// baseURL is by which clients reach what listens there.
+func baseURL(s settings.Settings, listening net.Addr) string {
+	if s.BaseURL != "" {
+		return s.BaseURL
+	}
+	return "http://" + reachable(listening)
 }
 
 // announce writes run.json: from now on others may rely on what is in it.
@@ -185,7 +211,7 @@ func (a *App) announce() error {
 	return a.folder.WriteRun(datafolder.RunFile{
 		PID: os.Getpid(), URL: a.info.URL, Listen: a.info.Listen, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
 		TemporalUI: a.info.TemporalUI, AdminUser: a.info.AdminUser,
-		ExternalDatabase: a.settings.Database != "", ExternalObjects: a.settings.S3.Endpoint != "",
+		ExternalDatabase: a.settings.Database.URL != "", ExternalObjects: a.settings.S3.Endpoint != "",
 	})
 }
 

@@ -57,8 +57,8 @@ func named(what string, err error) error {
 
 // databaseConfig is the database of the settings: an external one, or the file.
 func databaseConfig(s settings.Settings, file string) (c sqlstore.Config, what string) {
-	if s.Database != "" {
-		return sqlstore.Config{Driver: sqlstore.Postgres, URL: s.Database}, "the database of " + settings.Name("database")
+	if s.Database.URL != "" {
+		return sqlstore.Config{Driver: sqlstore.Postgres, URL: s.Database.URL}, "the database of " + settings.Name("database")
 	}
 	return sqlstore.Config{Driver: sqlstore.SQLite, Path: file}, "the database " + file
 }
@@ -105,10 +105,10 @@ func (p *parts) openExternalObjects(ctx context.Context) error {
 
 func (p *parts) openExternalTemporal(ctx context.Context) error {
 	return await(ctx, p.log, "Temporal of "+settings.Name("temporal"), func(ctx context.Context) error {
-		if err := p.openTemporal(ctx, p.settings.Temporal, p.settings.TemporalNamespace); err != nil {
+		if err := p.openTemporal(ctx, p.settings.Temporal.Address, p.settings.Temporal.Namespace); err != nil {
 			return err
 		}
-		err := p.claimNamespace(ctx, p.settings.Temporal, false)
+		err := p.claimNamespace(ctx, p.settings.Temporal.Address, false)
 		if err != nil {
 			p.temporal.Close()
 			p.temporal = nil

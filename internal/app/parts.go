@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +67,32 @@ func (p *parts) loadKeys(file string, load func(string) (secret.Masters, error))
 func (p *parts) openStore(ctx context.Context, file string) error {
 	store, err := openDatabase(ctx, p.settings, p.log, file)
 	p.store = store
+	if err != nil {
+		return err
+	}
+	return p.checkKey(ctx)
+}
+
+// openMigratedStore opens a database that somebody else migrates, and waits until it is migrated. An absent file is not made.
+func (p *parts) openMigratedStore(ctx context.Context, file string) error {
+	c, what := databaseConfig(p.settings, file)
+	p.onStop("database", 5*time.Second, p.closeStore)
+	err := await(ctx, p.log, what, func(ctx context.Context) error {
+		if c.Driver == sqlstore.SQLite {
+			if _, err := os.Stat(c.Path); errors.Is(err, fs.ErrNotExist) {
+				return job.Errorf(job.Invalid, job.WordInvalidField, "the file does not exist")
+			}
+		}
+		store, err := sqlstore.Open(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := store.CheckSchema(ctx); err != nil {
+			return errors.Join(err, store.Close())
+		}
+		p.store = store
+		return nil
+	})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"waybill/internal/joblog"
 	"waybill/internal/password"
 	"waybill/storage/sqlstore"
-	"waybill/workflows/contract"
 	"waybill/workflows/starter"
 )
 
@@ -61,69 +60,57 @@ func (a archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key st
 	return archive.Inspect(ctx, r, size, key, a.limits)
 }
 
-// ownDestination is the one whose jobs run in this process: the one that every account begins with, on the system queue.
-func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
-	if a.settings.NoWorker {
-		return nil, nil
-	}
-	admin, err := a.store.UserByName(ctx, control.AdminName)
-	if err != nil {
-		return nil, err
-	}
-	return &job.Destination{AccountID: admin.AccountID, TaskQueue: contract.SystemQueue}, nil
+// serving is what a process that serves REST has of its own.
+type serving struct {
+	listener net.Listener
+	spool    string           // folder for uploads on their way
+	work     string           // folder for packages and running jobs
+	to       *job.Destination // whose jobs run in this process; nil: none do
 }
 
 // serve starts the reconciler, the REST server and the worker, in this order: they end in reverse, so that the end of a
 // draining job can still be followed.
-func (a *App) serve(listener net.Listener) error {
-	box := a.keyring.Box()
-	a.followKeys()
-	start := starter.New(a.temporal, starter.Config{})
-	reconciler := a.newReconciler(start)
-	to, err := a.ownDestination(context.Background())
+func (p *parts) serve(s serving) (*work, error) {
+	box := p.keyring.Box()
+	p.followKeys()
+	start := starter.New(p.temporal, starter.Config{})
+	reconciler := p.newReconciler(start)
+	work, err := p.newWorker(box, reconciler, s.work, s.to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	work, err := a.newWorker(box, reconciler, a.folder.At("work"), to)
-	if err != nil {
-		return err
-	}
-	a.info.Sandbox = "no jobs run in this process"
-	if work.runner != nil {
-		a.info.Sandbox = work.runner.Sandbox()
-	}
-	configs, jobs := a.newJobs(box, start)
-	schedules := a.newSchedules(configs, box)
+	configs, jobs := p.newJobs(box, start)
+	schedules := p.newSchedules(configs, box)
 	reconciler.Duties = append(reconciler.Duties, schedules.Duties()...)
 	files := &control.Files{
-		Configs: configs, Users: a.store, Links: a.store, Store: a.store, Blobs: a.store, Objects: a.objects, Archives: archives{archive.DefaultLimits},
-		Spool: a.folder.At("spool"), MaxSize: a.settings.MaxFileSize, Now: time.Now,
+		Configs: configs, Users: p.store, Links: p.store, Store: p.store, Blobs: p.store, Objects: p.objects, Archives: archives{archive.DefaultLimits},
+		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: time.Now,
 	}
 	sessions := &control.Sessions{
-		Users: a.store, Tokens: a.store, Lockouts: a.store, Jobs: a.store, Passwords: password.New(),
-		Signer: a.signer(), Now: time.Now, NewFamily: newID,
+		Users: p.store, Tokens: p.store, Lockouts: p.store, Jobs: p.store, Passwords: password.New(),
+		Signer: p.signer(), Now: time.Now, NewFamily: newID,
 	}
-	feed := &control.Feed{Events: a.store, Bell: a.bell, Log: a.log}
-	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(a.store, a.settings.EventRetention, time.Now))
+	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log}
+	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now))
 	account := &control.AccountSettings{
-		Store: a.store, Retention: a.store, Schedule: a.retentionEngine(), Default: a.retentionDefault(), Every: a.settings.RetentionInterval,
+		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
-	places := &control.Places{Store: a.store, Now: time.Now}
-	workers := &control.Workers{Registry: a.store, Places: places, Now: time.Now}
+	places := &control.Places{Store: p.store, Now: time.Now}
+	workers := &control.Workers{Registry: p.store, Places: places, Now: time.Now}
 	reconciler.Duties = append(reconciler.Duties, workers.PurgeDuty())
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
-		Destinations: &control.Destinations{Store: a.store, Users: a.store, Places: places, Now: time.Now},
+		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
-		Feed: feed, Schedules: schedules, EventsKept: a.settings.EventRetention,
-		Deliveries:    &control.Deliveries{Store: a.store, Jobs: jobs, Targets: a.guard(), Now: time.Now, NewID: newID},
-		Subscriptions: &control.Subscriptions{Store: a.store, Configs: configs, Now: time.Now}, Mail: a.settings.SMTP.Host != "",
-		BaseURL:   func() string { return a.info.URL },
+		Feed: feed, Schedules: schedules, EventsKept: p.settings.EventRetention,
+		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: time.Now, NewID: newID},
+		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: time.Now}, Mail: p.settings.SMTP.Host != "",
+		BaseURL:   p.url,
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
-		CursorKey: a.keys.Derive("cursor"), RFC3339: a.settings.Dates == "rfc3339",
-		Ready: a.checks(start), Metrics: a.metrics, Log: a.log, Draining: draining, Closing: closing,
+		CursorKey: p.keys.Derive("cursor"), RFC3339: p.settings.Dates == "rfc3339",
+		Ready: p.checks(start), Metrics: p.metrics, Log: p.log, Draining: draining, Closing: closing,
 	})
 	if err == nil {
 		err = native.Register(handler)
@@ -131,25 +118,25 @@ func (a *App) serve(listener net.Listener) error {
 	if err != nil {
 		drain()
 		letGo()
-		return err
+		return nil, err
 	}
-	a.background("feed of events", feed.Run)
-	a.background("reconciler", reconciler.Run)
-	a.startHTTP(listener, handler, letGo)
-	return a.startWorker(work, drain)
+	p.background("feed of events", feed.Run)
+	p.background("reconciler", reconciler.Run)
+	p.startHTTP(s.listener, handler, letGo)
+	return work, p.startWorker(work, drain)
 }
 
 // startHTTP serves. Only the headers have a deadline: uploads, followed logs and held calls may take long.
-func (a *App) startHTTP(listener net.Listener, handler http.Handler, letGo func()) {
+func (p *parts) startHTTP(listener net.Listener, handler http.Handler, letGo func()) {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 	}
 	go func() {
 		if err := ignoreClosed(server.Serve(listener)); err != nil {
-			a.fail(fmt.Errorf("the REST server failed: %w", err))
+			p.fail(fmt.Errorf("the REST server failed: %w", err))
 		}
 	}()
-	a.onStop("REST server", 15*time.Second, func(ctx context.Context) error {
+	p.onStop("REST server", 15*time.Second, func(ctx context.Context) error {
 		letGo()
 		if err := server.Shutdown(ctx); err != nil {
 			return ignoreClosed(server.Close()) // calls that would not end in time are cut off
@@ -159,13 +146,13 @@ func (a *App) startHTTP(listener net.Listener, handler http.Handler, letGo func(
 }
 
 // checks asks every dependency for readiness.
-func (a *App) checks(start *starter.Starter) func(context.Context) []api.CheckResult {
+func (p *parts) checks(start *starter.Starter) func(context.Context) []api.CheckResult {
 	return func(ctx context.Context) []api.CheckResult {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		return []api.CheckResult{
-			{Name: "database", Err: a.store.Ping(ctx)},
-			{Name: "objects", Err: a.objects.Ping(ctx)},
+			{Name: "database", Err: p.store.Ping(ctx)},
+			{Name: "objects", Err: p.objects.Ping(ctx)},
 			{Name: "engine", Err: start.Ping(ctx)},
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"waybill/internal/secret"
 	"waybill/internal/standalone"
 	"waybill/internal/standalone/s3gateway"
-	"waybill/storage/sqlstore"
 	"waybill/workflows/starter"
 )
 
@@ -92,7 +90,7 @@ func (w *Worker) start(ctx context.Context) error {
 // find looks up the components that the settings do not name.
 func (w *Worker) find(ctx context.Context) error {
 	s := w.settings
-	if s.Database != "" && s.S3.Endpoint != "" && s.Temporal != "" {
+	if s.Database.URL != "" && s.S3.Endpoint != "" && s.Temporal.Address != "" {
 		return nil
 	}
 	if s.BaseURL == "" { // as that Waybill says it is reached
@@ -109,7 +107,7 @@ func (w *Worker) find(ctx context.Context) error {
 		case err != nil:
 			return job.Errorf(job.Unavailable, job.WordDependencyDown, "no Waybill runs on it. Start waybill up there, or name components by %s, %s and %s",
 				settings.Name("database"), settings.Name("s3-endpoint"), settings.Name("temporal"))
-		case run.ExternalDatabase && s.Database == "":
+		case run.ExternalDatabase && s.Database.URL == "":
 			return job.Errorf(job.Invalid, job.WordMissingField, "its Waybill uses a database of somebody else's: give %s", settings.Name("database"))
 		case run.ExternalObjects && s.S3.Endpoint == "":
 			return job.Errorf(job.Invalid, job.WordMissingField, "its Waybill uses an object store of somebody else's: give %s", settings.Name("s3-endpoint"))
@@ -121,7 +119,7 @@ func (w *Worker) find(ctx context.Context) error {
 
 // endpointsNow reads where the components are that the settings do not name.
 func (w *Worker) endpointsNow(run datafolder.RunFile) (e endpoints, err error) {
-	if w.settings.Temporal == "" {
+	if w.settings.Temporal.Address == "" {
 		e.temporal, e.namespace = run.TemporalAddress, run.TemporalNamespace
 	}
 	if w.settings.S3.Endpoint == "" {
@@ -136,30 +134,10 @@ func (w *Worker) endpointsNow(run datafolder.RunFile) (e endpoints, err error) {
 
 // connect opens database, object store and Temporal, one after the other: a worker is in no hurry.
 func (w *Worker) connect(ctx context.Context) error {
-	c, what := databaseConfig(w.settings, filepath.Join(w.settings.Data, "waybill.db"))
-	w.onStop("database", 5*time.Second, w.closeStore)
-	err := await(ctx, w.log, what, func(ctx context.Context) error {
-		if c.Driver == sqlstore.SQLite {
-			if _, err := os.Stat(c.Path); errors.Is(err, fs.ErrNotExist) {
-				return job.Errorf(job.Invalid, job.WordInvalidField, "the file does not exist")
-			}
-		}
-		store, err := sqlstore.Open(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := store.CheckSchema(ctx); err != nil {
-			return errors.Join(err, store.Close())
-		}
-		w.store = store
-		return nil
-	})
-	if err == nil {
-		err = w.checkKey(ctx)
-	}
-	if err != nil {
+	if err := w.openMigratedStore(ctx, filepath.Join(w.settings.Data, "waybill.db")); err != nil {
 		return err
 	}
+	var err error
 	w.onStop("object store", time.Second, w.closeObjects)
 	if w.settings.S3.Endpoint != "" {
 		err = w.openExternalObjects(ctx)
@@ -172,7 +150,7 @@ func (w *Worker) connect(ctx context.Context) error {
 		return err
 	}
 	w.onStop("Temporal client", 5*time.Second, w.closeTemporal)
-	if w.settings.Temporal != "" {
+	if w.settings.Temporal.Address != "" {
 		return w.openExternalTemporal(ctx)
 	}
 	return await(ctx, w.log, "Temporal of the data folder", func(ctx context.Context) error {

@@ -1,16 +1,13 @@
 package settings
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
+	"io"
 	"net/mail"
-	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +23,8 @@ import (
 )
 
 // Settings is everything that can be set. Each has a flag, an environment variable (WAYBILL_ and the flag's name in
-// capitals, "-" as "_") and a key of the settings file (the flag's name); flag beats environment beats file.
+// capitals, "-" as "_") and a key of the settings file (the flag's name); flag beats environment beats file. A secret has no
+// flag, but may be in a file that the environment names: WAYBILL_..._FILE.
 type Settings struct {
 	Data                  string
 	Listen                string
@@ -69,17 +67,10 @@ type Settings struct {
 	RetentionMaxAge   time.Duration // for accounts that set none; 0: for ever
 	RetentionMaxCount int           // the same; 0: any number
 
-	MasterKey         string // hex, or several with commas between them, the newest first; empty: the file master.key in the data folder
-	Database          string // URL of a PostgreSQL database; empty: the SQLite file in the data folder
-	S3                S3
-	Temporal          string // address of an external Temporal; empty: the embedded one
-	TemporalNamespace string
-}
-
-// S3 is an external object store; with an empty Endpoint it is the embedded gateway.
-type S3 struct {
-	Endpoint, AccessKey, SecretKey, Region, Bucket string
-	TLS                                            bool
+	MasterKey string // hex, or several with commas between them, the newest first; empty: the file master.key in the data folder
+	Database  Database
+	S3        S3
+	Temporal  Temporal
 }
 
 // SMTP is the server that takes mail; with an empty Host none is sent.
@@ -92,9 +83,9 @@ type SMTP struct {
 // setting describes one member of Settings.
 type setting struct {
 	name, value, help string
-	secret            bool // no flag: a command line can be read by every user of the machine
-	flag              bool // true or false; the flag alone means true
-	only              Role // "": every command has the flag
+	secret            bool   // no flag: a command line can be read by every user of the machine
+	flag              bool   // true or false; the flag alone means true
+	only              []Role // none: every command has the flag
 }
 
 // Role is what a process is there for.
@@ -103,36 +94,45 @@ type Role string
 // The roles.
 const (
 	Up         Role = "up"     // all of Waybill
-	WorkerOnly Role = "worker" // runs programs, and nothing else
+	API        Role = "api"    // serves REST, and the system's queues
+	WorkerOnly Role = "worker" // runs programs, and serves the system's queues
+	Tool       Role = "tool"   // looks after an installation, and ends
 )
 
-var settings = append(append(jobLimitSettings, outLimitSettings...), []setting{
+// Who has a flag that not all have.
+var (
+	alone   = []Role{Up}
+	servers = []Role{Up, API}
+	workers = []Role{WorkerOnly}
+)
+
+var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
-	{name: "listen", only: Up, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
-	{name: "base-url", only: Up, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
+	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
+	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
 	{name: "admin-password", secret: true, help: "password of the user admin, made at the first start (default: random)"},
-	{name: "engine-listen", only: Up, value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
-	{name: "engine-ui-listen", only: Up, value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
+	{name: "engine-listen", only: alone, value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
+	{name: "engine-ui-listen", only: alone, value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
 	{name: "log-level", value: "info", help: "debug, info, warn or error"},
 	{name: "log-format", value: "text", help: "text or json"},
 	{name: "sandbox", value: "auto", help: "isolation of jobs: auto (as far as the machine can), strict (or refuse), off"},
-	{name: "workers", only: Up, value: "0", help: "jobs that run at once (default: 16 for each core)"},
-	{name: "no-worker", only: Up, value: "false", flag: true, help: "run no jobs in this process; other workers do"},
-	{name: "destination", only: WorkerOnly, value: "default", help: "destination whose jobs are run: NAME, ACCOUNT/NAME or its id"},
-	{name: "concurrency", only: WorkerOnly, value: "0", help: "jobs that run at once (default: 16 for each core)"},
-	{name: "work", only: WorkerOnly, help: "folder for packages and running jobs (default: one of its own in the data folder)"},
+	{name: "workers", only: alone, value: "0", help: "jobs that run at once (default: 16 for each core)"},
+	{name: "no-worker", only: alone, value: "false", flag: true, help: "run no jobs in this process; other workers do"},
+	{name: "destination", only: workers, value: "default", help: "destination whose jobs are run: NAME, ACCOUNT/NAME or its id"},
+	{name: "concurrency", only: workers, value: "0", help: "jobs that run at once (default: 16 for each core)"},
+	{name: "work", only: workers, help: "folder for packages and running jobs (default: one of its own in the data folder)"},
 	{name: "labels", help: "what to show of the worker, such as zone=a,disk=ssd"},
 	{name: "job-grace", value: "10s", help: "time between the wish that a job end and its kill"},
 	{name: "worker-loss", value: "15s", help: "silence after which a worker is taken for lost"},
 	{name: "drain-timeout", value: "30s", help: "time that running jobs get when the program stops"},
-	{name: "max-file-size", only: Up, value: "1073741824", help: "largest file that can be uploaded, in bytes"},
+	{name: "max-file-size", only: servers, value: "1073741824", help: "largest file that can be uploaded, in bytes"},
 	{name: "cache-size", value: "4294967296", help: "disk space for unpacked packages, in bytes"},
 	{name: "environment-size", value: "4294967296", help: "disk space for environments (libraries that packages need), in bytes"},
 	{name: "environment-max-size", value: "2147483648", help: "largest environment, in bytes"},
 	{name: "environment-build-time", value: "10m", help: "time for building an environment"},
 	{name: "environment-variables", help: "variables of the worker that builds of environments see, such as PIP_KEYRING_PROVIDER,NPM_AUTH (default: those docs/packages.md lists)"},
 	{name: "event-retention", value: "168h", help: "time for which the events of jobs are kept, and streams of them can be resumed"},
-	{name: "allow-sub-minute-schedules", only: Up, value: "false", flag: true, help: "let cron patterns fire more than once a minute"},
+	{name: "allow-sub-minute-schedules", only: servers, value: "false", flag: true, help: "let cron patterns fire more than once a minute"},
 	{name: "callbacks-allow-private", value: "false", flag: true, help: "let webhooks and callbacks reach addresses that are not public"},
 	{name: "smtp-host", help: "mail server (default: no mail is sent)"},
 	{name: "smtp-port", value: "587", help: "port of the mail server"},
@@ -140,21 +140,12 @@ var settings = append(append(jobLimitSettings, outLimitSettings...), []setting{
 	{name: "smtp-password", secret: true, help: "password to sign in to the mail server with"},
 	{name: "smtp-from", help: "sender of mail, such as 'Waybill <waybill@example.com>'"},
 	{name: "smtp-tls", value: "starttls", help: "protection of mail: none, starttls (required) or tls (from the first byte)"},
-	{name: "dates", only: Up, value: "medium", help: "date format of replies: medium or rfc3339"},
+	{name: "dates", only: servers, value: "medium", help: "date format of replies: medium or rfc3339"},
 	{name: "retention-interval", value: "10m", help: "pause between two runs of the retention, which deletes jobs that are over their time"},
 	{name: "retention-max-age", value: "0s", help: "how long finished jobs are kept where account and job config set no age; 0s: for ever"},
 	{name: "retention-max-count", value: "0", help: "how many finished jobs an account keeps where it and the job config set no number; 0: all"},
 	{name: "master-key", secret: true, help: "key that seals secrets, in hex (default: made at the first start, in the data folder)"},
-	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
-	{name: "s3-endpoint", help: "host:port of an S3 object store (default: embedded, in the data folder)"},
-	{name: "s3-access-key", help: "access key of the object store"},
-	{name: "s3-secret-key", secret: true, help: "secret key of the object store"},
-	{name: "s3-region", value: "us-east-1", help: "region of the object store"},
-	{name: "s3-bucket", value: "waybill", help: "bucket of the object store; made where that is allowed"},
-	{name: "s3-tls", value: "false", flag: true, help: "speak TLS to the object store"},
-	{name: "temporal", help: "host:port of a Temporal frontend (default: embedded)"},
-	{name: "temporal-namespace", value: "default", help: "namespace of an external Temporal"},
-}...)
+})
 
 const envPrefix = "WAYBILL_"
 
@@ -177,7 +168,7 @@ func Name(name string) string {
 func AddFlags(flags *pflag.FlagSet, role Role) {
 	flags.String("config", "", "settings file (YAML); also "+EnvName("config"))
 	for _, s := range settings {
-		if s.secret || s.only != "" && s.only != role {
+		if s.secret || s.only != nil && !slices.Contains(s.only, role) {
 			continue
 		}
 		flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
@@ -211,6 +202,7 @@ func Load(flags *pflag.FlagSet) (Settings, error) {
 		runners, err = loadFile(k, path)
 		add(err)
 	}
+	add(loadSecrets(k))
 	add(k.Load(env.Provider("\n", env.Opt{Prefix: envPrefix, TransformFunc: func(name, value string) (string, any) {
 		name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
 		if _, known := defaults[name]; !known {
@@ -228,6 +220,52 @@ func Load(flags *pflag.FlagSet) (Settings, error) {
 	s.Runners = runners
 	faults = append(faults, more...)
 	return s, errors.Join(faults...)
+}
+
+// fileSuffix ends the name of an environment variable that names a file with a secret in it.
+const fileSuffix = "_FILE"
+
+// maxSecretFile bounds a file with a secret.
+const maxSecretFile = 64 << 10 // bytes
+
+// loadSecrets lays the secrets into k that files hold, which WAYBILL_..._FILE name, as containers are given them. White space
+// at the end is no part of a secret.
+func loadSecrets(k *koanf.Koanf) error {
+	found := map[string]any{}
+	var faults []error
+	for _, s := range settings {
+		path := os.Getenv(EnvName(s.name) + fileSuffix)
+		if !s.secret || path == "" {
+			continue
+		}
+		if os.Getenv(EnvName(s.name)) != "" {
+			faults = append(faults, fmt.Errorf("%s and %s are both set: give one", EnvName(s.name), EnvName(s.name)+fileSuffix))
+			continue
+		}
+		text, err := readSecret(path)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", EnvName(s.name)+fileSuffix, err))
+			continue
+		}
+		found[s.name] = text
+	}
+	return errors.Join(append(faults, k.Load(confmap.Provider(found, "\n"), nil))...)
+}
+
+func readSecret(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > maxSecretFile:
+		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSecretFile)
+	}
+	return strings.TrimRight(string(text), " \t\r\n"), nil
 }
 
 // loadFile lays the settings of a file into k. The command runner table, which is no single value, comes back by itself.
@@ -292,18 +330,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Database: p.database("database"),
-		S3: S3{
-			Endpoint: p.optionalAddress("s3-endpoint"), AccessKey: k.String("s3-access-key"), SecretKey: k.String("s3-secret-key"),
-			Region: p.text("s3-region"), Bucket: p.text("s3-bucket"), TLS: p.truth("s3-tls"),
-		},
-		Temporal: p.optionalAddress("temporal"), TemporalNamespace: p.text("temporal-namespace"),
-	}
-	if s.S3.Endpoint != "" && s.S3.AccessKey == "" {
-		p.fault("s3-access-key", "must not be empty with --s3-endpoint")
-	}
-	if s.S3.Endpoint != "" && s.S3.SecretKey == "" {
-		p.fault("s3-secret-key", "must not be empty with --s3-endpoint")
+		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")
@@ -323,168 +350,4 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		p.fault("admin-password", "has 8 to 1024 bytes")
 	}
 	return s, p.faults
-}
-
-type parser struct {
-	k      *koanf.Koanf
-	faults []error
-}
-
-func (p *parser) fault(name, format string, args ...any) {
-	p.faults = append(p.faults, fmt.Errorf("%s "+format, append([]any{Name(name)}, args...)...))
-}
-
-func (p *parser) text(name string) string {
-	v := p.k.String(name)
-	if v == "" {
-		p.fault(name, "must not be empty")
-	}
-	return v
-}
-
-func (p *parser) word(name string, allowed ...string) string {
-	v := p.k.String(name)
-	for _, a := range allowed {
-		if v == a {
-			return v
-		}
-	}
-	p.fault(name, "is one of %s, not %q", strings.Join(allowed, ", "), v)
-	return v
-}
-
-func (p *parser) truth(name string) bool { return p.word(name, "true", "false") == "true" }
-
-// path makes a path absolute; "" stays.
-func (p *parser) path(name string) string {
-	v := p.k.String(name)
-	if v == "" {
-		return ""
-	}
-	abs, err := filepath.Abs(v)
-	if err != nil {
-		p.fault(name, "is not a path: %v", err)
-	}
-	return abs
-}
-
-// Limits of labels: they are shown, not searched.
-const (
-	maxLabels    = 20
-	maxLabelSize = 63 // bytes of a key, and of a value
-)
-
-// labels reads a=b,c=d.
-func (p *parser) labels(name string) map[string]string {
-	v := p.k.String(name)
-	if strings.TrimSpace(v) == "" {
-		return nil
-	}
-	labels := map[string]string{}
-	for one := range strings.SplitSeq(v, ",") {
-		key, value, ok := strings.Cut(strings.TrimSpace(one), "=")
-		if !ok || !plainLabel(key) || key == "" || !plainLabel(value) {
-			p.fault(name, "is a list such as zone=a,disk=ssd of letters, digits, '-', '_', '.' and '/', not %q", one)
-			return nil
-		}
-		if _, twice := labels[key]; twice {
-			p.fault(name, "names %q twice", key)
-		}
-		labels[key] = value
-	}
-	if len(labels) > maxLabels {
-		p.fault(name, "has more than %d labels", maxLabels)
-	}
-	return labels
-}
-
-func plainLabel(s string) bool {
-	return len(s) <= maxLabelSize && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./", r)
-	})
-}
-
-func (p *parser) number(name string, low, high int64) int64 {
-	v, err := strconv.ParseInt(p.k.String(name), 10, 64)
-	if err != nil || v < low || v > high {
-		p.fault(name, "is a whole number between %d and %d, not %q", low, high, p.k.String(name))
-	}
-	return v
-}
-
-func (p *parser) duration(name string, low, high time.Duration) time.Duration {
-	v, err := time.ParseDuration(p.k.String(name))
-	if err != nil || v < low || v > high {
-		p.fault(name, "is a duration between %s and %s such as 30s, not %q", low, high, p.k.String(name))
-	}
-	return v
-}
-
-func (p *parser) address(name string) string {
-	v := p.k.String(name)
-	host, port, err := net.SplitHostPort(v)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || port == "" || host == "" {
-		p.fault(name, "is an address such as 127.0.0.1:8080, not %q", v)
-	}
-	return v
-}
-
-func (p *parser) optionalAddress(name string) string {
-	if p.k.String(name) == "" {
-		return ""
-	}
-	return p.address(name)
-}
-
-func (p *parser) key(name string) string {
-	v := p.k.String(name)
-	for one := range strings.SplitSeq(v, ",") {
-		if b, err := hex.DecodeString(strings.TrimSpace(one)); v != "" && (err != nil || len(b) != 32) {
-			p.fault(name, "has 64 hex digits; of several, the newest comes first, with a comma between two")
-			break
-		}
-	}
-	return v
-}
-
-// database takes a URL only: what it looks like is never shown, for it may hold a password.
-func (p *parser) database(name string) string {
-	v := p.k.String(name)
-	if v == "" {
-		return ""
-	}
-	u, err := url.Parse(v)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") || u.Host == "" {
-		p.fault(name, "is a URL such as postgres://user:password@host:5432/database")
-	}
-	return v
-}
-
-// loopback takes addresses of this machine only: the embedded Temporal has no sign-in of its own.
-func (p *parser) loopback(name string) string {
-	before := len(p.faults)
-	v := p.address(name)
-	if len(p.faults) > before {
-		return v
-	}
-	host, _, _ := net.SplitHostPort(v)
-	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() || ip == nil && host != "localhost" {
-		p.fault(name, "must be a loopback address, not %q: the embedded Temporal has no sign-in", v)
-	}
-	return v
-}
-
-func (p *parser) url(name string) string {
-	v := strings.TrimRight(p.k.String(name), "/")
-	if v == "" {
-		return ""
-	}
-	u, err := url.Parse(v)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		p.fault(name, "is a URL such as https://waybill.example.com, not %q", v)
-	}
-	return v
 }

@@ -111,7 +111,7 @@ func TestExternalComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Database != "" || s.S3.Endpoint != "" || s.Temporal != "" || s.S3.Bucket != "waybill" || s.TemporalNamespace != "default" || s.S3.TLS {
+	if s.Database.URL != "" || s.S3.Endpoint != "" || s.Temporal.Address != "" || s.S3.Bucket != "waybill" || s.Temporal.Namespace != "default" || s.S3.TLS {
 		t.Errorf("without settings: %+v", s)
 	}
 	setenv(t, "database", "postgres://waybill:hidden@db.example.com:5432/waybill")
@@ -123,7 +123,7 @@ func TestExternalComponents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := S3{Endpoint: "s3.example.com:443", AccessKey: "key", SecretKey: "hidden", Region: "eu-1", Bucket: "b", TLS: true}
-	if s.S3 != want || s.Database == "" || s.MasterKey == "" || s.Temporal != "temporal.example.com:7233" || s.TemporalNamespace != "jobs" {
+	if s.S3 != want || s.Database.URL == "" || s.MasterKey == "" || s.Temporal.Address != "temporal.example.com:7233" || s.Temporal.Namespace != "jobs" {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -197,5 +197,30 @@ func TestVariablesOfBuilds(t *testing.T) {
 		if _, err := load(t, "--environment-variables", bad); err == nil || !strings.Contains(err.Error(), "--environment-variables") {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+func TestASecretMayComeFromAFile(t *testing.T) {
+	file := settingsFile(t, strings.Repeat("0f", 32)+"\n")
+	t.Setenv("WAYBILL_MASTER_KEY_FILE", file)
+	s, err := load(t)
+	if err != nil || s.MasterKey != strings.Repeat("0f", 32) {
+		t.Fatalf("got %q, %v", s.MasterKey, err)
+	}
+	setenv(t, "master-key", strings.Repeat("aa", 32))
+	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "WAYBILL_MASTER_KEY_FILE are both set") {
+		t.Errorf("both: %v", err)
+	}
+	t.Setenv("WAYBILL_S3_SECRET_KEY_FILE", file+".none")
+	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "WAYBILL_S3_SECRET_KEY_FILE") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	t.Setenv("WAYBILL_S3_SECRET_KEY_FILE", settingsFile(t, strings.Repeat("x", maxSecretFile+1)))
+	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Errorf("a large file: %v", err)
+	}
+	t.Setenv("WAYBILL_LISTEN_FILE", file) // no secret
+	if s, err := load(t); err == nil && s.Listen != "127.0.0.1:8080" {
+		t.Errorf("listen %q", s.Listen)
 	}
 }
