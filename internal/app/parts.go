@@ -151,9 +151,9 @@ func (p *parts) closeObjects(context.Context) error {
 	return nil
 }
 
-func (p *parts) openTemporal(ctx context.Context, address, namespace string) (err error) {
-	p.namespace = namespace
-	p.temporal, err = dialTemporal(ctx, address, namespace, p.log)
+func (p *parts) openTemporal(ctx context.Context, at temporalAt) (err error) {
+	p.namespace = at.namespace
+	p.temporal, err = dialTemporal(ctx, at, p.log)
 	return err
 }
 

@@ -27,16 +27,36 @@ import (
 // the namespace again every few seconds.
 const attributesWithin = time.Minute
 
+// temporalAt is where a Temporal is, and how one signs in to it.
+type temporalAt struct {
+	address, namespace string
+	signIn             func(*client.Options) // nil: it asks for nothing
+}
+
+// embeddedAt is the embedded Temporal. It asks for the token of the data folder unless it was told to let everybody in.
+func embeddedAt(address, namespace, token string) temporalAt {
+	at := temporalAt{address: address, namespace: namespace}
+	if token != "" {
+		at.signIn = func(o *client.Options) {
+			o.Credentials = client.NewAPIKeyStaticCredentials(token)
+			o.ConnectionOptions.TLSDisabled = true // which the SDK takes for wanted beside a key; it is on loopback
+		}
+	}
+	return at
+}
+
 // dialTemporal connects to the engine and sees to it that the namespace has our search attributes. An engine that does not
 // answer is Unavailable; what has to be mended by a person is Invalid.
-func dialTemporal(ctx context.Context, address, namespace string, logger *slog.Logger) (client.Client, error) {
-	c, err := client.DialContext(ctx, client.Options{
-		HostPort: address, Namespace: namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)},
-	})
-	if err != nil {
-		return nil, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "the engine at %s can not be reached", address)
+func dialTemporal(ctx context.Context, at temporalAt, logger *slog.Logger) (client.Client, error) {
+	options := client.Options{HostPort: at.address, Namespace: at.namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)}}
+	if at.signIn != nil {
+		at.signIn(&options)
 	}
-	if err := prepareNamespace(ctx, c, address, namespace); err != nil {
+	c, err := client.DialContext(ctx, options)
+	if err != nil {
+		return nil, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "the engine at %s can not be reached", at.address)
+	}
+	if err := prepareNamespace(ctx, c, at.address, at.namespace); err != nil {
 		c.Close()
 		return nil, err
 	}
