@@ -40,7 +40,7 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 		return s.fault(ctx, err)
 	}
 	if pending {
-		return job.Errorf(job.Unavailable, job.WordDependencyDown, "The database's tables are older than this program: start waybill up on it")
+		return job.Errorf(job.Unavailable, job.WordDependencyDown, "The database's tables are older than this program: run waybill migrate up on it")
 	}
 	return nil
 }

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"waybill/internal/app/datafolder"
+	"waybill/internal/app/settings"
+	"waybill/internal/job"
+	"waybill/storage/sqlstore"
+)
+
+// Schema is the tables of an installation for a command that looks after them, whether or not Waybill runs.
+type Schema struct {
+	store  *sqlstore.Store
+	folder *datafolder.Folder // held while a file's tables are taken back
+}
+
+// SchemaUse is what a command wants of the tables.
+type SchemaUse int
+
+// The uses.
+const (
+	SchemaLook SchemaUse = iota // changes nothing
+	SchemaUp                    // also before the first start
+	SchemaDown                  // on a file only while no Waybill runs on it
+)
+
+// OpenSchema opens the database of the settings without touching it; a PostgreSQL that does not answer yet is waited for. Close it.
+func OpenSchema(ctx context.Context, s settings.Settings, use SchemaUse) (_ *Schema, err error) {
+	c, what := databaseConfig(s, filepath.Join(s.Data, "waybill.db"))
+	schema := &Schema{}
+	if c.Driver == sqlstore.SQLite {
+		if err := schema.prepareFile(s.Data, c.Path, use); err != nil {
+			return nil, named(what, err)
+		}
+	}
+	err = await(ctx, slog.Default(), what, func(ctx context.Context) (err error) {
+		schema.store, err = sqlstore.Open(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, schema.Close())
+	}
+	return schema, nil
+}
+
+func (s *Schema) prepareFile(folder, file string, use SchemaUse) error {
+	if use == SchemaUp {
+		return os.MkdirAll(folder, 0o700)
+	}
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return job.Errorf(job.Invalid, job.WordInvalidField, "the file does not exist; name a PostgreSQL database in %s", settings.Name("database"))
+	}
+	if use == SchemaLook {
+		return nil
+	}
+	held, err := datafolder.Open(folder) // refuses while waybill up runs on it
+	s.folder = held
+	return err
+}
+
+// Close gives the database back.
+func (s *Schema) Close() (err error) {
+	if s.store != nil {
+		err = s.store.Close()
+	}
+	if s.folder != nil {
+		err = errors.Join(err, s.folder.Close())
+	}
+	return err
+}
+
+// Status lists the migrations, known ones and those of newer programs.
+func (s *Schema) Status(ctx context.Context) ([]sqlstore.Migration, error) {
+	return s.store.Schema(ctx)
+}
+
+// Up brings the tables to this program's version and tells what was done.
+func (s *Schema) Up(ctx context.Context) ([]sqlstore.Migration, error) {
+	done, err := s.store.MigrateUp(ctx)
+	if err != nil {
+		err = fmt.Errorf("the tables can not be migrated: %w", err)
+	}
+	return done, err
+}
+
+// Down takes the tables back to a version and tells what was undone.
+func (s *Schema) Down(ctx context.Context, to int64) ([]sqlstore.Migration, error) {
+	done, err := s.store.MigrateDown(ctx, to)
+	if err != nil {
+		err = fmt.Errorf("the tables can not be taken back: %w", err)
+	}
+	return done, err
+}
