@@ -128,7 +128,7 @@ func (a *App) connect(ctx context.Context) error {
 		if a.settings.Temporal.Address != "" {
 			return a.openExternalTemporal(gctx)
 		}
-		if err := a.openTemporal(gctx, embeddedAt(a.engine.TemporalAddress(), standalone.Namespace, "")); err != nil {
+		if err := a.openTemporal(gctx, a.embeddedEngine(a.engine.TemporalAddress(), standalone.Namespace, "")); err != nil {
 			return err
 		}
 		return a.claimNamespace(gctx, a.engine.TemporalAddress(), true)

@@ -104,8 +104,9 @@ func (p *parts) openExternalObjects(ctx context.Context) error {
 }
 
 func (p *parts) openExternalTemporal(ctx context.Context) error {
+	engine := p.externalEngine() // once: what it remembers of one try explains the next
 	return await(ctx, p.log, "Temporal of "+settings.Name("temporal"), func(ctx context.Context) error {
-		if err := p.openTemporal(ctx, temporalAt{address: p.settings.Temporal.Address, namespace: p.settings.Temporal.Namespace}); err != nil {
+		if err := p.openTemporal(ctx, engine); err != nil {
 			return err
 		}
 		err := p.claimNamespace(ctx, p.settings.Temporal.Address, false)

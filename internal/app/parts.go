@@ -14,6 +14,7 @@ import (
 
 	"waybill/internal/app/settings"
 	"waybill/internal/control"
+	"waybill/internal/engine"
 	"waybill/internal/job"
 	"waybill/internal/secret"
 	"waybill/internal/token"
@@ -151,9 +152,9 @@ func (p *parts) closeObjects(context.Context) error {
 	return nil
 }
 
-func (p *parts) openTemporal(ctx context.Context, at temporalAt) (err error) {
-	p.namespace = at.namespace
-	p.temporal, err = dialTemporal(ctx, at, p.log)
+func (p *parts) openTemporal(ctx context.Context, o engine.Options) (err error) {
+	p.namespace = o.Namespace
+	p.temporal, err = dialTemporal(ctx, o)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -15,10 +14,10 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"google.golang.org/grpc/codes"
 
 	"waybill/internal/app/settings"
+	"waybill/internal/engine"
 	"waybill/internal/job"
 	"waybill/workflows/contract"
 )
@@ -27,36 +26,34 @@ import (
 // the namespace again every few seconds.
 const attributesWithin = time.Minute
 
-// temporalAt is where a Temporal is, and how one signs in to it.
-type temporalAt struct {
-	address, namespace string
-	signIn             func(*client.Options) // nil: it asks for nothing
+// externalEngine is how the Temporal of the settings is reached.
+func (p *parts) externalEngine() engine.Options {
+	t := p.settings.Temporal
+	o := engine.Options{Address: t.Address, Namespace: t.Namespace, Token: t.Token(), KeepAlive: t.KeepAlive, MaxMessage: t.MaxMessage, Log: p.log}
+	if t.TLS {
+		o.TLS = &engine.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+	}
+	return o
 }
 
-// embeddedAt is the embedded Temporal. It asks for the token of the data folder unless it was told to let everybody in.
-func embeddedAt(address, namespace, token string) temporalAt {
-	at := temporalAt{address: address, namespace: namespace}
+// embeddedEngine is how the Temporal of this process, or of the data folder, is reached. It asks for the token of the data folder
+// unless it was told to let everybody in; then token is empty.
+func (p *parts) embeddedEngine(address, namespace, token string) engine.Options {
+	o := engine.Options{Address: address, Namespace: namespace, Log: p.log}
 	if token != "" {
-		at.signIn = func(o *client.Options) {
-			o.Credentials = client.NewAPIKeyStaticCredentials(token)
-			o.ConnectionOptions.TLSDisabled = true // which the SDK takes for wanted beside a key; it is on loopback
-		}
+		o.Token = func(context.Context) (string, error) { return token, nil }
 	}
-	return at
+	return o
 }
 
 // dialTemporal connects to the engine and sees to it that the namespace has our search attributes. An engine that does not
 // answer is Unavailable; what has to be mended by a person is Invalid.
-func dialTemporal(ctx context.Context, at temporalAt, logger *slog.Logger) (client.Client, error) {
-	options := client.Options{HostPort: at.address, Namespace: at.namespace, Logger: sdkLogger{log.NewStructuredLogger(logger)}}
-	if at.signIn != nil {
-		at.signIn(&options)
-	}
-	c, err := client.DialContext(ctx, options)
+func dialTemporal(ctx context.Context, o engine.Options) (client.Client, error) {
+	c, err := engine.Dial(ctx, o)
 	if err != nil {
-		return nil, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "the engine at %s can not be reached", at.address)
+		return nil, err
 	}
-	if err := prepareNamespace(ctx, c, at.address, at.namespace); err != nil {
+	if err := prepareNamespace(ctx, c, o); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -64,7 +61,8 @@ func dialTemporal(ctx context.Context, at temporalAt, logger *slog.Logger) (clie
 }
 
 // prepareNamespace checks that the namespace is there and registers the search attributes it lacks.
-func prepareNamespace(ctx context.Context, c client.Client, address, namespace string) error {
+func prepareNamespace(ctx context.Context, c client.Client, o engine.Options) error {
+	address, namespace := o.Address, o.Namespace
 	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
 	var absent *serviceerror.NamespaceNotFound
 	var notFound *serviceerror.NotFound
@@ -74,7 +72,7 @@ func prepareNamespace(ctx context.Context, c client.Client, address, namespace s
 			namespace, settings.Name("temporal-namespace"), address, namespace)
 	}
 	if err != nil {
-		return engineFault(err, "the namespace %q can not be read", namespace)
+		return engine.Fault(err, o)
 	}
 	list, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
@@ -149,9 +147,3 @@ func queryOn(names []string) string {
 func engineFault(err error, format string, args ...any) error {
 	return job.Wrap(err, job.Unavailable, job.WordDependencyDown, format, args...)
 }
-
-// sdkLogger lowers the SDK's information to debug: it writes several lines for each start and stop of a worker, and a
-// line for each failed attempt of an activity, which the job's own row tells better.
-type sdkLogger struct{ log.Logger }
-
-func (l sdkLogger) Info(msg string, keyvals ...any) { l.Debug(msg, keyvals...) }

@@ -154,7 +154,7 @@ func (w *Worker) connect(ctx context.Context) error {
 		return w.openExternalTemporal(ctx)
 	}
 	return await(ctx, w.log, "Temporal of the data folder", func(ctx context.Context) error {
-		return w.openTemporal(ctx, embeddedAt(w.uses.temporal, w.uses.namespace, ""))
+		return w.openTemporal(ctx, w.embeddedEngine(w.uses.temporal, w.uses.namespace, ""))
 	})
 }
 

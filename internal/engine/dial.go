@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+)
+
+// Options is how a Temporal is reached. Only Address and Namespace must be given.
+type Options struct {
+	Address   string // host:port of the frontend
+	Namespace string
+	// TLS protects the connection; nil: it is in clear.
+	TLS *TLS
+	// Token signs in every call as "authorization: Bearer TOKEN": an API key, or the token of an embedded engine. It is asked for each
+	// call, so that it can be replaced. nil, or an empty token: no sign-in.
+	Token func(context.Context) (string, error)
+	// KeepAlive is the silence after which the connection is probed. 0: 30 s.
+	KeepAlive time.Duration
+	// MaxMessage bounds a gRPC message in bytes, both ways. 0: 128 MiB.
+	MaxMessage int
+	// Codec seals and opens payloads, and messages and stacks of failures. nil: they are in clear, and sealed ones can not be read.
+	Codec *Codec
+	// Metrics takes what the SDK measures; nil: nothing.
+	Metrics client.MetricsHandler
+	Log     *slog.Logger // nil: slog.Default
+}
+
+// Dial connects. What went wrong is told with what to do about it: Unavailable where waiting may mend it, else Invalid.
+func Dial(ctx context.Context, o Options) (client.Client, error) {
+	c, err := options(o)
+	if err != nil {
+		return nil, err
+	}
+	dialled, err := client.DialContext(ctx, c)
+	if err != nil {
+		return nil, Fault(err, o)
+	}
+	return dialled, nil
+}
+
+func options(o Options) (client.Options, error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	c := client.Options{
+		HostPort: o.Address, Namespace: o.Namespace, Logger: quiet{log.NewStructuredLogger(o.Log)}, MetricsHandler: o.Metrics,
+		ConnectionOptions: client.ConnectionOptions{KeepAliveTime: o.KeepAlive, MaxPayloadSize: o.MaxMessage, TLSDisabled: o.TLS == nil},
+	}
+	if o.TLS != nil {
+		config, err := o.TLS.config(o.Address)
+		if err != nil {
+			return c, err
+		}
+		c.ConnectionOptions.TLS = config
+	}
+	if o.Token != nil {
+		c.Credentials = client.NewAPIKeyDynamicCredentials(o.Token)
+	}
+	if o.Codec != nil {
+		c.DataConverter, c.FailureConverter = Converters(o.Codec)
+	}
+	return c, nil
+}
+
+// quiet lowers the SDK's information to debug: it writes several lines for each start and stop of a worker, and a
+// line for each failed attempt of an activity, which the job's own row tells better.
+type quiet struct{ log.Logger }
+
+func (l quiet) Info(msg string, keyvals ...any) { l.Debug(msg, keyvals...) }
