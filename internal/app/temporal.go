@@ -64,11 +64,9 @@ func dialTemporal(ctx context.Context, o engine.Options) (client.Client, error) 
 func prepareNamespace(ctx context.Context, c client.Client, o engine.Options) error {
 	address, namespace := o.Address, o.Namespace
 	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: namespace})
-	var absent *serviceerror.NamespaceNotFound
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &absent) || errors.As(err, &notFound) {
+	if noNamespace(err) {
 		return job.Errorf(job.Invalid, job.WordInvalidField,
-			"the namespace %q of %s does not exist; make it with: temporal operator namespace create --address %s --namespace %s",
+			"the namespace %q of %s does not exist; make it with waybill admin namespace create, or: temporal operator namespace create --address %s --namespace %s",
 			namespace, settings.Name("temporal-namespace"), address, namespace)
 	}
 	if err != nil {
