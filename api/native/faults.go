@@ -98,6 +98,7 @@ var byWord = map[job.Word]shown{
 	job.WordInvalidRange:         {416, "invalid_range"},
 	job.WordRateLimited:          {429, "rate_limited"},
 	job.WordInternal:             {500, "internal_error"},
+	job.WordCorruptObject:        {500, "corrupt_object"},
 	job.WordDependencyDown:       {503, "dependency_down"},
 	// Others kept changing the record for as long as we tried. Nothing was changed and the call may be repeated, which is
 	// what a 503 says.
@@ -108,7 +109,7 @@ var byWord = map[job.Word]shown{
 // an internal error is a defect, not a 404.
 func show(e *job.Error) shown {
 	s, ok := byWord[e.Word]
-	if !ok || e.Code == job.Internal {
+	if !ok || e.Code == job.Internal && s.status < 500 {
 		return byClass[e.Code]
 	}
 	if e.Code == job.Unavailable && s.status < 500 {

@@ -163,6 +163,7 @@ func (a *App) openEngine(ctx context.Context) (err error) {
 func gatewayObjects(s3 s3gateway.Credentials) objectstore.Config {
 	return objectstore.Config{
 		Endpoint: s3.Endpoint, AccessKey: s3.AccessKey, SecretKey: s3.SecretKey, Region: s3.Region, Bucket: bucket, CreateBucket: true,
+		Lookup: objectstore.LookupPath, Checksums: true, Version: Version(),
 	}
 }
 

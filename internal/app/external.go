@@ -91,9 +91,17 @@ func openAndMigrate(ctx context.Context, c sqlstore.Config) (*sqlstore.Store, er
 
 // externalObjects is the object store of the settings.
 func externalObjects(s settings.Settings) objectstore.Config {
+	c := s.S3
+	encryption := objectstore.Encryption(c.Encryption)
+	if c.Encryption == "none" {
+		encryption = ""
+	}
 	return objectstore.Config{
-		Endpoint: s.S3.Endpoint, AccessKey: s.S3.AccessKey, SecretKey: s.S3.SecretKey, Region: s.S3.Region, Bucket: s.S3.Bucket,
-		Secure: s.S3.TLS, CreateBucket: true,
+		Endpoint: c.Endpoint, Bucket: c.Bucket, Region: c.Region, Prefix: c.Prefix, Lookup: objectstore.Lookup(c.Lookup),
+		AccessKey: c.AccessKey, SecretKey: c.SecretKey, SessionToken: c.SessionToken, CreateBucket: c.CreateBucket,
+		Secure: c.TLS, CAFile: c.CAFile, TLS13: c.MinTLS == "1.3", Timeout: c.Timeout, Version: Version(),
+		Encryption: encryption, EncryptionKey: c.EncryptionKey, Checksums: c.Checksums,
+		PublicEndpoint: c.PublicEndpoint, PublicExpiry: c.PublicExpiry,
 	}
 }
 

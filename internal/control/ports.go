@@ -246,6 +246,8 @@ type Starter interface {
 type Object struct {
 	Key  string
 	Size int64 // bytes
+	// Modified is when it was stored, by the store's clock. Put does not tell it.
+	Modified time.Time
 }
 
 // Objects is the object store. Keys are made by the domain (job.BlobKey and others) and hold no user input but output

@@ -63,6 +63,7 @@ const (
 	WordInvalidRange       Word = "invalid_range"
 	WordRateLimited        Word = "rate_limited"
 	WordDependencyDown     Word = "dependency_down"
+	WordCorruptObject      Word = "corrupt_object" // the object store gives out other bytes than were stored
 	WordInternal           Word = "internal_error"
 	WordInterpreterMissing Word = "interpreter_missing"
 	WordEngineMissing      Word = "engine_missing"

@@ -3,8 +3,10 @@ package objectstore
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/minio/minio-go/v7"
@@ -46,11 +48,27 @@ func (s *Store) put(ctx context.Context, key string, src *source) (int64, error)
 }
 
 func (s *Store) upload(ctx context.Context, key string, r io.Reader, size int64) (int64, error) {
-	info, err := s.client.PutObject(ctx, s.bucket, key, r, size, minio.PutObjectOptions{
+	opts := minio.PutObjectOptions{
 		PartSize:             partSize,
 		NumThreads:           1, // one buffer per upload
 		DisableContentSha256: s.unsigned,
-	})
+		ServerSideEncryption: s.sse,
+		Checksum:             s.checksum,
+	}
+	if whole, ok := r.(*bytes.Reader); ok && s.checksum.IsSet() {
+		// minio-go repeats such a request, but goes on counting the checksum that it sends behind the body (v7.4.1). One that is
+		// sent before the body is right every time.
+		sum := crc32.New(castagnoli)
+		if _, err := whole.WriteTo(sum); err != nil {
+			return 0, err
+		}
+		if _, err := whole.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+		opts.Checksum = minio.ChecksumNone
+		opts.UserMetadata = map[string]string{minio.ChecksumCRC32C.Key(): base64.StdEncoding.EncodeToString(sum.Sum(nil))}
+	}
+	info, err := s.client.PutObject(ctx, s.bucket, s.prefix+key, r, size, opts)
 	if err != nil {
 		return 0, err
 	}

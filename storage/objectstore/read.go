@@ -3,9 +3,9 @@ package objectstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/minio/minio-go/v7"
 
@@ -35,43 +35,41 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 			return nil, job.Wrap(err, job.Internal, job.WordInvalidRange, "Range of an object is not valid.")
 		}
 	}
-	rc, _, _, err := s.core.GetObject(ctx, s.bucket, key, opts)
+	whole := offset == 0 && length < 0
+	if whole && s.checksum.IsSet() {
+		opts.Set("x-amz-checksum-mode", "ENABLED")
+	}
+	rc, info, _, err := s.core.GetObject(ctx, s.bucket, s.prefix+key, opts)
 	if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		return nothing(), nil // the object is there, but shorter than offset
 	}
 	if err != nil {
 		return nil, translate(ctx, err, "read an object")
 	}
-	return &body{ReadCloser: rc, ctx: ctx}, nil
+	b := &body{ReadCloser: rc, ctx: ctx, key: s.prefix + key}
+	if whole {
+		b.expect(info)
+	}
+	return b, nil
 }
 
 func nothing() io.ReadCloser { return io.NopCloser(bytes.NewReader(nil)) }
-
-// body translates what goes wrong while reading.
-type body struct {
-	io.ReadCloser
-	ctx context.Context //nolint:containedctx // of the request the body belongs to
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = translate(b.ctx, err, "read an object")
-	}
-	return n, err
-}
 
 // List calls yield for every object below prefix in key order, beginning behind the key after, until it returns false.
 func (s *Store) List(ctx context.Context, prefix, after string, yield func(control.Object) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the listing when yield does
+	start := ""
+	if after != "" {
+		start = s.prefix + after
+	}
 	for o := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{
-		Prefix: prefix, StartAfter: after, Recursive: true, MaxKeys: listPage,
+		Prefix: s.prefix + prefix, StartAfter: start, Recursive: true, MaxKeys: listPage,
 	}) {
 		if o.Err != nil {
 			return translate(ctx, o.Err, "list objects")
 		}
-		if !yield(control.Object{Key: o.Key, Size: o.Size}) {
+		if !yield(control.Object{Key: strings.TrimPrefix(o.Key, s.prefix), Size: o.Size, Modified: o.LastModified}) {
 			return nil
 		}
 	}
@@ -83,16 +81,16 @@ func (s *Store) List(ctx context.Context, prefix, after string, yield func(contr
 
 // Stat describes key. NotFound for an unknown one.
 func (s *Store) Stat(ctx context.Context, key string) (control.Object, error) {
-	info, err := s.client.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
+	info, err := s.client.StatObject(ctx, s.bucket, s.prefix+key, minio.StatObjectOptions{})
 	if err != nil {
 		return control.Object{}, translate(ctx, err, "look at an object")
 	}
-	return control.Object{Key: key, Size: info.Size}, nil
+	return control.Object{Key: key, Size: info.Size, Modified: info.LastModified}, nil
 }
 
 // Delete removes key; an unknown one is not an error.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	err := translate(ctx, s.client.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{}), "delete an object")
+	err := translate(ctx, s.client.RemoveObject(ctx, s.bucket, s.prefix+key, minio.RemoveObjectOptions{}), "delete an object")
 	if job.CodeOf(err) == job.NotFound {
 		return nil
 	}

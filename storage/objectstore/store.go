@@ -2,13 +2,13 @@ package objectstore
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -26,83 +26,218 @@ const (
 	listPage = 1000
 )
 
-// Config says which bucket of which S3 to use.
-type Config struct {
-	Endpoint  string // host:port, no scheme
-	AccessKey string
-	SecretKey string
-	Bucket    string
-	// Region the requests are signed for; asking the server for it would cost a request. Default us-east-1.
-	Region string
-	// Secure uses TLS.
-	Secure bool
-	// CreateBucket makes the bucket if it is absent.
-	CreateBucket bool
+// Lookup is how requests name the bucket.
+type Lookup string
+
+// The lookups. Auto is virtual at the clouds that want it, path everywhere else.
+const (
+	LookupAuto    Lookup = "auto"
+	LookupPath    Lookup = "path"    // https://host/bucket/key: works with every S3 and needs no name service
+	LookupVirtual Lookup = "virtual" // https://bucket.host/key
+)
+
+func (l Lookup) minio() minio.BucketLookupType {
+	switch l {
+	case LookupVirtual:
+		return minio.BucketLookupDNS
+	case LookupPath:
+		return minio.BucketLookupPath
+	default:
+		return minio.BucketLookupAuto
+	}
 }
 
-// Store is a bucket. It satisfies control.Objects and is safe for concurrent use.
+// Config says which bucket of which S3 to use, and how.
+type Config struct {
+	Endpoint string // host:port, no scheme
+	Bucket   string
+	// AccessKey and SecretKey, and the token of temporary ones. Without: those of the environment, of the AWS credentials
+	// file or of the machine's role, which may change while the store is open.
+	AccessKey, SecretKey, SessionToken string
+	// Region the requests are signed for; asking the server for it would cost a request. Default us-east-1.
+	Region string
+	// Prefix is what all keys in the bucket begin with. Callers do not see it.
+	Prefix string
+	Lookup Lookup // "": auto
+	// CreateBucket makes the bucket if it is absent.
+	CreateBucket bool
+
+	Secure  bool          // uses TLS
+	CAFile  string        // PEM; "": the machine's authorities
+	TLS13   bool          // no older TLS than 1.3, else than 1.2
+	Timeout time.Duration // for the beginning of an answer; 0: a minute
+	// Version is told to the store in the user agent.
+	Version string
+
+	Encryption    Encryption // "": none
+	EncryptionKey string     // id of the key for SSEKMS
+	// Checksums sends a CRC32C with every object and compares it when a whole object is read.
+	Checksums bool
+
+	// PublicEndpoint is the URL by which clients reach the store; "": Presign is off.
+	PublicEndpoint string
+	// PublicExpiry is how long a presigned address is valid.
+	PublicExpiry time.Duration
+}
+
+// Encryption is what the store is asked to encrypt objects with.
+type Encryption string
+
+// The encryptions.
+const (
+	SSES3  Encryption = "sse-s3"  // with keys of the store's own
+	SSEKMS Encryption = "sse-kms" // with a key of a key management service
+)
+
+func (c Config) serverSide() (encrypt.ServerSide, error) {
+	switch c.Encryption {
+	case SSES3:
+		return encrypt.NewSSE(), nil
+	case SSEKMS:
+		return encrypt.NewSSEKMS(c.EncryptionKey, nil)
+	default:
+		return nil, nil
+	}
+}
+
+// Store is a bucket, or what lies below a prefix of one. It satisfies control.Objects and is safe for concurrent use.
 type Store struct {
 	client    *minio.Client
 	core      minio.Core
+	public    *minio.Client // signs addresses for clients; nil: off
+	expiry    time.Duration
 	transport *http.Transport
 	bucket    string
+	prefix    string
+	sse       encrypt.ServerSide
+	checksum  minio.ChecksumType
 	// unsigned leaves the body out of the request's signature: TLS protects it, or it never leaves the machine.
 	unsigned bool
 }
 
 var _ control.Objects = (*Store)(nil)
 
-// Open connects and checks that the bucket is there. An absent bucket is job.Invalid, a store that does not answer
-// job.Unavailable.
+// Open connects and checks that the bucket is there. What a setting can mend is job.Invalid and says which, a store that
+// does not answer job.Unavailable.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	if c.Endpoint == "" || c.Bucket == "" || c.AccessKey == "" || c.SecretKey == "" {
-		return nil, job.Errorf(job.Invalid, job.WordMissingField,
-			"The object store needs an endpoint, a bucket, an access key and a secret key.")
+	if c.Endpoint == "" || c.Bucket == "" {
+		return nil, job.Errorf(job.Invalid, job.WordMissingField, "The object store needs an endpoint and a bucket.")
+	}
+	if (c.AccessKey == "") != (c.SecretKey == "") {
+		return nil, job.Errorf(job.Invalid, job.WordMissingField, "The object store needs an access key and a secret key, or neither.")
 	}
 	if c.Region == "" {
 		c.Region = "us-east-1"
 	}
-	t := newTransport()
-	core, err := minio.NewCore(c.Endpoint, &minio.Options{
-		Creds:      credentials.NewStaticV4(c.AccessKey, c.SecretKey, ""),
-		Secure:     c.Secure,
-		Region:     c.Region,
-		Transport:  t,
-		MaxRetries: attempts,
-		// Path style works with every S3 and needs no name service.
-		BucketLookup: minio.BucketLookupPath,
-	})
+	s, err := newStore(c)
 	if err != nil {
-		return nil, job.Wrap(err, job.Invalid, job.WordInvalidField, "The object store's endpoint is not valid.")
-	}
-	s := &Store{
-		client: core.Client, core: *core, transport: t, bucket: c.Bucket,
-		unsigned: c.Secure || isLoopback(c.Endpoint),
+		return nil, err
 	}
 	if err := s.ensureBucket(ctx, c); err != nil {
 		s.Close()
 		return nil, err
 	}
+	if s.sse != nil { // a store without keys says so at the first write only
+		if err := s.Probe(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
+func newStore(c Config) (*Store, error) {
+	t, err := newTransport(c)
+	if err != nil {
+		return nil, err
+	}
+	sse, err := c.serverSide()
+	if err != nil {
+		return nil, job.Wrap(err, job.Invalid, job.WordInvalidField, "The key for the object store's encryption is not valid (--s3-sse-kms-key).")
+	}
+	s := &Store{
+		transport: t, bucket: c.Bucket, prefix: c.Prefix, sse: sse, expiry: c.PublicExpiry, unsigned: c.Secure || isLoopback(c.Endpoint),
+	}
+	if c.Checksums {
+		s.checksum = minio.ChecksumFullObjectCRC32C
+	}
+	keys := c.credentials()
+	options := func(secure bool) *minio.Options {
+		return &minio.Options{
+			Creds: keys, Secure: secure, Region: c.Region, Transport: t, MaxRetries: attempts, BucketLookup: c.Lookup.minio(),
+			TrailingHeaders: c.Checksums,
+		}
+	}
+	core, err := minio.NewCore(c.Endpoint, options(c.Secure))
+	if err != nil {
+		return nil, job.Wrap(err, job.Invalid, job.WordInvalidField, "The object store's endpoint is not valid: it is host:port (--s3-endpoint).")
+	}
+	core.SetAppInfo("waybill", c.Version)
+	s.client, s.core = core.Client, *core
+	if c.PublicEndpoint == "" {
+		return s, nil
+	}
+	u, err := url.Parse(c.PublicEndpoint)
+	if err == nil {
+		s.public, err = minio.New(u.Host, options(u.Scheme == "https"))
+	}
+	if err != nil {
+		return nil, job.Wrap(err, job.Invalid, job.WordInvalidField, "The object store's public endpoint is not valid: it is a URL without a path (--s3-public-endpoint).")
+	}
+	return s, nil
+}
+
+// credentials are the given keys, else those of the environment.
+func (c Config) credentials() *credentials.Credentials {
+	if c.AccessKey != "" {
+		return credentials.NewStaticV4(c.AccessKey, c.SecretKey, c.SessionToken)
+	}
+	return credentials.New(newAmbient(c.Region))
+}
+
+// ensureBucket looks for the bucket, and makes it where that is wanted.
 func (s *Store) ensureBucket(ctx context.Context, c Config) error {
 	found, err := s.client.BucketExists(ctx, c.Bucket)
-	if err != nil {
-		return translate(ctx, err, "open the object store")
+	if err != nil && ctx.Err() == nil && minio.ToErrorResponse(err).StatusCode/100 != 5 {
+		if err = s.look(ctx); minio.ToErrorResponse(err).Code == minio.NoSuchBucket {
+			err = nil
+		} else if err == nil {
+			found = true // the keys may list what is below the prefix, and nothing else
+		}
 	}
-	if found {
+	switch {
+	case noHost(err, c.Bucket):
+		return job.Wrap(err, job.Invalid, job.WordInvalidField,
+			"No host has the bucket's name in front of the endpoint's: set --s3-lookup=path, or look at --s3-endpoint.")
+	case err != nil:
+		return explain(ctx, err, "open the object store")
+	case found:
 		return nil
-	}
-	if !c.CreateBucket {
-		return job.Errorf(job.Invalid, job.WordInvalidField, "The object store has no bucket %s.", c.Bucket)
+	case !c.CreateBucket:
+		return job.Errorf(job.Invalid, job.WordInvalidField,
+			"The object store has no bucket %s. Make it (aws s3 mb s3://%s, or mc mb), name another (--s3-bucket), or let Waybill make it (--s3-bucket-create).", c.Bucket, c.Bucket)
 	}
 	err = s.client.MakeBucket(ctx, c.Bucket, minio.MakeBucketOptions{Region: c.Region})
-	if code := minio.ToErrorResponse(err).Code; err != nil &&
-		code != minio.BucketAlreadyOwnedByYou && code != "BucketAlreadyExists" {
-		return translate(ctx, err, "make the bucket")
+	switch code := minio.ToErrorResponse(err).Code; {
+	case err == nil, code == minio.BucketAlreadyOwnedByYou:
+		return nil
+	case code == "BucketAlreadyExists":
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "The bucket %s belongs to somebody else: name another (--s3-bucket).", c.Bucket)
+	case code == minio.AccessDenied:
+		return job.Wrap(err, job.Invalid, job.WordInvalidField,
+			"The object store has no bucket %s, and these keys may not make it. Make it yourself, or name another (--s3-bucket).", c.Bucket)
 	}
-	return nil
+	return explain(ctx, err, "make the bucket")
+}
+
+// look lists one object: what goes wrong is answered with a reason, which a HEAD has no room for.
+func (s *Store) look(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the listing
+	for o := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: s.prefix, MaxKeys: 1, Recursive: true}) {
+		return o.Err
+	}
+	return ctx.Err()
 }
 
 // Ping tells whether the store answers and the bucket is there.
@@ -119,29 +254,3 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Close drops idle connections. Requests under way go on.
 func (s *Store) Close() { s.transport.CloseIdleConnections() }
-
-// newTransport keeps as many connections open as there are workers writing logs, so that a Put does not begin with a dial.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		MaxIdleConns:          512,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		ExpectContinueTimeout: 10 * time.Second,
-		// Objects are stored as they are; a compressed answer would not match its size.
-		DisableCompression: true,
-	}
-}
-
-func isLoopback(endpoint string) bool {
-	host, _, err := net.SplitHostPort(endpoint)
-	if err != nil {
-		host = endpoint
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}

@@ -34,21 +34,27 @@ func TestObjectsOnEmbeddedGatewayWithMetadataFiles(t *testing.T) {
 
 // test/bin/with-minio runs this against a real MinIO.
 func TestObjectsOnMinIO(t *testing.T) {
+	c := minIO(t)
+	c.Prefix = "installation-1/"
+	storagetest.RunObjects(t, func(t *testing.T) control.Objects { return open(t, c) })
+}
+
+// minIO is the MinIO of test/bin/with-minio.
+func minIO(tb testing.TB) objectstore.Config {
+	tb.Helper()
 	raw := os.Getenv("WAYBILL_TEST_S3")
 	if raw == "" {
-		t.Skip("WAYBILL_TEST_S3 is not set: no MinIO to test against (run through test/bin/with-minio)")
+		tb.Skip("WAYBILL_TEST_S3 is not set: no MinIO to test against (run through test/bin/with-minio)")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	secret, _ := u.User.Password()
-	storagetest.RunObjects(t, func(t *testing.T) control.Objects {
-		return open(t, objectstore.Config{
-			Endpoint: u.Host, AccessKey: u.User.Username(), SecretKey: secret, Secure: u.Scheme == "https",
-			Bucket: strings.Trim(u.Path, "/"), CreateBucket: true,
-		})
-	})
+	return objectstore.Config{
+		Endpoint: u.Host, AccessKey: u.User.Username(), SecretKey: secret, Secure: u.Scheme == "https",
+		Bucket: strings.Trim(u.Path, "/"), CreateBucket: true, Checksums: true,
+	}
 }
 
 func startGateway(tb testing.TB, metadataFiles bool) objectstore.Config {
@@ -70,7 +76,7 @@ func startGateway(tb testing.TB, metadataFiles bool) objectstore.Config {
 	c := g.Credentials()
 	return objectstore.Config{
 		Endpoint: c.Endpoint, AccessKey: c.AccessKey, SecretKey: c.SecretKey, Region: c.Region,
-		Bucket: "test-bucket", CreateBucket: true,
+		Bucket: "test-bucket", CreateBucket: true, Checksums: true,
 	}
 }
 
@@ -105,7 +111,7 @@ func TestOpenFaults(t *testing.T) {
 		"no bucket":           {func(c *objectstore.Config) { c.Bucket = "" }, job.Invalid},
 		"absent bucket":       {func(c *objectstore.Config) { c.CreateBucket = false }, job.Invalid},
 		"no secret":           {func(c *objectstore.Config) { c.SecretKey = "" }, job.Invalid},
-		"wrong secret":        {func(c *objectstore.Config) { c.SecretKey = "wrong-secret" }, job.Internal},
+		"wrong secret":        {func(c *objectstore.Config) { c.SecretKey = "wrong-secret" }, job.Invalid},
 		"nobody at the port":  {func(c *objectstore.Config) { c.Endpoint = "127.0.0.1:1" }, job.Unavailable},
 		"nobody has the name": {func(c *objectstore.Config) { c.Endpoint = "nobody.invalid:1" }, job.Unavailable},
 	} {

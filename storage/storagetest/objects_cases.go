@@ -39,7 +39,10 @@ func roundTrip(size int64, known bool) func(*testing.T, *objects) {
 func (o *objects) holds(t *testing.T, name string, size int64) {
 	t.Helper()
 	stat, err := o.Stat(t.Context(), o.key(name))
-	if want := (control.Object{Key: o.key(name), Size: size}); err != nil || stat != want {
+	if age := time.Since(stat.Modified); age < -time.Hour || age > time.Hour {
+		t.Errorf("Stat says it was stored at %s, which is not now", stat.Modified)
+	}
+	if want := (control.Object{Key: o.key(name), Size: size, Modified: stat.Modified}); err != nil || stat != want {
 		t.Errorf("Stat = %+v, %v, want %+v", stat, err, want)
 	}
 	rc, err := o.Get(t.Context(), o.key(name), 0, -1)

@@ -86,6 +86,10 @@ func (o *objects) sizes(t *testing.T) {
 			t.Errorf("%s is listed with %d bytes, want %d", obj.Key, obj.Size, want)
 			return false
 		}
+		if age := time.Since(obj.Modified); age < -time.Hour || age > time.Hour {
+			t.Errorf("%s is listed as stored at %s, which is not now", obj.Key, obj.Modified)
+			return false
+		}
 		return true
 	})
 	if err != nil {

@@ -122,7 +122,10 @@ func TestExternalComponents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := S3{Endpoint: "s3.example.com:443", AccessKey: "key", SecretKey: "hidden", Region: "eu-1", Bucket: "b", TLS: true}
+	want := S3{
+		Endpoint: "s3.example.com:443", AccessKey: "key", SecretKey: "hidden", Region: "eu-1", Bucket: "b", CreateBucket: true, Lookup: "auto",
+		TLS: true, MinTLS: "1.2", Timeout: time.Minute, Encryption: "none", Checksums: true, Lifecycle: "manage", PublicExpiry: 5 * time.Minute,
+	}
 	if s.S3 != want || s.Database.URL == "" || s.MasterKey == "" || s.Temporal.Address != "temporal.example.com:7233" || s.Temporal.Namespace != "jobs" {
 		t.Errorf("got %+v", s)
 	}
@@ -131,11 +134,11 @@ func TestExternalComponents(t *testing.T) {
 func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
 	setenv(t, "database", "mysql://waybill:hidden@db.example.com/waybill")
 	setenv(t, "master-key", "hidden")
-	_, err := load(t, "--s3-endpoint", "s3.example.com:443", "--temporal", "nowhere")
+	_, err := load(t, "--s3-endpoint", "s3.example.com:443", "--s3-access-key", "key", "--temporal", "nowhere")
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for _, part := range []string{"WAYBILL_DATABASE is a URL", "WAYBILL_MASTER_KEY", "--s3-access-key", "WAYBILL_S3_SECRET_KEY must", "--temporal"} {
+	for _, part := range []string{"WAYBILL_DATABASE is a URL", "WAYBILL_MASTER_KEY", "--s3-access-key", "WAYBILL_S3_SECRET_KEY and", "--temporal"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the report does not speak of %q:\n%v", part, err)
 		}
