@@ -96,6 +96,11 @@ func (s *Server) Handle(d Door, method, path string, handler gin.HandlerFunc) {
 	}
 }
 
+// Mount has a handler answer all calls below a path, outside of every door.
+func (s *Server) Mount(path string, h http.Handler) {
+	s.engine.Any(path+"/*rest", gin.WrapH(h))
+}
+
 // Routes lists what is served, as "METHOD /path" with gin's notation of parameters; for tests and the docs.
 func (s *Server) Routes() []string {
 	var out []string

@@ -39,13 +39,16 @@ type parts struct {
 	temporal  client.Client
 	namespace string // of temporal
 	metrics   *prometheus.Registry
-	bell      *control.Bell
-	url       func() string // by which clients reach the REST API
+	// sdkMetrics puts what the SDK measures into metrics.
+	sdkMetrics client.MetricsHandler
+	bell       *control.Bell
+	url        func() string // by which clients reach the REST API
 }
 
 func newParts(s settings.Settings, log *slog.Logger) parts {
+	registry := newRegistry()
 	return parts{
-		lifecycle: newLifecycle(), settings: s, log: log, metrics: newRegistry(), bell: control.NewBell(),
+		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), bell: control.NewBell(),
 		url: func() string { return s.BaseURL },
 	}
 }
@@ -154,7 +157,7 @@ func (p *parts) closeObjects(context.Context) error {
 
 func (p *parts) openTemporal(ctx context.Context, o engine.Options) (err error) {
 	p.namespace = o.Namespace
-	p.temporal, err = dialTemporal(ctx, o)
+	p.temporal, err = dialTemporal(ctx, p.sealing(o))
 	return err
 }
 

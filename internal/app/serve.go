@@ -120,6 +120,8 @@ func (p *parts) serve(s serving) (*work, error) {
 		letGo()
 		return nil, err
 	}
+	p.mountCodec(handler, sessions)
+	p.showBacklog()
 	p.background("feed of events", feed.Run)
 	p.background("reconciler", reconciler.Run)
 	p.startHTTP(s.listener, handler, letGo)

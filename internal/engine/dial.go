@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
+	"google.golang.org/grpc/codes"
 )
 
 // Options is how a Temporal is reached. Only Address and Namespace must be given.
@@ -36,10 +39,15 @@ func Dial(ctx context.Context, o Options) (client.Client, error) {
 		return nil, err
 	}
 	dialled, err := client.DialContext(ctx, c)
-	if err != nil {
-		return nil, Fault(err, o)
+	if err == nil {
+		return dialled, nil
 	}
-	return dialled, nil
+	if o.TLS != nil && serviceerror.ToStatus(err).Code() == codes.Unavailable {
+		if why := o.TLS.probe(ctx, o.Address); why != nil {
+			err = fmt.Errorf("%w: %w", err, why)
+		}
+	}
+	return nil, Fault(err, o)
 }
 
 func options(o Options) (client.Options, error) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -112,6 +113,31 @@ func (t *TLS) lastError() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last
+}
+
+// probeWithin bounds a probe.
+const probeWithin = 3 * time.Second
+
+// probe makes a connection and listens to what the server says of it; nil if that is nothing bad. A server tells that it does not like
+// the client's certificate after the client's handshake, and who writes at that moment, as gRPC does, may not hear it.
+func (t *TLS) probe(ctx context.Context, address string) error {
+	config, err := t.config(address)
+	if err != nil {
+		return err
+	}
+	config.NextProtos = []string{"h2"}
+	ctx, cancel := context.WithTimeout(ctx, probeWithin)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(probeWithin))
+	if _, err = conn.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
 }
 
 // expired tells when the client's certificate ended or will begin, if it is not valid now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,15 @@ type Temporal struct {
 	APIKey             string // of the environment or the settings file
 	APIKeyFile         string // which holds it and may be replaced while we run
 	KeepAlive          time.Duration
-	MaxMessage         int // bytes
+	MaxMessage         int      // bytes
+	Encryption         string   // auto, on, off; see Seals
+	CodecOrigins       []string // sites whose pages may call the codec server
+}
+
+// Seals tells whether payloads are sealed: by default in a Temporal that somebody else runs. What is in the embedded one lies in
+// the data folder, beside the key.
+func (t Temporal) Seals() bool {
+	return t.Encryption == "on" || t.Encryption == "auto" && t.Address != ""
 }
 
 var temporalSettings = []setting{
@@ -33,6 +42,8 @@ var temporalSettings = []setting{
 	{name: "temporal-api-key", secret: true, help: "API key to sign in to Temporal with; a file that holds it is read again when it is replaced"},
 	{name: "temporal-keep-alive", value: "30s", help: "silence after which the connection to Temporal is probed"},
 	{name: "temporal-max-message", value: "134217728", help: "largest message to and from Temporal, in bytes"},
+	{name: "temporal-encryption", value: "auto", help: "encryption of what histories hold: on, off or auto (on for an external Temporal); the same for all processes"},
+	{name: "codec-origins", only: servers, help: "sites such as https://temporal.example.com whose pages may have payloads decrypted, with commas between them"},
 }
 
 func (p *parser) temporal() Temporal {
@@ -42,6 +53,7 @@ func (p *parser) temporal() Temporal {
 		ServerName: p.k.String("temporal-tls-server-name"), APIKey: p.k.String("temporal-api-key"),
 		KeepAlive:  p.duration("temporal-keep-alive", 10*time.Second, time.Hour),
 		MaxMessage: int(p.number("temporal-max-message", 4<<20, 1<<30)),
+		Encryption: p.word("temporal-encryption", "auto", "on", "off"), CodecOrigins: p.origins("codec-origins"),
 	}
 	// Only when the secret came from there: the settings file may hold it too.
 	if os.Getenv(EnvName("temporal-api-key")) == "" {
@@ -70,6 +82,23 @@ func (p *parser) temporal() Temporal {
 	p.checkTLSFiles(t)
 	p.checkAPIKey(t.APIKey)
 	return t
+}
+
+// origins reads what browsers send as Origin.
+func (p *parser) origins(name string) (list []string) {
+	for one := range strings.SplitSeq(p.k.String(name), ",") {
+		one = strings.TrimSpace(one)
+		if one == "" {
+			continue
+		}
+		u, err := url.Parse(one)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || one != u.Scheme+"://"+u.Host || u.Hostname() == "" {
+			p.fault(name, "is a list of sites such as https://temporal.example.com, without a path, not %q", one)
+			continue
+		}
+		list = append(list, strings.ToLower(one))
+	}
+	return list
 }
 
 func (p *parser) given(is bool, name string) []string {
