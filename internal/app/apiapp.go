@@ -30,6 +30,7 @@ type APIInfo struct {
 
 // StartAPI connects to the components and begins to serve. The tables must be migrated already, or be about to.
 func StartAPI(ctx context.Context, s settings.Settings, log *slog.Logger) (*API, error) {
+	s.Database.Application = "waybill-api"
 	a := &API{parts: newParts(s, log)}
 	a.url = func() string { return a.info.URL }
 	if err := a.start(ctx); err != nil {

@@ -53,6 +53,7 @@ type Info struct {
 // Start brings everything up and returns when it is ready for calls. What had started is stopped again when a part
 // fails.
 func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, error) {
+	s.Database.Application = "waybill-up"
 	a := &App{parts: newParts(s, log), started: processStart()}
 	a.url = func() string { return a.info.URL }
 	if err := a.start(ctx); err != nil {

@@ -58,14 +58,17 @@ func named(what string, err error) error {
 // databaseConfig is the database of the settings: an external one, or the file.
 func databaseConfig(s settings.Settings, file string) (c sqlstore.Config, what string) {
 	if s.Database.URL != "" {
-		return sqlstore.Config{Driver: sqlstore.Postgres, URL: s.Database.URL}, "the database of " + settings.Name("database")
+		return postgresConfig(s.Database), "the database of " + settings.Name("database")
 	}
 	return sqlstore.Config{Driver: sqlstore.SQLite, Path: file}, "the database " + file
 }
 
 // openDatabase opens and migrates the database.
-func openDatabase(ctx context.Context, s settings.Settings, log *slog.Logger, file string) (*sqlstore.Store, error) {
+func openDatabase(ctx context.Context, s settings.Settings, log *slog.Logger, file string, change ...func(*sqlstore.Config)) (*sqlstore.Store, error) {
 	c, what := databaseConfig(s, file)
+	for _, f := range change {
+		f(&c)
+	}
 	if c.Driver == sqlstore.SQLite {
 		store, err := openAndMigrate(ctx, c)
 		return store, named(what, err)

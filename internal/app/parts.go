@@ -69,17 +69,19 @@ func (p *parts) loadKeys(file string, load func(string) (secret.Masters, error))
 
 // openStore opens and migrates the database: an external one, or the SQLite file.
 func (p *parts) openStore(ctx context.Context, file string) error {
-	store, err := openDatabase(ctx, p.settings, p.log, file)
+	store, err := openDatabase(ctx, p.settings, p.log, file, p.watchStore)
 	p.store = store
 	if err != nil {
 		return err
 	}
+	p.warnOfStore(ctx)
 	return p.checkKey(ctx)
 }
 
 // openMigratedStore opens a database that somebody else migrates, and waits until it is migrated. An absent file is not made.
 func (p *parts) openMigratedStore(ctx context.Context, file string) error {
 	c, what := databaseConfig(p.settings, file)
+	p.watchStore(&c)
 	p.onStop("database", 5*time.Second, p.closeStore)
 	err := await(ctx, p.log, what, func(ctx context.Context) error {
 		if c.Driver == sqlstore.SQLite {
@@ -100,6 +102,7 @@ func (p *parts) openMigratedStore(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	p.warnOfStore(ctx)
 	return p.checkKey(ctx)
 }
 

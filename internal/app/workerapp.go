@@ -52,6 +52,7 @@ var ErrMoved = errors.New("the components of the data folder have other addresse
 // StartWorker connects to the components and begins to take jobs.
 func StartWorker(ctx context.Context, s settings.Settings, log *slog.Logger) (*Worker, error) {
 	s.Workers = s.Concurrency
+	s.Database.Application = "waybill-worker"
 	w := &Worker{parts: newParts(s, log)}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.Stop(context.WithoutCancel(ctx)))

@@ -44,7 +44,7 @@ func (s *Store) NotRolledUp(ctx context.Context, before time.Time, limit int) ([
 }
 
 func (s *Store) backlog(ctx context.Context, query string, args ...any) ([]job.Job, error) {
-	rows, err := many[jobRow](s.read.WithContext(ctx), query, args...)
+	rows, err := many[jobRow](s.background.read.WithContext(ctx), query, args...)
 	if err != nil {
 		return nil, s.fault(ctx, err)
 	}
@@ -62,7 +62,7 @@ func (s *Store) PurgeExpired(ctx context.Context, now time.Time) error {
 		"DELETE FROM login_failures WHERE window_ends_at <= @at AND coalesce(locked_until, 0) <= @at",
 	} {
 		// One transaction each: they have nothing to do with one another, and short ones keep nobody waiting.
-		err := s.transact(ctx, func(tx *gorm.DB) error {
+		err := s.transactLater(ctx, func(tx *gorm.DB) error {
 			_, err := run(tx, statement, map[string]any{"at": at})
 			return err
 		})
@@ -99,7 +99,7 @@ func (s *Store) KnownJobs(ctx context.Context, ids []job.ID) (map[job.ID]control
 		for i, id := range some {
 			list[i] = string(id)
 		}
-		rows, err := many[knownRow](s.read.WithContext(ctx), "SELECT id, finished_at FROM jobs WHERE id IN ?", list)
+		rows, err := many[knownRow](s.background.read.WithContext(ctx), "SELECT id, finished_at FROM jobs WHERE id IN ?", list)
 		if err != nil {
 			return nil, s.fault(ctx, err)
 		}

@@ -2,11 +2,7 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
-	"io"
-	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -63,11 +59,7 @@ func (s *Store) class(ctx context.Context, err error) job.Code {
 	if errors.As(err, &pg) {
 		return postgresClass(pg.Code)
 	}
-	var connect *pgconn.ConnectError
-	var network net.Error
-	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if unreached(err) {
 		return job.Unavailable
 	}
 	return job.Internal
@@ -99,6 +91,10 @@ const (
 	pgSerializationFailure = "40001"
 	pgDeadlock             = "40P01"
 	pgLockNotAvailable     = "55P03"
+	pgIdleInTransaction    = "25P03"
+	pgQueryCanceled        = "57014" // by statement_timeout
+	pgAdminShutdown        = "57P01"
+	pgCrashShutdown        = "57P02"
 	pgCannotConnectNow     = "57P03"
 	pgDatabaseDropped      = "57P04"
 )
@@ -111,7 +107,7 @@ func postgresClass(code string) job.Code {
 		return job.Invalid
 	case pgProgramLimit:
 		return job.TooLarge
-	case pgReadOnly, pgSerializationFailure, pgDeadlock, pgLockNotAvailable, pgCannotConnectNow, pgDatabaseDropped:
+	case pgReadOnly, pgSerializationFailure, pgDeadlock, pgLockNotAvailable, pgIdleInTransaction, pgCannotConnectNow, pgDatabaseDropped:
 		return job.Unavailable
 	}
 	switch code[:min(2, len(code))] {
@@ -120,12 +116,6 @@ func postgresClass(code string) job.Code {
 		return job.Unavailable
 	}
 	return job.Internal
-}
-
-// mayRepeat tells whether the server rolled the transaction back for another one's sake.
-func mayRepeat(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlock)
 }
 
 // taken tells whether a *job.Error says that something unique is there already.

@@ -152,7 +152,7 @@ const purgeBatch = 1000
 func (s *Store) PurgeEvents(ctx context.Context, before time.Time) (total int64, err error) {
 	for {
 		var oldest, gone int64
-		err := s.transact(ctx, func(tx *gorm.DB) (err error) {
+		err := s.transactLater(ctx, func(tx *gorm.DB) (err error) {
 			oldest, gone = 0, 0
 			rows, err := many[eventRow](tx, "SELECT "+eventColumns+" FROM job_events e ORDER BY e.tx, e.seq LIMIT ?", purgeBatch)
 			if err != nil {

@@ -50,7 +50,7 @@ type expiry struct {
 	rule  job.Retention // of the account the mark is at, with the system's limits below
 }
 
-func (x *expiry) read() *gorm.DB { return x.store.read.WithContext(x.ctx) }
+func (x *expiry) read() *gorm.DB { return x.store.background.read.WithContext(x.ctx) }
 
 // open reads the rule of an account; fresh begins with it.
 func (x *expiry) open(id int64, fresh bool) error {
@@ -230,7 +230,7 @@ type memberRow struct {
 // takeFamily deletes the rows of a family, unless something has happened to it since it was found. The first of the chain is
 // locked, as it is while a retry is added (joinChain), so that no retry is made of a job that goes.
 func (s *Store) takeFamily(ctx context.Context, account int64, root string, bound job.RetentionPlace, now time.Time) (taken int, err error) {
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.transactLater(ctx, func(tx *gorm.DB) error {
 		taken = 0
 		if _, _, err := one[string](tx, "SELECT id FROM jobs WHERE id = ?"+s.forUpdate(), root); err != nil {
 			return err
@@ -288,7 +288,7 @@ type purgeRow struct {
 
 // PurgeDone is control.RetentionStore's.
 func (s *Store) PurgeDone(ctx context.Context, r job.RetentionRun, p job.Purge, deleted job.Purged) (first bool, err error) {
-	err = s.transact(ctx, func(tx *gorm.DB) error {
+	err = s.transactLater(ctx, func(tx *gorm.DB) error {
 		n, err := run(tx, "DELETE FROM job_purges WHERE job_id = ?", string(p.ID))
 		if first = n > 0; err != nil || !first {
 			return err
@@ -314,7 +314,7 @@ func (s *Store) RetentionResult(ctx context.Context, account int64) (job.Retenti
 }
 
 func (s *Store) resultOf(ctx context.Context, r job.RetentionRun, account int64, change func(*job.RetentionResult)) error {
-	return s.transact(ctx, func(tx *gorm.DB) error { return s.addResult(tx, r, account, change) })
+	return s.transactLater(ctx, func(tx *gorm.DB) error { return s.addResult(tx, r, account, change) })
 }
 
 // addResult changes what is told of the run in an account; the first change of a run begins anew.

@@ -49,12 +49,7 @@ func (s *Store) Schema(ctx context.Context) ([]Migration, error) {
 
 // MigrateUp brings the schema to this program's version, as Migrate does, and tells what it did.
 func (s *Store) MigrateUp(ctx context.Context) ([]Migration, error) {
-	provider, err := s.migrations()
-	if err != nil {
-		return nil, s.fault(ctx, err)
-	}
-	results, err := provider.Up(ctx)
-	return made(results, err), s.fault(ctx, err)
+	return s.migrate(ctx, func(p *goose.Provider) ([]*goose.MigrationResult, error) { return p.Up(ctx) })
 }
 
 // MigrateDown undoes all steps above the version; what only they had room for is lost. Steps that this program does not know
@@ -70,12 +65,7 @@ func (s *Store) MigrateDown(ctx context.Context, to int64) ([]Migration, error) 
 				"The database has version %d, which this program does not know: undo it with the newer program that made it", m.Version)
 		}
 	}
-	provider, err := s.migrations()
-	if err != nil {
-		return nil, s.fault(ctx, err)
-	}
-	results, err := provider.DownTo(ctx, to)
-	return made(results, err), s.fault(ctx, err)
+	return s.migrate(ctx, func(p *goose.Provider) ([]*goose.MigrationResult, error) { return p.DownTo(ctx, to) })
 }
 
 // made tells what was done, also before a step that failed.

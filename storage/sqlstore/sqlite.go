@@ -56,6 +56,7 @@ func (s *Store) openSQLite(ctx context.Context, c Config) error {
 	if s.write, err = gorm.Open(sqliteDialect{pool: writer}, gormConfig()); err == nil {
 		s.read, err = gorm.Open(sqliteDialect{pool: reader}, gormConfig())
 	}
+	s.background.write, s.background.read = s.write, s.read
 	return s.fault(ctx, err)
 }
 

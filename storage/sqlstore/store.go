@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -35,6 +34,10 @@ type Config struct {
 	URL string
 	// MaxConns limits the PostgreSQL pool (default 20), or SQLite's pool of readers (default 4).
 	MaxConns int
+	// Postgres is the rest of what can be said of PostgreSQL.
+	Postgres PostgresConfig
+	// Observe is told of errors of the database (default: nobody is).
+	Observe Observer
 	// Now is the clock for the few writes whose caller gives no time (default time.Now).
 	Now func() time.Time
 }
@@ -45,13 +48,18 @@ type Store struct {
 	now    func() time.Time
 	write  *gorm.DB // transactions; on SQLite one connection, so that writers queue in Go and never see "busy"
 	read   *gorm.DB // on SQLite connections that can not write, and do not wait for the writer; else the same as write
-	pools  []*sql.DB
-	closed atomic.Bool
+	// What nobody waits for goes here: on PostgreSQL a small pool of its own, whose statements may take longer.
+	background struct{ write, read *gorm.DB }
+	pools      []*sql.DB
+	settings   Config // of PostgreSQL, with its defaults
+	observe    Observer
+	warnings   []string
+	closed     atomic.Bool
 }
 
 // Open connects. It does not touch the schema: call Migrate once before first use.
 func Open(ctx context.Context, c Config) (*Store, error) {
-	s := &Store{driver: c.Driver, now: c.Now}
+	s := &Store{driver: c.Driver, now: c.Now, observe: c.Observe}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -86,6 +94,8 @@ func gormConfig() *gorm.Config {
 
 // Ping tells whether the database answers, for reading and for writing.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := keeperOf(s.write).bounded(ctx)
+	defer cancel()
 	for _, pool := range s.pools {
 		if err := pool.PingContext(ctx); err != nil {
 			return s.fault(ctx, err)
@@ -104,33 +114,6 @@ func (s *Store) Close() error {
 		errs = append(errs, pool.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// Transactions that PostgreSQL rolls back for another one's sake (deadlock, serialization) are worth repeating.
-const (
-	transactionTries = 5
-	transactionPause = 5 * time.Millisecond
-)
-
-// transact runs fn in one transaction and answers with a *job.Error. fn may run several times and must not keep anything
-// of a try that failed.
-func (s *Store) transact(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	for try := 1; ; try++ {
-		err := s.write.WithContext(ctx).Transaction(fn)
-		if err == nil {
-			return nil
-		}
-		if !mayRepeat(err) || try == transactionTries || ctx.Err() != nil {
-			return s.fault(ctx, err)
-		}
-		pause := time.NewTimer(time.Duration(try)*transactionPause + rand.N(transactionPause))
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return s.fault(ctx, ctx.Err())
-		}
-	}
 }
 
 // forUpdate is the clause that locks the rows a transaction reads before it writes. SQLite needs none: its write
@@ -164,8 +147,28 @@ func many[R any](tx *gorm.DB, query string, args ...any) ([]R, error) {
 	return found, err
 }
 
-// scan calls each for the rows of the query until it returns false.
+// scan calls each for the rows of the query until it returns false. Outside a transaction it is bounded in time, and what
+// fails for a passing reason before it has given a row is done again.
 func scan(tx *gorm.DB, query string, args []any, each func(*sql.Rows) (more bool, err error)) error {
+	k := keeperOf(tx)
+	if _, inside := tx.Statement.ConnPool.(gorm.TxCommitter); k == nil || inside {
+		return scanOnce(tx, query, args, each)
+	}
+	ctx, cancel := k.bounded(tx.Statement.Context)
+	defer cancel()
+	for try := 1; ; try++ {
+		given := false
+		err := scanOnce(tx.WithContext(ctx), query, args, func(rows *sql.Rows) (bool, error) {
+			given = true
+			return each(rows)
+		})
+		if err == nil || given || !k.again(ctx, err, try) {
+			return err
+		}
+	}
+}
+
+func scanOnce(tx *gorm.DB, query string, args []any, each func(*sql.Rows) (more bool, err error)) error {
 	rows, err := tx.Raw(query, args...).Rows()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -11,11 +12,40 @@ import (
 	"waybill/internal/job"
 )
 
-// Submit is control.JobWriter's. The time of the call is the job's ScheduledAt.
+// Submit is control.JobWriter's. The time of the call is the job's ScheduledAt. Where the database does not say whether the job
+// is stored, it is stored again, under the same id: that waits for the first try, if it is under way still, and then makes
+// the job or finds it made. Once that has an answer, so has the caller.
 func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bool, error) {
 	if err := checkSubmission(sub); err != nil {
 		return job.Job{}, false, err
 	}
+	stored, replayed, err := s.submit(ctx, sub)
+	for try := 1; errors.Is(err, errOutcomeUnknown) && try < transactionTries; try++ {
+		stored, replayed, err = s.submit(ctx, sub)
+		if errors.Is(err, errOutcomeUnknown) || job.CodeOf(err) == job.Unavailable {
+			err = errors.Join(errOutcomeUnknown, err)
+			continue
+		}
+		// Whatever the second try says, that the lane is full for instance: it may have met the first.
+		mine, lookErr := s.jobIn(s.write.WithContext(ctx), sub.Job.AccountID, sub.Job.ID)
+		switch {
+		case lookErr == nil:
+			return mine, false, nil
+		case job.CodeOf(lookErr) != job.NotFound:
+			err = s.unknown(lookErr)
+		}
+	}
+	if errors.Is(err, errOutcomeUnknown) {
+		err = s.unknown(err)
+	}
+	if err != nil {
+		return job.Job{}, false, err
+	}
+	return stored, replayed, nil
+}
+
+// submit is one try of Submit.
+func (s *Store) submit(ctx context.Context, sub control.Submission) (job.Job, bool, error) {
 	var (
 		stored   job.Job
 		replayed bool
