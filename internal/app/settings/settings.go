@@ -351,3 +351,10 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 	}
 	return s, p.faults
 }
+
+// Known tells whether there is a setting of that environment variable, be it the value itself or the file of a secret.
+func Known(variable string) bool {
+	return slices.ContainsFunc(settings, func(s setting) bool {
+		return variable == EnvName(s.name) || s.secret && variable == EnvName(s.name)+fileSuffix
+	}) || variable == EnvName("config")
+}

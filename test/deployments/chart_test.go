@@ -1,0 +1,209 @@
+package deployments
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// kubeVersion is the Kubernetes that the chart is rendered for.
+const kubeVersion = "1.34"
+
+var valueFiles = []string{"minimal", "full"}
+
+func render(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	return try(t, tool(t, "helm"), append([]string{"template", "release", at("helm", "waybill"), "--kube-version", kubeVersion + ".0"}, args...)...)
+}
+
+func rendered(t *testing.T, values string) string {
+	t.Helper()
+	out, err := render(t, "--values", at("helm", "waybill", "ci", values+".yaml"))
+	if err != nil {
+		t.Fatal(out)
+	}
+	return out
+}
+
+func TestChartIsWellFormed(t *testing.T) {
+	t.Parallel()
+	for _, values := range valueFiles {
+		must(t, tool(t, "helm"), "lint", "--strict", "--kube-version", kubeVersion+".0", "--values", at("helm", "waybill", "ci", values+".yaml"), at("helm", "waybill"))
+	}
+}
+
+func TestKubernetesTakesWhatTheChartMakes(t *testing.T) {
+	t.Parallel()
+	validate := tool(t, "kubernetes-validate")
+	for _, values := range valueFiles {
+		out := must(t, validate, "--strict", "-k", kubeVersion, write(t, filepath.Join(t.TempDir(), values+".yaml"), rendered(t, values)))
+		for line := range strings.Lines(out) {
+			// Kinds of others are checked against their own definitions, below.
+			if strings.HasPrefix(line, "WARN") && !strings.Contains(line, "Couldn't find schema for kind") {
+				t.Error(line)
+			}
+		}
+		if !strings.Contains(out, "deployment/") {
+			t.Errorf("nothing was checked:\n%s", out)
+		}
+	}
+	broken := strings.Replace(rendered(t, "minimal"), "containers:", "containres:", 1)
+	if out, err := try(t, validate, "--strict", "-k", kubeVersion, write(t, filepath.Join(t.TempDir(), "broken.yaml"), broken)); err == nil {
+		t.Errorf("a broken text was taken:\n%s", out)
+	}
+}
+
+// definitions are where others define their kinds.
+var definitions = map[string][2]string{
+	"ServiceMonitor": {"github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+	"PodMonitor":     {"github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml"},
+	"PrometheusRule": {"github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
+	"ScaledObject":   {"github.com/kedacore/keda/v2@v2.18.1", "config/crd/bases/keda.sh_scaledobjects.yaml"},
+	"ExternalSecret": {"github.com/external-secrets/external-secrets@v0.20.4", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+}
+
+func TestOthersTakeTheKindsTheyDefine(t *testing.T) {
+	t.Parallel()
+	checked := map[string]int{}
+	for _, d := range documents(t, []byte(rendered(t, "full"))) {
+		kind := text(d["kind"])
+		source, there := definitions[kind]
+		if !there {
+			continue
+		}
+		schema := definition(t, filepath.Join(module(t, source[0]), source[1]), text(d["apiVersion"]))
+		if err := schema.Validate(d); err != nil {
+			t.Errorf("%s %v: %v", kind, dig(d, "metadata", "name"), err)
+		}
+		d["spec"].(map[string]any)["noSuchMember"] = true
+		if schema.Validate(d) == nil {
+			t.Errorf("the definition of %s takes anything", kind)
+		}
+		checked[kind]++
+	}
+	for kind := range definitions {
+		if checked[kind] == 0 {
+			t.Errorf("the chart made no %s", kind)
+		}
+	}
+}
+
+// definition compiles the schema of one version of a CustomResourceDefinition.
+func definition(t *testing.T, file, apiVersion string) *jsonschema.Schema {
+	t.Helper()
+	_, version, _ := strings.Cut(apiVersion, "/")
+	for _, v := range dig(documents(t, read(t, file))[0], "spec", "versions").([]any) {
+		if text(dig(v, "name")) != version {
+			continue
+		}
+		schema := dig(v, "schema", "openAPIV3Schema").(map[string]any)
+		for _, known := range []string{"apiVersion", "kind", "metadata"} {
+			schema["properties"].(map[string]any)[known] = map[string]any{}
+		}
+		compiler := jsonschema.NewCompiler()
+		if err := compiler.AddResource("crd.json", closed(schema)); err != nil {
+			t.Fatal(err)
+		}
+		compiled, err := compiler.Compile("crd.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compiled
+	}
+	t.Fatalf("%s has no version %q", file, version)
+	return nil
+}
+
+// closed turns a structural schema of Kubernetes into a JSON schema: members it does not name are refused, as the API server
+// drops them.
+func closed(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = closed(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = closed(v[key])
+		}
+		_, named := v["properties"].(map[string]any)
+		if _, open := v["additionalProperties"]; named && !open && v["type"] == "object" && v["x-kubernetes-preserve-unknown-fields"] == nil {
+			v["additionalProperties"] = false
+		}
+		if v["x-kubernetes-int-or-string"] == true {
+			delete(v, "type")
+		}
+		delete(v, "format")
+	}
+	return v
+}
+
+func TestChartRefusesWhatItCanNotDo(t *testing.T) {
+	t.Parallel()
+	minimal := func(set string) []string {
+		return []string{"--values", at("helm", "waybill", "ci", "minimal.yaml"), "--set", set}
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"no secrets", []string{"--set", "temporal.address=t:7233,s3.endpoint=s:9000"}, "secrets.existingSecret"},
+		{"no Temporal", []string{"--set", "s3.endpoint=s:9000,secrets.existingSecret=x"}, "temporal.address is required"},
+		{"no object store", []string{"--set", "temporal.address=t:7233,secrets.existingSecret=x"}, "s3.endpoint is required"},
+		{"a secret among the settings", minimal("settings.master-key=x"), "propertyName 'master-key'"},
+		{"a setting the chart sets", minimal("api.settings.listen=x"), "propertyName 'listen'"},
+		{"an unknown value", minimal("api.replica=3"), "replica"},
+		{"a wrong type", minimal("api.replicas=many"), "replicas"},
+		{"an ingress without a host", minimal("ingress.enabled=true"), "ingress.host"},
+		{"KEDA without a queue", minimal("workers[0].name=a,workers[0].destination=a,workers[0].replicas=1,workers[0].concurrency=1," +
+			"workers[0].drainTimeout=1s,workers[0].terminationGracePeriodSeconds=60,workers[0].dataSizeLimit=1Gi,workers[0].autoscaling.by=keda"), "taskQueue is required"},
+	} {
+		if out, err := render(t, c.args...); err == nil || !strings.Contains(out, c.says) {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+	}
+}
+
+// What has to hold of every pod the chart makes.
+func TestPodsMayDoNextToNothing(t *testing.T) {
+	t.Parallel()
+	pods := 0
+	for _, values := range valueFiles {
+		for _, d := range documents(t, []byte(rendered(t, values))) {
+			spec := dig(d, "spec", "template", "spec")
+			if d["kind"] == "Pod" {
+				spec = d["spec"]
+			}
+			if dig(spec, "containers") != nil {
+				pods++
+				checkPod(t, fmt.Sprintf("%s: %v %v", values, d["kind"], dig(d, "metadata", "name")), spec, d["kind"] == "Deployment")
+			}
+		}
+	}
+	if pods < 6 {
+		t.Errorf("only %d pods", pods)
+	}
+}
+
+func checkPod(t *testing.T, who string, spec any, lasting bool) {
+	t.Helper()
+	if dig(spec, "securityContext", "runAsNonRoot") != true || dig(spec, "automountServiceAccountToken") != false {
+		t.Errorf("%s runs as root or has a token of Kubernetes", who)
+	}
+	for _, c := range dig(spec, "containers").([]any) {
+		s := dig(c, "securityContext")
+		if dig(s, "readOnlyRootFilesystem") != true || dig(s, "allowPrivilegeEscalation") != false || fmt.Sprint(dig(s, "capabilities", "drop")) != "[ALL]" {
+			t.Errorf("%s: %v", who, s)
+		}
+		if dig(c, "resources", "limits", "memory") == nil || dig(c, "resources", "requests", "memory") == nil {
+			t.Errorf("%s has no bounds of memory", who)
+		}
+		if lasting && (dig(c, "readinessProbe") == nil || dig(c, "livenessProbe") == nil || dig(c, "startupProbe") == nil) {
+			t.Errorf("%s lacks a probe", who)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package deployments
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"waybill/internal/app/settings"
+)
+
+// command is one command line of Waybill in deployments/, with the environment it is given.
+type command struct {
+	where string
+	args  []string
+	env   map[string]string
+}
+
+// roles are whose settings a command takes.
+var roles = map[string]settings.Role{
+	"api": settings.API, "worker": settings.WorkerOnly, "up": settings.Up, "migrate up": settings.Tool, "admin setup": settings.Tool,
+}
+
+// check loads the settings as the command would.
+func (c command) check(t *testing.T) {
+	t.Helper()
+	if c.args[0] == "health" {
+		return // it has no settings
+	}
+	for n := 2; n >= 1; n-- {
+		if len(c.args) < n {
+			continue
+		}
+		if role, there := roles[strings.Join(c.args[:n], " ")]; there {
+			c.load(t, role, c.args[n:])
+			return
+		}
+	}
+	t.Errorf("%s: unknown command %q", c.where, c.args)
+}
+
+func (c command) load(t *testing.T, role settings.Role, args []string) {
+	t.Helper()
+	for name, value := range c.env {
+		if !strings.HasPrefix(name, "WAYBILL_") {
+			continue
+		}
+		if !settings.Known(name) {
+			t.Errorf("%s: Waybill has no setting for %s", c.where, name)
+		}
+		if strings.HasSuffix(name, "_FILE") {
+			value = secretFile(t, name)
+		}
+		t.Setenv(name, value)
+		defer func() { _ = os.Unsetenv(name) }()
+	}
+	flags := pflag.NewFlagSet(c.where, pflag.ContinueOnError)
+	settings.AddFlags(flags, role)
+	if err := flags.Parse(args); err != nil {
+		t.Errorf("%s: %v", c.where, err)
+		return
+	}
+	if config := flags.Lookup("config"); config.Changed { // the file is the operator's
+		if err := config.Value.Set(""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := settings.Load(flags); err != nil {
+		t.Errorf("%s: %v", c.where, err)
+	}
+}
+
+// secretFile is a file with what such a secret looks like.
+func secretFile(t *testing.T, name string) string {
+	t.Helper()
+	value := "a secret of a test"
+	switch name {
+	case "WAYBILL_MASTER_KEY_FILE":
+		value = strings.Repeat("0f", 32)
+	case "WAYBILL_DATABASE_FILE":
+		value = "postgres://waybill:x@postgres:5432/waybill?sslmode=disable"
+	}
+	return write(t, filepath.Join(t.TempDir(), "secret"), value+"\n")
+}
+
+func TestWaybillTakesTheCommandsOfTheComposeFile(t *testing.T) {
+	found := 0
+	for name, service := range composeServices(t) {
+		if !strings.HasPrefix(text(dig(service, "image")), "waybill") {
+			continue
+		}
+		found++
+		c := command{where: "compose: " + name, env: map[string]string{}}
+		for _, a := range dig(service, "command").([]any) {
+			c.args = append(c.args, a.(string))
+		}
+		for key, value := range dig(service, "environment").(map[string]any) {
+			c.env[key] = substituted(fmt.Sprint(value))
+		}
+		c.check(t)
+		if probe, there := dig(service, "healthcheck", "test").([]any); there && text(probe[1]) != "/usr/bin/waybill" {
+			t.Errorf("%s: the image holds no %v", name, probe[1])
+		}
+	}
+	if found != 5 {
+		t.Errorf("%d services of Waybill", found)
+	}
+}
+
+func TestWaybillTakesTheCommandsOfTheChart(t *testing.T) {
+	found := 0
+	for _, values := range valueFiles {
+		for _, d := range documents(t, []byte(rendered(t, values))) {
+			containers, _ := dig(d, "spec", "template", "spec", "containers").([]any)
+			for _, container := range containers {
+				found++
+				c := command{where: fmt.Sprintf("chart %s: %v", values, dig(d, "metadata", "name")), env: map[string]string{}}
+				for _, a := range dig(container, "args").([]any) {
+					c.args = append(c.args, a.(string))
+				}
+				for _, e := range dig(container, "env").([]any) {
+					value := text(dig(e, "value"))
+					if dig(e, "valueFrom") != nil {
+						value = "from-a-secret"
+					}
+					c.env[text(dig(e, "name"))] = value
+				}
+				c.check(t)
+			}
+		}
+	}
+	if found != 7 {
+		t.Errorf("%d containers", found)
+	}
+}
+
+var unitSetting = regexp.MustCompile(`([A-Z0-9_]+)=(\S+)`)
+
+func TestWaybillTakesTheCommandsOfTheUnits(t *testing.T) {
+	units, err := filepath.Glob(at("systemd", "*.service"))
+	if err != nil || len(units) != 4 {
+		t.Fatal(units, err)
+	}
+	for _, unit := range units {
+		c := command{where: filepath.Base(unit), env: map[string]string{}}
+		for line := range strings.Lines(string(read(t, at("systemd", "waybill.env")))) {
+			if key, value, found := strings.Cut(strings.TrimSpace(line), "="); found && !strings.HasPrefix(key, "#") && c.where != "waybill.service" {
+				c.env[key] = value
+			}
+		}
+		for line := range strings.Lines(string(read(t, unit))) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			switch key {
+			case "ExecStart":
+				c.args = strings.Fields(strings.ReplaceAll(value, "%I", "default"))[1:]
+			case "Environment":
+				for _, m := range unitSetting.FindAllStringSubmatch(value, -1) {
+					c.env[m[1]] = strings.ReplaceAll(strings.ReplaceAll(m[2], "%i", "default"), "%d", "/run")
+				}
+			}
+		}
+		if len(c.args) == 0 || len(c.env) == 0 {
+			t.Fatalf("%s: nothing found", unit)
+		}
+		c.check(t)
+	}
+}
+
+func TestUnitsAreWellFormed(t *testing.T) {
+	analyze := tool(t, "systemd-analyze")
+	units, _ := filepath.Glob(at("systemd", "*.service"))
+	dir := t.TempDir()
+	for _, unit := range units {
+		// It looks whether the program is there.
+		write(t, filepath.Join(dir, filepath.Base(unit)), strings.ReplaceAll(string(read(t, unit)), "/usr/local/bin/waybill", "/bin/true"))
+	}
+	for _, unit := range units {
+		for line := range strings.Lines(must(t, analyze, "verify", filepath.Join(dir, filepath.Base(unit)))) {
+			if strings.Contains(line, dir) && !strings.Contains(line, "executable") { // of the file in the temporary folder
+				t.Error(line)
+			}
+		}
+	}
+	bad := write(t, filepath.Join(dir, "bad.service"), "[Service]\nExecStart=/bin/true\nNoNewPrivilege=yes\n")
+	if out, _ := try(t, analyze, "verify", bad); !strings.Contains(out, "NoNewPrivilege") {
+		t.Errorf("a wrong directive is not told: %s", out)
+	}
+}
+
+func TestUnknownSettingsAreFound(t *testing.T) {
+	for name, want := range map[string]bool{
+		"WAYBILL_NONSENSE": false, "WAYBILL_LISTEN_FILE": false, "PATH": false, "WAYBILL_MASTER_KEY_FILE": true, "WAYBILL_CONFIG": true, "WAYBILL_LISTEN": true,
+	} {
+		if settings.Known(name) != want {
+			t.Errorf("%s: known %t", name, !want)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package deployments
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+func composeFile(t *testing.T) map[string]any {
+	t.Helper()
+	return documents(t, read(t, at("compose", "compose.yaml")))[0]
+}
+
+func composeServices(t *testing.T) map[string]any {
+	t.Helper()
+	return composeFile(t)["services"].(map[string]any)
+}
+
+// substitution is ${NAME}, ${NAME:-default} or ${NAME:?error}; $$ stands for a dollar sign.
+var substitution = regexp.MustCompile(`\$\$|\$\{([A-Z0-9_]+)(?:(:-|:\?)([^}]*))?\}`)
+
+// substituted puts values for variables: their default, else one of a test.
+func substituted(s string) string {
+	return substitution.ReplaceAllStringFunc(s, func(v string) string {
+		m := substitution.FindStringSubmatch(v)
+		switch {
+		case v == "$$":
+			return "$"
+		case m[2] == ":-":
+			return m[3]
+		}
+		return "value-of-a-test"
+	})
+}
+
+func TestComposeFileFollowsTheSpecification(t *testing.T) {
+	t.Parallel()
+	var schema any
+	if err := json.Unmarshal(read(t, filepath.Join(module(t, "github.com/compose-spec/compose-go/v2@v2.16.2"), "schema", "compose-spec.json")), &schema); err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("compose.json", schema); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("compose.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := composeFile(t)
+	if err := compiled.Validate(file); err != nil {
+		t.Error(err)
+	}
+	file["services"].(map[string]any)["minio"].(map[string]any)["imagge"] = "x"
+	if compiled.Validate(file) == nil {
+		t.Error("the schema takes anything")
+	}
+}
+
+// Services that end by themselves, and one whose image has no program that could ask for its health.
+var (
+	ending  = []string{"setup", "temporal-schema"}
+	unasked = []string{"temporal-ui"}
+)
+
+func TestEveryServiceIsWatchedAndPinned(t *testing.T) {
+	t.Parallel()
+	file := composeFile(t)
+	services := file["services"].(map[string]any)
+	for name, s := range services {
+		if _, tag, found := strings.Cut(text(dig(s, "image")), ":"); !found || tag == "latest" || tag == "" {
+			t.Errorf("%s: image %q has no version", name, dig(s, "image"))
+		}
+		if dig(s, "healthcheck", "test") == nil && !slices.Contains(ending, name) && !slices.Contains(unasked, name) {
+			t.Errorf("%s has no health check", name)
+		}
+		if text(dig(s, "restart")) == "" {
+			t.Errorf("%s is not started again", name)
+		}
+		needs, _ := dig(s, "depends_on").(map[string]any)
+		for other, how := range needs {
+			want := "service_healthy"
+			if slices.Contains(ending, other) {
+				want = "service_completed_successfully"
+			}
+			if services[other] == nil || text(dig(how, "condition")) != want {
+				t.Errorf("%s waits for %s by %v", name, other, how)
+			}
+		}
+		checkMounts(t, name, s, file)
+		checkSecrets(t, name, s, file)
+	}
+}
+
+// checkMounts checks that all that a service mounts is there.
+func checkMounts(t *testing.T, name string, service any, file map[string]any) {
+	t.Helper()
+	mounts, _ := dig(service, "volumes").([]any)
+	for _, m := range mounts {
+		from, _, _ := strings.Cut(text(m), ":")
+		if strings.HasPrefix(from, ".") {
+			if _, err := os.Stat(at("compose", from)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if _, there := file["volumes"].(map[string]any)[from]; !there {
+			t.Errorf("%s: there is no volume %s", name, from)
+		}
+	}
+}
+
+// isSecret tells it of a variable by its name.
+var isSecret = regexp.MustCompile(`PASSWORD|SECRET|_KEY$|TOKEN`)
+
+// checkSecrets checks that secrets are made, given to who names them, and never written into the file.
+func checkSecrets(t *testing.T, name string, service any, file map[string]any) {
+	t.Helper()
+	secrets, _ := dig(service, "secrets").([]any)
+	for _, s := range secrets {
+		if dig(file, "secrets", text(s), "environment") == nil {
+			t.Errorf("%s: there is no secret %v", name, s)
+		}
+	}
+	environment, _ := dig(service, "environment").(map[string]any)
+	for key, value := range environment {
+		v := fmt.Sprint(value)
+		path, mounted := strings.CutPrefix(v, "/run/secrets/")
+		if mounted && !slices.Contains(secrets, any(path)) {
+			t.Errorf("%s: %s names a secret it is not given", name, key)
+		}
+		if isSecret.MatchString(key) && !mounted && (!strings.HasPrefix(v, "${") || strings.Contains(v, ":-")) {
+			t.Errorf("%s: %s is written into the file", name, key)
+		}
+	}
+}
+
+func TestOnlyTheDoorsArePublished(t *testing.T) {
+	t.Parallel()
+	var published []string
+	for name, s := range composeServices(t) {
+		ports, _ := dig(s, "ports").([]any)
+		for _, p := range ports {
+			if !strings.HasPrefix(text(p), "127.0.0.1:") {
+				t.Errorf("%s is open to the network: %v", name, p)
+			}
+			published = append(published, name)
+		}
+	}
+	slices.Sort(published)
+	if got := strings.Join(published, " "); got != "balancer grafana temporal-ui" {
+		t.Errorf("published: %s", got)
+	}
+}
+
+func TestMakeEnvMakesEverySecretOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := write(t, filepath.Join(dir, "make-env"), string(read(t, at("compose", "make-env"))))
+	must(t, script)
+	env := filepath.Join(dir, ".env")
+	first := string(read(t, env))
+	if info, err := os.Stat(env); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	made := map[string]string{}
+	for line := range strings.Lines(first) {
+		if key, value, found := strings.Cut(strings.TrimSpace(line), "="); found && !strings.HasPrefix(key, "#") {
+			if len(value) < 20 {
+				t.Errorf("%s is short: %q", key, value)
+			}
+			made[key] = value
+		}
+	}
+	if len(slices.Compact(slices.Sorted(maps.Values(made)))) != len(made) {
+		t.Error("two secrets are the same")
+	}
+	must(t, script)
+	if string(read(t, env)) != first {
+		t.Error("a second call replaced the secrets")
+	}
+	for _, m := range substitution.FindAllStringSubmatch(string(read(t, at("compose", "compose.yaml"))), -1) {
+		if m[2] == ":?" && made[m[1]] == "" {
+			t.Errorf("%s is not made", m[1])
+		}
+	}
+	for name, s := range composeFile(t)["secrets"].(map[string]any) {
+		if v := text(dig(s, "environment")); made[v] == "" {
+			t.Errorf("the secret %s needs %s, which is not made", name, v)
+		}
+	}
+}
+
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	if out := must(t, tool(t, "hadolint"), at("docker", "Dockerfile")); strings.TrimSpace(out) != "" {
+		t.Error(out)
+	}
+	file := string(read(t, at("docker", "Dockerfile")))
+	version, _, _ := strings.Cut(strings.SplitN(string(read(t, filepath.Join(root, "go.mod"))), "\ngo ", 2)[1], "\n")
+	if !strings.Contains(file, "golang:"+version+"-") {
+		t.Errorf("the image is not built with go %s", version)
+	}
+	for _, stage := range strings.Split(file, "\nFROM ")[2:] {
+		if !strings.Contains(stage, "\nUSER 65532:65532") {
+			t.Errorf("runs as root: %s", stage)
+		}
+	}
+}
