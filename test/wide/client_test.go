@@ -104,7 +104,7 @@ func (c *rest) call(ctx context.Context, method, path string, body any, headers 
 }
 
 // must is a call of the set-up: another status than the one that is wanted ends the test.
-func (c *rest) must(t *testing.T, status int, method, path string, body any, headers ...string) answer {
+func (c *rest) must(t testing.TB, status int, method, path string, body any, headers ...string) answer {
 	t.Helper()
 	a := c.call(t.Context(), method, path, body, headers...)
 	if a.status != status {
@@ -114,7 +114,7 @@ func (c *rest) must(t *testing.T, status int, method, path string, body any, hea
 }
 
 // admin signs in at an API process.
-func (in *installation) admin(t *testing.T, at *node) *rest {
+func (in *installation) admin(t testing.TB, at *node) *rest {
 	t.Helper()
 	c := &rest{base: func() string { return at.url }}
 	c.token = c.must(t, http.StatusOK, http.MethodPost, "/api/login", object{"username": "admin", "password": password}).text("access_token")
@@ -122,7 +122,7 @@ func (in *installation) admin(t *testing.T, at *node) *rest {
 }
 
 // configure makes a job config for a shell script. members are those of the config besides.
-func (c *rest) configure(t *testing.T, name, script string, members object) string {
+func (c *rest) configure(t testing.TB, name, script string, members object) string {
 	t.Helper()
 	id := c.must(t, http.StatusCreated, http.MethodPost, "/api/jobconfigs", object{"name": name}).text("id")
 	c.must(t, http.StatusCreated, http.MethodPost, "/api/jobconfigs/"+id+"/files?key="+url.QueryEscape("main.sh"), []byte(script))
@@ -153,7 +153,7 @@ func ended(status string) bool {
 }
 
 // finish waits for a job's end, through whatever happens to the servers.
-func (c *rest) finish(t *testing.T, id string, limit time.Duration) answer {
+func (c *rest) finish(t testing.TB, id string, limit time.Duration) answer {
 	t.Helper()
 	var a answer
 	err := within(t.Context(), limit, func() error {

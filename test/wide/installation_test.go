@@ -61,7 +61,7 @@ const password = "wide password, not a secret"
 var installations atomic.Int64
 
 // install sets an installation up the way an operator does, and starts its processes.
-func install(t *testing.T, s shape) *installation {
+func install(t testing.TB, s shape) *installation {
 	t.Helper()
 	servers := components(t)
 	number := installations.Add(1)
@@ -95,7 +95,7 @@ func install(t *testing.T, s shape) *installation {
 }
 
 // prepare makes database, namespace, tables and the first admin.
-func (in *installation) prepare(t *testing.T) {
+func (in *installation) prepare(t testing.TB) {
 	t.Helper()
 	ctx := t.Context()
 	main, err := in.open("postgres")
@@ -126,7 +126,7 @@ func (in *installation) settings(databaseAt, objectsAt, engineAt string) []strin
 }
 
 // tool runs a command of the program to its end, past all proxies, and gives what it prints.
-func (in *installation) tool(t *testing.T, input string, arguments ...string) string {
+func (in *installation) tool(t testing.TB, input string, arguments ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, append(arguments, "--data", filepath.Join(in.dir, "tool"))...)
 	cmd.Env = in.settings(in.databaseAt, in.objectsAt, in.engineAt)
@@ -139,7 +139,7 @@ func (in *installation) tool(t *testing.T, input string, arguments ...string) st
 }
 
 // newNode prepares a process with links of its own.
-func (in *installation) newNode(t *testing.T, kind string) *node {
+func (in *installation) newNode(t testing.TB, kind string) *node {
 	t.Helper()
 	in.processes++
 	name := fmt.Sprintf("%s-%d", kind, in.processes)
@@ -166,7 +166,7 @@ func (in *installation) run(n *node, program string, arguments ...string) {
 }
 
 // addAPI starts an API process and does not wait for it to be ready.
-func (in *installation) addAPI(t *testing.T, arguments ...string) *node {
+func (in *installation) addAPI(t testing.TB, arguments ...string) *node {
 	t.Helper()
 	n := in.newNode(t, "api")
 	port, err := freePort()
@@ -184,7 +184,7 @@ func (in *installation) addAPI(t *testing.T, arguments ...string) *node {
 }
 
 // addWorker starts a worker of the default destination and does not wait for it to be ready.
-func (in *installation) addWorker(t *testing.T, arguments ...string) *node {
+func (in *installation) addWorker(t testing.TB, arguments ...string) *node {
 	t.Helper()
 	n := in.newNode(t, "worker")
 	in.run(n, binary, append([]string{"worker", "--concurrency", "8"}, arguments...)...)
@@ -209,7 +209,7 @@ func says(words string) func(context.Context, *process) error {
 func (in *installation) nodes() []*node { return append(append([]*node{}, in.apis...), in.workers...) }
 
 // stop ends all processes, which must go well.
-func (in *installation) stop(t *testing.T) {
+func (in *installation) stop(t testing.TB) {
 	t.Helper()
 	for _, n := range append(append([]*node{}, in.workers...), in.apis...) {
 		if n.alive() {
@@ -221,7 +221,7 @@ func (in *installation) stop(t *testing.T) {
 }
 
 // end ends what is left, and says what the processes said when the test has failed.
-func (in *installation) end(t *testing.T) {
+func (in *installation) end(t testing.TB) {
 	for _, n := range in.nodes() {
 		n.put()
 		if t.Failed() {

@@ -48,7 +48,7 @@ var shared struct {
 }
 
 // components starts the servers once, and skips the test where the machine has not all of them.
-func components(t *testing.T) *servers {
+func components(t testing.TB) *servers {
 	t.Helper()
 	shared.once.Do(func() {
 		var programs programs
