@@ -14,12 +14,14 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/mail"
+	"waybill/internal/tracing"
 	"waybill/internal/webhook"
 	"waybill/workflows/contract"
 )
@@ -59,8 +61,10 @@ type DeliverConfig struct {
 	Link func(id job.ID) string
 	// Observe counts an attempt: outcome is delivered, retried or failed. May be nil.
 	Observe func(kind job.DeliveryKind, outcome string)
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Tracer makes the spans of attempts; nil: none are made, and the trace of the job is passed on as it is.
+	Tracer trace.Tracer
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Deliveries are the activities that tell those outside.
@@ -194,7 +198,7 @@ func pauseAfter(n int) time.Duration {
 	return min(deliverPause<<(n-1), deliverMaxPause)
 }
 
-func (d *Deliveries) attempt(ctx context.Context, row job.Delivery, number int) outcome {
+func (d *Deliveries) attempt(ctx context.Context, row job.Delivery, number int) (o outcome) {
 	var j job.Job
 	if row.JobID != "" {
 		found, err := d.cfg.Jobs.Job(ctx, row.AccountID, row.JobID)
@@ -206,6 +210,8 @@ func (d *Deliveries) attempt(ctx context.Context, row job.Delivery, number int) 
 			j = found
 		}
 	}
+	ctx, end := d.trace(ctx, row, j, number)
+	defer func() { end(o) }()
 	if row.Kind == job.DeliveryMail {
 		return d.send(ctx, row, j)
 	}
@@ -247,6 +253,12 @@ func (d *Deliveries) call(ctx context.Context, row job.Delivery, j job.Job, numb
 	header := map[string]string{}
 	if kind := contentType(body); kind != "" {
 		header["Content-Type"] = kind
+	}
+	if at := tracing.Of(ctx); at.Parent != "" {
+		header["Traceparent"] = at.Parent
+		if at.State != "" {
+			header["Tracestate"] = at.State
+		}
 	}
 	if err := d.ownHeaders(row, header); err != nil {
 		return outcome{ours: err}

@@ -15,6 +15,7 @@ import (
 	"waybill/internal/joblog"
 	"waybill/internal/runner"
 	"waybill/internal/sandbox"
+	"waybill/internal/tracing"
 	"waybill/workflows/contract"
 )
 
@@ -34,6 +35,7 @@ func isWorkerShutdown(err error) bool {
 func (a *Activities) ExecutePackage(ctx context.Context, in contract.ExecuteInput) (contract.JobResult, error) {
 	x := &execution{a: a, in: in, info: activity.GetInfo(ctx)}
 	x.fence = fenceOf(in, x.info)
+	ctx = x.known(ctx)
 	x.watch = a.newWatch(ctx, x.progress)
 	defer x.watch.close()
 	result, err := x.do(ctx)
@@ -99,12 +101,16 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 	}
 	defer func() { _ = x.closeLog(ctx) }() // where nobody did: the log of an attempt that is given up
 
-	lease, err := x.fetch()
+	var lease *runner.Lease
+	err = phase(x.watch.ctx, "fetch package", func(ctx context.Context) (err error) {
+		lease, err = x.fetch(ctx)
+		return err
+	})
 	if err != nil {
 		return x.unprepared(ctx, err)
 	}
 	defer lease.Release()
-	inputs, release, err := x.inputs()
+	inputs, release, err := x.inputs(x.watch.ctx)
 	if err != nil {
 		return x.unprepared(ctx, err)
 	}
@@ -128,11 +134,13 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 			x.a.cfg.Log.ErrorContext(ctx, "job folder not removed", "job", x.in.JobID, "error", err)
 		}
 	}()
-	if err := run.Furnish(x.watch.ctx); err != nil {
+	if err := phase(x.watch.ctx, "prepare environment", run.Furnish); err != nil {
 		return x.unprepared(ctx, err)
 	}
-	err = x.a.persist(ctx, func(ctx context.Context, _ int) error {
-		return x.a.cfg.Run.Started(ctx, x.in.AccountID, x.in.JobID, x.fence, run.Sandbox(), x.a.cfg.Now())
+	err = phase(ctx, "note start", func(ctx context.Context) error {
+		return x.a.persist(ctx, func(ctx context.Context, _ int) error {
+			return x.a.cfg.Run.Started(ctx, x.in.AccountID, x.in.JobID, x.fence, run.Sandbox(), x.a.cfg.Now())
+		})
 	})
 	if err != nil {
 		return contract.JobResult{}, x.writeError(err)
@@ -178,7 +186,7 @@ func (x *execution) endAtDeadline() (stop func()) {
 
 func (x *execution) openLog(ctx context.Context) error {
 	err := x.a.repeat(x.watch.ctx, func() error {
-		w, err := joblog.NewWriter(context.WithoutCancel(ctx), x.a.cfg.Objects, joblog.Target{
+		w, err := joblog.NewWriter(tracing.Quiet(context.WithoutCancel(ctx)), x.a.cfg.Objects, joblog.Target{
 			Account: x.in.AccountID, Job: x.in.JobID, Fence: x.fence, First: x.job.Attempt == 1,
 			Stored: func() { x.a.ring(x.in.JobID) },
 		})
@@ -205,20 +213,20 @@ func (x *execution) closeLog(ctx context.Context) error {
 	return x.log.Close(ctx)
 }
 
-func (x *execution) fetch() (*runner.Lease, error) {
+func (x *execution) fetch(ctx context.Context) (*runner.Lease, error) {
 	spec := x.job.Spec
-	return x.use(runner.Package{Name: spec.PackageName, SHA256: spec.PackageSHA256, Size: spec.PackageSize})
+	return x.use(ctx, runner.Package{Name: spec.PackageName, SHA256: spec.PackageSHA256, Size: spec.PackageSize})
 }
 
 // inputs fetches the other files the job gets. The caller calls release.
-func (x *execution) inputs() (inputs []runner.Input, release func(), err error) {
+func (x *execution) inputs(ctx context.Context) (inputs []runner.Input, release func(), err error) {
 	release = func() {
 		for _, in := range inputs {
 			in.File.Release()
 		}
 	}
 	for _, f := range x.job.Spec.Inputs {
-		lease, err := x.use(runner.Package{Name: f.Name, SHA256: f.SHA256, Size: f.Size, Plain: true})
+		lease, err := x.use(ctx, runner.Package{Name: f.Name, SHA256: f.SHA256, Size: f.Size, Plain: true})
 		if err != nil {
 			release()
 			return nil, nil, err
@@ -228,9 +236,9 @@ func (x *execution) inputs() (inputs []runner.Input, release func(), err error) 
 	return inputs, release, nil
 }
 
-func (x *execution) use(p runner.Package) (lease *runner.Lease, err error) {
-	err = x.a.repeat(x.watch.ctx, func() error {
-		lease, err = x.a.cfg.Runner.Cache().Use(x.watch.ctx, p, func(ctx context.Context) (io.ReadCloser, error) {
+func (x *execution) use(ctx context.Context, p runner.Package) (lease *runner.Lease, err error) {
+	err = x.a.repeat(ctx, func() error {
+		lease, err = x.a.cfg.Runner.Cache().Use(ctx, p, func(ctx context.Context) (io.ReadCloser, error) {
 			return x.a.cfg.Objects.Get(ctx, job.BlobKey(x.in.AccountID, p.SHA256), 0, -1)
 		})
 		return err
@@ -287,8 +295,8 @@ func (x *execution) run(ctx context.Context, run *runner.Execution) (contract.Jo
 	started := time.AfterFunc(x.a.cfg.NoteStarted, func() { x.tellStarted(programCtx) })
 	defer started.Stop()
 	unhook := context.AfterFunc(x.watch.ctx, func() { x.onEnd(ctx, run, end) })
-	reports := x.startReports(ctx, run)
-	result, err := run.Run(programCtx)
+	reports := x.startReports(tracing.Quiet(ctx), run)
+	result, err := x.runProgram(ctx, programCtx, run)
 	unhook()
 	started.Stop()
 	overTime()
@@ -419,7 +427,11 @@ func (x *execution) ended(ctx context.Context, run *runner.Execution, result run
 // finishWithOutputs stores the files the program left, enters them into the outcome, and writes it. Files that break a
 // limit fail a job that would have completed; a job that failed anyway only has it in its log.
 func (x *execution) finishWithOutputs(ctx context.Context, run *runner.Execution, o job.Outcome) (contract.JobResult, error) {
-	outputs, err := x.storeOutputs(ctx, run)
+	var outputs []job.Output
+	err := phase(ctx, "store outputs", func(ctx context.Context) (err error) {
+		outputs, err = x.storeOutputs(ctx, run)
+		return err
+	})
 	if err == nil {
 		o.Outputs = outputs
 		return x.finish(ctx, o)

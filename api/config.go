@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"waybill/internal/control"
 )
@@ -52,6 +53,8 @@ type Config struct {
 	// AccessLog gets one line for each request; nil: none.
 	AccessLog *slog.Logger
 	Now       control.Clock // nil: time.Now
+	// Tracer begins a span for each request; nil: none does.
+	Tracer trace.Tracer
 
 	// Draining ends when the server is about to stop: /readyz then answers 503. nil: never.
 	Draining context.Context

@@ -16,7 +16,7 @@ const readyWithin = 5 * time.Second
 func (s *Server) healthRoutes() {
 	s.engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, health{Status: "up"}) })
 	s.engine.GET("/readyz", s.ready)
-	s.engine.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{})))
+	s.engine.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{EnableOpenMetrics: true})))
 }
 
 type health struct {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // metrics counts calls. Labels come from fixed sets only - the router's patterns, the known methods, status codes - so
@@ -44,13 +46,22 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) count(route, verb string, status int, took time.Duration) {
+func (m *metrics) count(ctx context.Context, route, verb string, status int, took time.Duration) {
 	if route == "" {
 		route = "unmatched"
 	}
 	verb = method(verb)
 	m.requests.WithLabelValues(route, verb, statusText(status)).Inc()
-	m.duration.WithLabelValues(route, verb).Observe(took.Seconds())
+	observe(m.duration.WithLabelValues(route, verb), took.Seconds(), trace.SpanContextFromContext(ctx))
+}
+
+// observe notes a value, with the trace it was seen in where that is kept.
+func observe(o prometheus.Observer, value float64, at trace.SpanContext) {
+	if e, ok := o.(prometheus.ExemplarObserver); ok && at.IsSampled() {
+		e.ObserveWithExemplar(value, prometheus.Labels{"trace_id": at.TraceID().String()})
+		return
+	}
+	o.Observe(value)
 }
 
 // method is the method if it is one of HTTP's own, else "OTHER".

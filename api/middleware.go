@@ -24,7 +24,7 @@ func (s *Server) begin(c *gin.Context) {
 	}
 	r.door = s.doorOf(r.Path)
 	ctx := c.Request.Context()
-	c.Request = c.Request.WithContext(WithRequest(ctx, r))
+	c.Request = c.Request.WithContext(WithRequest(s.trace(ctx, c, r), r))
 	if c.Request.Body != nil && c.Request.Body != http.NoBody {
 		c.Request.Body = &patient{c.Request.Body, http.NewResponseController(c.Writer)}
 	}
@@ -56,15 +56,17 @@ func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
 	if ctx.Err() != nil && (status >= 500 || !c.Writer.Written()) {
 		status = StatusClientGone
 	}
-	s.metrics.count(c.FullPath(), r.Method, status, took)
+	s.metrics.count(ctx, c.FullPath(), r.Method, status, took)
+	defer r.endTrace(status)
 	if r.fault != nil && status != StatusClientGone {
 		s.Log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request", r.ID), slog.String("method", r.Method),
 			slog.String("path", r.Path), slog.Int("status", status), slog.Any("error", r.fault))
 	}
 	if s.AccessLog != nil {
 		s.AccessLog.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("request", r.ID), slog.String("method", r.Method),
-			slog.String("path", r.Path), slog.Int("status", status), slog.Int("bytes", max(c.Writer.Size(), 0)),
-			slog.Duration("took", took), slog.String("address", r.Address), slog.String("user", r.Actor.User.Name))
+			slog.String("path", r.Path), slog.String("route", c.FullPath()), slog.Int("status", status),
+			slog.Int("bytes", max(c.Writer.Size(), 0)), slog.Float64("seconds", took.Seconds()), slog.String("address", r.Address),
+			slog.String("user", r.Actor.User.Name))
 	}
 }
 

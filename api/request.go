@@ -8,7 +8,10 @@ import (
 	"net/netip"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"waybill/internal/job"
+	"waybill/internal/logs"
 )
 
 // Request is what the server knows of the call it serves. One is made for each call and travels in its context.
@@ -23,6 +26,7 @@ type Request struct {
 	door    Door
 	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
 	fault error
+	span  trace.Span // nil: none
 }
 
 type requestKey struct{}
@@ -32,7 +36,7 @@ func RequestOf(ctx context.Context) *Request { return ctx.Value(requestKey{}).(*
 
 // WithRequest puts a Request into a context, for tests and for what is served outside of the router.
 func WithRequest(ctx context.Context, r *Request) context.Context {
-	return context.WithValue(ctx, requestKey{}, r)
+	return context.WithValue(logs.With(ctx, r), requestKey{}, r)
 }
 
 // Blame notes the cause of a reply that does not show it, so that it is logged with the request id.

@@ -62,6 +62,7 @@ type jobResponse struct {
 	RecordsIgnored int64    `json:"recordsIgnored"`
 	ErrorsOpen     int64    `json:"errorsOpen" doc:"Record errors that wait for a retry or a person"`
 	ErrorsResolved int64    `json:"errorsResolved"`
+	TraceID        string   `json:"traceId,omitempty" doc:"The OpenTelemetry trace it was started in"`
 	Warnings       []string `json:"warnings,omitempty" doc:"engine_unreachable, no_worker; event_not_understood, event_limit, out_message_missing and what they are about"`
 
 	Resources *packageResources `json:"resources,omitempty" doc:"What its config and its start ask for"`
@@ -90,7 +91,7 @@ func (c call) job(j job.Job) jobResponse {
 		RetryScope: string(j.RetryScope), Trigger: string(j.Trigger), TriggeredBy: c.user(j.SubmittedBy),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed,
 		RecordsIgnored: j.Records.Ignored, ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved,
-		CurrentStep: j.CurrentStep, OutMessages: c.messages(j), Outputs: outputsShown(j.OutValues),
+		TraceID: j.Spec.Trace.ID(), CurrentStep: j.CurrentStep, OutMessages: c.messages(j), Outputs: outputsShown(j.OutValues),
 	}
 	if j.Status == job.Queued {
 		r.StartAfter = c.date(j.StartAfter)

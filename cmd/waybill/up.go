@@ -12,6 +12,7 @@ import (
 
 	"waybill/internal/app"
 	"waybill/internal/app/settings"
+	"waybill/internal/logs"
 )
 
 func newUp() *cobra.Command {
@@ -86,7 +87,7 @@ func newLogger(w io.Writer, s settings.Settings) *slog.Logger {
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(logs.NewHandler(slog.NewJSONHandler(w, options)))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(logs.NewHandler(slog.NewTextHandler(w, options)))
 }

@@ -40,6 +40,9 @@ func StartAPI(ctx context.Context, s settings.Settings, log *slog.Logger) (*API,
 }
 
 func (a *API) start(ctx context.Context) error {
+	if err := a.startTracing(ctx, "waybill-api"); err != nil {
+		return err
+	}
 	if err := a.external(); err != nil {
 		return err
 	}

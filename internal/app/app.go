@@ -63,6 +63,9 @@ func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, er
 }
 
 func (a *App) start(ctx context.Context) (err error) {
+	if err := a.startTracing(ctx, "waybill"); err != nil {
+		return err
+	}
 	if a.folder, err = datafolder.Open(a.settings.Data); err != nil {
 		return err
 	}

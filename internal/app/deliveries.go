@@ -44,7 +44,7 @@ func (p *parts) newDeliveries(box secret.Box) (*activities.Deliveries, error) {
 		Calls:  webhook.New(webhook.Config{Guard: p.guard(), UserAgent: "Waybill/" + Version()}),
 		Render: native.Renderer(p.url, p.settings.Dates == "rfc3339", time.Now),
 		Link:   func(id job.ID) string { return strings.TrimRight(p.url(), "/") + "/api/jobs/" + string(id) },
-		Now:    time.Now, Log: p.log, Observe: observeDeliveries(p.metrics),
+		Now:    time.Now, Log: p.log, Observe: observeDeliveries(p.metrics), Tracer: p.traces.Tracer(),
 	}
 	if s := p.settings.SMTP; s.Host != "" {
 		mailer, err := mail.New(mail.Config{

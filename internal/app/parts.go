@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"waybill/internal/engine"
 	"waybill/internal/job"
 	"waybill/internal/secret"
+	"waybill/internal/telemetry"
 	"waybill/internal/token"
 	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
@@ -42,7 +44,8 @@ type parts struct {
 	// sdkMetrics puts what the SDK measures into metrics.
 	sdkMetrics client.MetricsHandler
 	bell       *control.Bell
-	url        func() string // by which clients reach the REST API
+	url        func() string      // by which clients reach the REST API
+	traces     *telemetry.Tracing // nil: none
 }
 
 func newParts(s settings.Settings, log *slog.Logger) parts {
@@ -147,6 +150,7 @@ func (p *parts) closeStore(context.Context) error {
 }
 
 func (p *parts) openObjects(ctx context.Context, c objectstore.Config) (err error) {
+	c.Around = func(next http.RoundTripper) http.RoundTripper { return tracedTransport{next, "s3"} }
 	p.objects, err = objectstore.Open(ctx, c)
 	return err
 }
@@ -159,7 +163,7 @@ func (p *parts) closeObjects(context.Context) error {
 }
 
 func (p *parts) openTemporal(ctx context.Context, o engine.Options) (err error) {
-	p.namespace = o.Namespace
+	p.namespace, o.Interceptors = o.Namespace, p.traces.Interceptors()
 	p.temporal, err = dialTemporal(ctx, p.sealing(o))
 	return err
 }

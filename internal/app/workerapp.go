@@ -61,6 +61,9 @@ func StartWorker(ctx context.Context, s settings.Settings, log *slog.Logger) (*W
 }
 
 func (w *Worker) start(ctx context.Context) error {
+	if err := w.startTracing(ctx, "waybill-worker"); err != nil {
+		return err
+	}
 	if err := w.find(ctx); err != nil {
 		return err
 	}

@@ -67,6 +67,10 @@ var rules = []rule{
 	{from: "waybill/workflows/starter", never: []string{"waybill/storage", "waybill/api", "waybill/activities", "gorm.io", "github.com/minio"}},
 	{from: "waybill/activities", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "gorm.io", "github.com/minio", "github.com/gin-gonic"}},
 	{from: "waybill/internal/runner", never: []string{"waybill/storage", "waybill/api", "waybill/internal/app", "go.temporal.io", "gorm.io", "github.com/minio"}},
+	// Spans are begun by the API of OpenTelemetry; only what sets tracing up, and what links all of Waybill, knows its SDK.
+	{from: "waybill", except: []string{"waybill/internal/telemetry", "waybill/internal/standalone", "waybill/internal/app", "waybill/internal/bench", "waybill/cmd", "waybill/test"},
+		never: []string{"go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters"}},
+	{from: "waybill/internal/tracing", never: []string{"net/http", "go.temporal.io", "waybill/internal/control"}},
 	// The children are for mains: what only needs a command links no engine.
 	{from: "waybill/internal", except: []string{"waybill/internal/runtimes/child", "waybill/internal/runtimes/wasm"}, never: []string{"github.com/tetratelabs/wazero"}},
 	{from: "waybill/internal/environments", never: []string{"waybill/internal/runner", "waybill/internal/runtimes", "waybill/internal/sandbox", "waybill/internal/control"}},

@@ -4,15 +4,20 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/job"
+	"waybill/internal/tracing"
 )
 
 // Cancel records the actor's wish that the job end, and passes it to the engine. The record is what counts: an engine
 // that can not be reached now is told later, see CancelCourier.
-func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
-	j, err := s.recordCancel(ctx, a, ref)
+func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (j job.Job, err error) {
+	ctx, span := tracing.Start(ctx, "cancel job", trace.WithAttributes(attribute.String(tracing.Job, ref)))
+	defer func() { tracing.End(span, err) }()
+	j, err = s.recordCancel(ctx, a, ref)
 	if err == nil {
 		s.passCancel(ctx, j.ID)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill/internal/job"
+	"waybill/internal/tracing"
 )
 
 // Reconciler brings the engine and the job table back together: it starts what is stored but was never started, ends what
@@ -208,7 +209,7 @@ func (r *Reconciler) dispatch(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Starter.StartJob(ctx, InputOf(j, d.TaskQueue, r.Limits)); err != nil {
+	if err := r.Starter.StartJob(tracing.Into(ctx, j.Spec.Trace), InputOf(j, d.TaskQueue, r.Limits)); err != nil {
 		return err
 	}
 	r.Log.InfoContext(ctx, "started a job that was stored but not running", "job", j.ID, "status", j.Status)

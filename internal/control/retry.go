@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"waybill/internal/job"
+	"waybill/internal/tracing"
 )
 
 // PackageChoice says which version of the package a retry runs.
@@ -39,11 +40,13 @@ type RetryRequest struct {
 // Retry makes a new job from a finished one. It runs the same snapshot - package version, macros, limits - with the
 // overrides laid over it, and its success completes the result of every job above it. The config may be gone; what a
 // retry needs is the parent and its package.
-func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (Submitted, error) {
+func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Submitted, err error) {
 	parent, err := s.Get(ctx, a, r.Job)
 	if err != nil {
 		return Submitted{}, err
 	}
+	ctx, span := tracing.Start(ctx, "retry job", tracing.Link(parent.Spec.Trace)...)
+	defer func() { endSubmit(span, made, err) }()
 	key, first, err := s.repeated(ctx, a, "retry/"+string(parent.ID), r.IdempotencyKey, r)
 	if err != nil || first.Replayed {
 		return first, err

@@ -14,6 +14,7 @@ import (
 
 	"waybill/internal/job"
 	"waybill/internal/macro"
+	"waybill/internal/tracing"
 )
 
 // Overrides are the members of runtimeConfig a start or a retry may set for its one job; nil leaves the config's value.
@@ -56,7 +57,9 @@ const idempotencyLife = 24 * time.Hour
 
 // Submit accepts a job: it checks, snapshots all the run needs, stores the row, and starts the workflow. Once the row is
 // stored the job is accepted, whatever the engine does (native.md, 6).
-func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (Submitted, error) {
+func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made Submitted, err error) {
+	ctx, span := tracing.Start(ctx, "submit job")
+	defer func() { endSubmit(span, made, err) }()
 	c, err := s.Configs.Get(ctx, a, r.Config)
 	if err != nil {
 		return Submitted{}, err
@@ -141,6 +144,7 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	sub.MayShow = a.MayTouch
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
+	j.Spec.Trace = tracing.Of(ctx)
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
 	if j.Lane, err = laneOf(j.ConfigID, j.Spec); err != nil {
 		return Submitted{}, err

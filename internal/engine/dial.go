@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"google.golang.org/grpc/codes"
 )
@@ -29,7 +30,9 @@ type Options struct {
 	Codec *Codec
 	// Metrics takes what the SDK measures; nil: nothing.
 	Metrics client.MetricsHandler
-	Log     *slog.Logger // nil: slog.Default
+	// Interceptors watch the client's calls and the workflows and activities of its workers.
+	Interceptors []interceptor.ClientInterceptor
+	Log          *slog.Logger // nil: slog.Default
 }
 
 // Dial connects. What went wrong is told with what to do about it: Unavailable where waiting may mend it, else Invalid.
@@ -55,7 +58,7 @@ func options(o Options) (client.Options, error) {
 		o.Log = slog.Default()
 	}
 	c := client.Options{
-		HostPort: o.Address, Namespace: o.Namespace, Logger: quiet{log.NewStructuredLogger(o.Log)}, MetricsHandler: o.Metrics,
+		HostPort: o.Address, Namespace: o.Namespace, Logger: quiet{log.NewStructuredLogger(o.Log)}, MetricsHandler: o.Metrics, Interceptors: o.Interceptors,
 		ConnectionOptions: client.ConnectionOptions{KeepAliveTime: o.KeepAlive, MaxPayloadSize: o.MaxMessage, TLSDisabled: o.TLS == nil},
 	}
 	if o.TLS != nil {

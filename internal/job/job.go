@@ -144,6 +144,8 @@ type Spec struct {
 	OutMessageNames []string  `json:"outMessageNames,omitempty"` // messages somebody waits for
 
 	RetryStep string `json:"retryStep,omitempty"` // RetryFailedStep only: the step that failed in the parent
+
+	Trace Trace `json:"trace,omitzero"` // where the start of the job stands in a trace; none without tracing
 }
 
 // InputFile is a version of a file that a job gets besides its package.

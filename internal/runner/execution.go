@@ -80,7 +80,7 @@ func (e *Execution) start(output *os.File) (*sandbox.Process, error) {
 		present = e.req.Package.entry.about.Size // its folder holds a copy of the package then
 	}
 	return e.runner.sandbox.Start(sandbox.Program{
-		Path: c.Path, Argv: c.Argv, Dir: c.dir, Env: c.env, Output: output,
+		Path: c.Path, Argv: c.Argv, Dir: c.dir, Env: traced(c.env, e.trace), Output: output,
 		Read: append([]string{e.req.Package.Dir, c.tree, e.helpers}, c.Read...), Write: []string{e.dir}, Temp: filepath.Join(e.dir, "tmp"),
 		NoNetwork: e.resources.Network == job.NetworkNone, Limits: e.limits, Present: present,
 	})

@@ -47,6 +47,7 @@ type Execution struct {
 	point    job.EntryPoint // what waybill.yaml says about it
 	command  command
 	own      map[string]string // variables that Waybill sets
+	trace    job.Trace         // see Continue
 	resolved resolved
 	shared   []*environments.Lease // environments in use
 	lines    *joblog.Lines

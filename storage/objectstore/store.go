@@ -78,6 +78,9 @@ type Config struct {
 	PublicEndpoint string
 	// PublicExpiry is how long a presigned address is valid.
 	PublicExpiry time.Duration
+
+	// Around is put around what carries the requests out, to watch them. May be nil.
+	Around func(http.RoundTripper) http.RoundTripper
 }
 
 // Encryption is what the store is asked to encrypt objects with.
@@ -164,7 +167,7 @@ func newStore(c Config) (*Store, error) {
 	keys := c.credentials()
 	options := func(secure bool) *minio.Options {
 		return &minio.Options{
-			Creds: keys, Secure: secure, Region: c.Region, Transport: t, MaxRetries: attempts, BucketLookup: c.Lookup.minio(),
+			Creds: keys, Secure: secure, Region: c.Region, Transport: around(t, c.Around), MaxRetries: attempts, BucketLookup: c.Lookup.minio(),
 			TrailingHeaders: c.Checksums,
 		}
 	}

@@ -89,6 +89,7 @@ func gormConfig() *gorm.Config {
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
 		Logger:                 logger.Discard,
+		Plugins:                map[string]gorm.Plugin{tracePlugin{}.Name(): tracePlugin{}},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"modernc.org/sqlite"
 
 	"waybill/internal/job"
+	"waybill/internal/tracing"
 )
 
 // Trouble is an error of the database as metrics count it.
@@ -171,7 +172,9 @@ func (s *Store) transactLater(ctx context.Context, fn func(tx *gorm.DB) error) e
 	return s.transactOn(ctx, s.background.write, fn)
 }
 
-func (s *Store) transactOn(ctx context.Context, db *gorm.DB, fn func(tx *gorm.DB) error) error {
+func (s *Store) transactOn(ctx context.Context, db *gorm.DB, fn func(tx *gorm.DB) error) (err error) {
+	ctx, span := s.traced(ctx)
+	defer func() { tracing.End(span, err) }()
 	k := keeperOf(db)
 	ctx, cancel := k.bounded(ctx)
 	defer cancel()

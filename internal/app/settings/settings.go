@@ -71,6 +71,7 @@ type Settings struct {
 	Database  Database
 	S3        S3
 	Temporal  Temporal
+	Observe   Observe
 }
 
 // SMTP is the server that takes mail; with an empty Host none is sent.
@@ -106,7 +107,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, []setting{
+var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -330,7 +331,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(),
+		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")

@@ -1,0 +1,33 @@
+package control
+
+import (
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"waybill/internal/tracing"
+)
+
+// endSubmit tells in the span of a start or a retry what came of it.
+func endSubmit(span trace.Span, made Submitted, err error) {
+	if span.IsRecording() && err == nil {
+		j := made.Job
+		span.SetAttributes(
+			attribute.String(tracing.Job, string(j.ID)), attribute.String(tracing.JobConfig, strconv.FormatInt(j.ConfigID, 10)),
+			attribute.String(tracing.Trigger, string(j.Trigger)), attribute.String(tracing.Outcome, made.Outcome()),
+		)
+	}
+	tracing.End(span, err)
+}
+
+// Outcome is what came of the call in a word: accepted, replayed or skipped.
+func (s Submitted) Outcome() string {
+	switch {
+	case s.Replayed:
+		return "replayed"
+	case s.Skipped:
+		return "skipped"
+	}
+	return "accepted"
+}
