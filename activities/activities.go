@@ -69,6 +69,7 @@ type Config struct {
 	Bell       Bell          // may be nil
 	Gone       Gone          // may be nil
 	Purger     Purger
+	Loop       Loop
 	Runner     *runner.Runner
 	Engine     Engine // nil: the worker's own client
 	Worker     string // identity, shown on the job
@@ -93,7 +94,10 @@ type Config struct {
 }
 
 // Activities are the activities, ready to be registered.
-type Activities struct{ cfg Config }
+type Activities struct {
+	cfg  Config
+	loop chan struct{} // holds the reconciler's loop of this process
+}
 
 // New makes the activities.
 func New(cfg Config) *Activities {
@@ -112,7 +116,7 @@ func New(cfg Config) *Activities {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Activities{cfg: cfg}
+	return &Activities{cfg: cfg, loop: make(chan struct{}, 1)}
 }
 
 // Registry is the part of a worker the activities need.
@@ -132,6 +136,7 @@ func (a *Activities) Register(r Registry) {
 	r.RegisterActivityWithOptions(a.RollUpRetry, activity.RegisterOptions{Name: contract.RollUpRetry})
 	r.RegisterActivityWithOptions(a.PurgeJobs, activity.RegisterOptions{Name: contract.PurgeJobs})
 	r.RegisterActivityWithOptions(a.PurgePackages, activity.RegisterOptions{Name: contract.PurgePackages})
+	r.RegisterActivityWithOptions(a.Reconcile, activity.RegisterOptions{Name: contract.Reconcile})
 }
 
 func (a *Activities) ring(id job.ID) {

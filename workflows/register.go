@@ -16,4 +16,5 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Retry, workflow.RegisterOptions{Name: contract.RetryWorkflow})
 	r.RegisterWorkflowWithOptions(Retention, workflow.RegisterOptions{Name: contract.RetentionWorkflow})
 	r.RegisterWorkflowWithOptions(Deliver, workflow.RegisterOptions{Name: contract.DeliverWorkflow})
+	r.RegisterWorkflowWithOptions(Reconciler, workflow.RegisterOptions{Name: contract.ReconcilerWorkflow})
 }

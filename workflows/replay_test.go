@@ -86,6 +86,8 @@ var recordings = map[string]struct {
 	"lane_continued_first":        {closedContinued, looks(14), ""},
 	"lane_continued":              {closedCompleted, looks(10), ""},
 
+	"reconciler":                {closedContinued, "Reconcile", ""},
+	"reconciler_cancelled":      {closedCanceled, "Reconcile", ""},
 	"retention":                 {closedCompleted, "PurgeJobs PurgeJobs PurgeJobs PurgePackages", ""},
 	"retention_outage":          {closedFailed, "PurgeJobs PurgeJobs", ""},
 	"retention_continued_first": {enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW, strings.TrimSpace(strings.Repeat("PurgeJobs ", 17)), ""},

@@ -81,6 +81,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err := a.connect(ctx); err != nil {
 		return err
 	}
+	a.ownEngine = a.settings.Temporal.Address == ""
 	a.info = a.describe(listener.Addr())
 	if err := a.makeAdmin(ctx); err != nil {
 		return err

@@ -40,6 +40,7 @@ type parts struct {
 	objects   *objectstore.Store
 	temporal  client.Client
 	namespace string // of temporal
+	ownEngine bool   // it began with this process, and no other one has worked with it since
 	metrics   *prometheus.Registry
 	// sdkMetrics puts what the SDK measures into metrics.
 	sdkMetrics client.MetricsHandler

@@ -68,20 +68,19 @@ type serving struct {
 	to       *job.Destination // whose jobs run in this process; nil: none do
 }
 
-// serve starts the reconciler, the REST server and the worker, in this order: they end in reverse, so that the end of a
-// draining job can still be followed.
+// serve starts the REST server and the worker, in this order: they end in reverse, so that the end of a draining job can still
+// be followed.
 func (p *parts) serve(s serving) (*work, error) {
 	box := p.keyring.Box()
 	p.followKeys()
 	start := starter.New(p.temporal, starter.Config{})
-	reconciler := p.newReconciler(start)
+	reconciler := p.newReconciler(box, start)
 	work, err := p.newWorker(box, reconciler, s.work, s.to)
 	if err != nil {
 		return nil, err
 	}
 	configs, jobs := p.newJobs(box, start)
 	schedules := p.newSchedules(configs, box)
-	reconciler.Duties = append(reconciler.Duties, schedules.Duties()...)
 	files := &control.Files{
 		Configs: configs, Users: p.store, Links: p.store, Store: p.store, Blobs: p.store, Objects: p.objects, Archives: archives{archive.DefaultLimits},
 		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: time.Now,
@@ -91,13 +90,11 @@ func (p *parts) serve(s serving) (*work, error) {
 		Signer: p.signer(), Now: time.Now, NewFamily: newID,
 	}
 	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log}
-	reconciler.Duties = append(reconciler.Duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now))
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
 	places := &control.Places{Store: p.store, Now: time.Now}
 	workers := &control.Workers{Registry: p.store, Places: places, Now: time.Now}
-	reconciler.Duties = append(reconciler.Duties, workers.PurgeDuty())
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
@@ -123,7 +120,6 @@ func (p *parts) serve(s serving) (*work, error) {
 	p.mountCodec(handler, sessions)
 	p.showBacklog()
 	p.background("feed of events", feed.Run)
-	p.background("reconciler", reconciler.Run)
 	p.startHTTP(s.listener, handler, letGo)
 	return work, p.startWorker(work, drain)
 }

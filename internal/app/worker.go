@@ -39,17 +39,6 @@ func (p *parts) limits() control.Limits {
 	return control.Limits{Grace: p.settings.JobGrace, HeartbeatTimeout: p.settings.WorkerLoss}
 }
 
-func (p *parts) newReconciler(start *starter.Starter) *control.Reconciler {
-	lanes := &control.LaneKeeper{Store: p.store, Engine: start, Log: p.log}
-	usher := &control.Usher{Jobs: p.store, Engine: start, Now: time.Now, Log: p.log}
-	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
-	return &control.Reconciler{
-		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
-		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
-		Duties: append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start)),
-	}
-}
-
 // newWorker makes the worker of this process. It takes the jobs of a destination, with a work folder of its own; with none
 // it serves the system's queues only.
 func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder string, to *job.Destination) (*work, error) {
@@ -78,6 +67,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	}
 	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack, OnFatalError: w.post.failed,
+		MaxHeartbeatThrottleInterval: loopBeat,
 	})
 	start := starter.New(p.temporal, starter.Config{})
 	config := activities.Config{
@@ -85,7 +75,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Tokens: control.JobTokens{Signer: p.signer(), Now: time.Now}, URL: p.url,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
-		Purger: p.newRetention(),
+		Purger: p.newRetention(), Loop: p.loopOf(reconciler),
 	}
 	p.addFires(&config, box, start)
 	acts := activities.New(config)
@@ -144,6 +134,7 @@ func (p *parts) startWorker(w *work, drain func()) error {
 	p.onStop("status worker", 2*stopSlack, func(ctx context.Context) error {
 		return stopped(ctx, w.status.Stop)
 	})
+	p.keepReconciler()
 	if r := w.registration; r != nil {
 		// Others see the worker before it takes its first job, and as long as it runs one.
 		if err := r.enter(context.Background()); err != nil {

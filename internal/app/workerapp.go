@@ -80,7 +80,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	box := w.keyring.Box()
 	w.followKeys()
-	work, err := w.newWorkerIn(box, w.newReconciler(starter.New(w.temporal, starter.Config{})), &to)
+	work, err := w.newWorkerIn(box, w.newReconciler(box, starter.New(w.temporal, starter.Config{})), &to)
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,8 @@ func newRounds(duties []Duty) *rounds {
 }
 
 // run does what is due. A duty that fails is told of through complain, and is due again after its pause; what it has
-// missed it is told of the next time, too.
-func (r *rounds) run(ctx context.Context, now time.Time, engine bool, complain func(context.Context, string, error, ...any)) {
+// missed it is told of the next time, too. each is called before every one.
+func (r *rounds) run(ctx context.Context, now time.Time, engine bool, each func(), complain func(context.Context, string, error, ...any)) {
 	for i, d := range r.duties {
 		if ctx.Err() != nil {
 			return
@@ -34,6 +34,7 @@ func (r *rounds) run(ctx context.Context, now time.Time, engine bool, complain f
 		if now.Before(r.next[i]) && !(d.Engine && r.back[i]) {
 			continue
 		}
+		each()
 		r.next[i] = now.Add(d.Every)
 		if err := d.Do(ctx, r.back[i]); err != nil {
 			complain(ctx, d.Name+" not done", err)

@@ -28,7 +28,7 @@ func TestDutiesRunWhenTheyAreDue(t *testing.T) {
 	step := func(name string, at time.Duration, engine bool, want ...string) {
 		t.Helper()
 		done = nil
-		r.run(t.Context(), start.Add(at), engine, func(context.Context, string, error, ...any) { complaints++ })
+		r.run(t.Context(), start.Add(at), engine, func() {}, func(context.Context, string, error, ...any) { complaints++ })
 		if !slices.Equal(done, want) {
 			t.Errorf("%s: did %q, want %q", name, done, want)
 		}

@@ -390,7 +390,7 @@ func TestRunLoopsUntilItsContextEnds(t *testing.T) {
 	w.Pass(time.Second) // the sweep looks at what was written before now
 	go func() {
 		defer close(done)
-		w.mender.Run(ctx)
+		w.mender.Run(ctx, func(control.Pass) {})
 	}()
 	deadline := time.After(20 * time.Second)
 	for started := false; !started; {

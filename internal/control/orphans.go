@@ -134,6 +134,7 @@ func (r *Reconciler) listOpen(ctx context.Context) map[job.ID]struct{} {
 		return open
 	}
 	for page := []byte(nil); len(open) < openLimit; {
+		r.comeOn()
 		found, next, err := r.Open.OpenWorkflows(ctx, page)
 		if err != nil {
 			r.complain(ctx, "open workflows not listed", err)

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"waybill/internal/job"
@@ -10,8 +11,8 @@ import (
 )
 
 // Reconciler brings the engine and the job table back together: it starts what is stored but was never started, ends what
-// the engine ended from outside, and makes roll-ups that were missed. The job table is the truth. Any number of processes
-// may run it at once, because everything it does is idempotent.
+// the engine ended from outside, and makes roll-ups that were missed. The job table is the truth. The engine sees to it that one
+// process runs it at a time (activities.Reconcile); two at once do no harm, because everything it does is idempotent.
 type Reconciler struct {
 	Backlog    Backlog
 	Settlement Settlement
@@ -27,11 +28,22 @@ type Reconciler struct {
 	// Duties are what other parts of the product want looked after in the same loop.
 	Duties []Duty
 
-	open map[job.ID]struct{} // jobs whose workflow was open when the present pass of steps began
+	open   map[job.ID]struct{} // jobs whose workflow was open when the present round of steps began
+	moved  atomic.Int64        // when the loop last came on, Unix nanoseconds
+	faults atomic.Int64        // what could not be done so far
+}
+
+// Pass is one pass of the loop.
+type Pass struct {
+	Number int64         // counted from 1 since the loop began
+	Engine bool          // it answered, and was compared with the table
+	Took   time.Duration // the sweep that the first pass is may take long
+	Faults int64         // what could not be done in it, and is tried again
 }
 
 // Duty is a piece of reconciling that belongs to one feature: it compares the tables with the engine, or with the world,
-// and mends what differs. It must be idempotent, for every process has it, and short, for the others wait for it.
+// and mends what differs. It must be idempotent, for a process that has it may be taken for dead, and short, for the others
+// wait for it. What it remembers from run to run is worth nothing any more when back is set.
 type Duty struct {
 	Name  string
 	Every time.Duration // pause between two runs; less than a tick: at every tick
@@ -53,42 +65,20 @@ const (
 	rollUpLimit = 100
 )
 
-// Run works until ctx ends. The first pass looks at every unfinished job at once: after a crash, or when the engine's
-// files were rebuilt, all of them may need a start. Whenever the engine comes back after an outage it does so again.
-func (r *Reconciler) Run(ctx context.Context) {
+// Run works until ctx ends, and tells of every pass. The first one looks at every unfinished job at once: after a crash, or
+// when the engine's files were rebuilt, all of them may need a start. Whenever the engine comes back after an outage it does so
+// again. One call at a time: the next one begins as if nothing were known.
+func (r *Reconciler) Run(ctx context.Context, told func(Pass)) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var (
-		reachable            bool
-		cursor               job.ID
-		nextSweep, nextPurge time.Time
-		since                = r.Now().Add(-terminated)
-		rounds               = newRounds(r.Duties)
-	)
-	for {
-		now := r.Now()
-		switch up := r.Starter.Ping(ctx) == nil; {
-		case up && !reachable:
-			reachable = r.Sweep(ctx, now) == nil
-			nextSweep = now.Add(everySweep)
-		case !up:
-			reachable = false
-		default:
-			since = r.settleTerminated(ctx, since)
-			r.startUnreached(ctx)
-			if cursor != "" || now.After(nextSweep) {
-				cursor = r.step(ctx, now.Add(-settledFor), cursor)
-				nextSweep = now.Add(everySweep)
-			}
+	l := &loop{r: r, since: r.Now().Add(-terminated), rounds: newRounds(r.Duties)}
+	for n := int64(1); ; n++ {
+		began, before := time.Now(), r.faults.Load()
+		l.pass(ctx)
+		if ctx.Err() != nil {
+			return
 		}
-		r.rollUps(ctx, now.Add(-settledFor))
-		rounds.run(ctx, now, reachable, r.complain)
-		if now.After(nextPurge) {
-			if err := r.Backlog.PurgeExpired(ctx, now); err != nil {
-				r.complain(ctx, "expired rows not deleted", err)
-			}
-			nextPurge = now.Add(everyPurge)
-		}
+		told(Pass{Number: n, Engine: l.reachable, Took: time.Since(began), Faults: r.faults.Load() - before})
 		select {
 		case <-ctx.Done():
 			return
@@ -97,6 +87,50 @@ func (r *Reconciler) Run(ctx context.Context) {
 	}
 }
 
+// loop is how far a Run has come.
+type loop struct {
+	r                    *Reconciler
+	reachable            bool
+	cursor               job.ID
+	nextSweep, nextPurge time.Time
+	since                time.Time
+	rounds               *rounds
+}
+
+func (l *loop) pass(ctx context.Context) {
+	r, now := l.r, l.r.Now()
+	r.comeOn()
+	switch up := r.Starter.Ping(ctx) == nil; {
+	case up && !l.reachable:
+		l.cursor = ""
+		l.reachable = r.Sweep(ctx, now) == nil
+		l.nextSweep = now.Add(everySweep)
+	case !up:
+		l.reachable = false
+	default:
+		l.since = r.settleTerminated(ctx, l.since)
+		r.startUnreached(ctx)
+		if l.cursor != "" || now.After(l.nextSweep) {
+			l.cursor = r.step(ctx, now.Add(-settledFor), l.cursor)
+			l.nextSweep = now.Add(everySweep)
+		}
+	}
+	r.rollUps(ctx, now.Add(-settledFor))
+	l.rounds.run(ctx, now, l.reachable, r.comeOn, r.complain)
+	if now.After(l.nextPurge) {
+		if err := r.Backlog.PurgeExpired(ctx, now); err != nil {
+			r.complain(ctx, "expired rows not deleted", err)
+		}
+		l.nextPurge = now.Add(everyPurge)
+	}
+}
+
+// comeOn notes that the loop does not hang.
+func (r *Reconciler) comeOn() { r.moved.Store(time.Now().UnixNano()) }
+
+// Moved is when the loop last came on: one that has not for minutes hangs.
+func (r *Reconciler) Moved() time.Time { return time.Unix(0, r.moved.Load()) }
+
 // Sweep looks at every unfinished job last written before the time. It stops at the first sign that the engine or the
 // database is down.
 func (r *Reconciler) Sweep(ctx context.Context, before time.Time) error {
@@ -104,6 +138,7 @@ func (r *Reconciler) Sweep(ctx context.Context, before time.Time) error {
 	began, looked := time.Now(), 0
 	open := r.listOpen(ctx)
 	for {
+		r.comeOn()
 		jobs, err := r.Backlog.Unfinished(ctx, before, after, perPage)
 		if err == nil && len(jobs) == 0 && looked > 0 {
 			r.Log.InfoContext(ctx, "compared the unfinished jobs with the engine", "jobs", looked, "open", len(open), "took", time.Since(began))
@@ -296,6 +331,7 @@ func (r *Reconciler) rollUps(ctx context.Context, before time.Time) {
 // complain logs what the next pass will try again; not while shutting down.
 func (r *Reconciler) complain(ctx context.Context, what string, err error, about ...any) {
 	if ctx.Err() == nil {
+		r.faults.Add(1)
 		r.Log.WarnContext(ctx, "reconciler: "+what, append(about, "error", err)...)
 	}
 }

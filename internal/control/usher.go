@@ -45,7 +45,10 @@ func (u *Usher) Duty() Duty {
 	return Duty{Name: "telling of places in lanes", Every: ushersEvery, Engine: true, Do: u.usher}
 }
 
-func (u *Usher) usher(ctx context.Context, _ bool) error {
+func (u *Usher) usher(ctx context.Context, back bool) error {
+	if back {
+		u.after = ""
+	}
 	ids, err := u.Jobs.AdmittedIdle(ctx, u.Now().Add(-usherGrace), u.after, usherAtOnce)
 	if err != nil {
 		return err
