@@ -24,11 +24,15 @@ import (
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
+	"waybill/internal/engine"
 	"waybill/internal/job"
 	"waybill/workflows"
 	"waybill/workflows/contract"
 	"waybill/workflows/starter"
 )
+
+// recordFolder is where in testdata histories go.
+var recordFolder = "histories"
 
 // TestRecord plays every take against the Temporal server at WAYBILL_RECORD_ADDRESS and writes the histories that
 // replay_test.go replays. testdata/histories/README.md says when and how to run it. WAYBILL_RECORD_ONLY limits it to one
@@ -38,10 +42,15 @@ func TestRecord(t *testing.T) {
 	if address == "" {
 		t.Fatal("WAYBILL_RECORD_ADDRESS must name a Temporal server with Waybill's search attributes")
 	}
-	c, err := client.Dial(client.Options{
+	o := client.Options{
 		HostPort: address, Identity: "recorder",
 		Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
-	})
+	}
+	if os.Getenv("WAYBILL_RECORD_SEALED") != "" {
+		recordFolder = "sealed"
+		o.DataConverter, o.FailureConverter = engine.Converters(workflows.SealedCodec(t))
+	}
+	c, err := client.Dial(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +217,7 @@ func (s *stage) saveRun(name, workflowID, runID string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	path := filepath.Join("testdata", "histories", name+".json")
+	path := filepath.Join("testdata", recordFolder, name+".json")
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
 		s.Fatal(err)
 	}

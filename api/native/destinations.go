@@ -25,6 +25,7 @@ type destinationResponse struct {
 	System      bool   `json:"system" doc:"The one the account began with: jobs go there when nothing else is said, and it can not be deleted"`
 	Workers     int    `json:"workers" doc:"Workers that take its jobs now"`
 	Queued      int64  `json:"queued" doc:"Its jobs that wait for a worker or for their time"`
+	TaskQueue   string `json:"taskQueue" doc:"The Temporal task queue its workers take jobs from, for scaling by its backlog"`
 }
 
 // DestinationPath is a destination in a path.
@@ -159,6 +160,6 @@ func (s style) destinationShown(o control.Overview) destinationResponse {
 	id := strconv.FormatInt(o.ID, 10)
 	return destinationResponse{
 		ID: id, Name: o.Name, Description: o.Description, Href: s.href("destinations/" + id), System: o.System, Workers: o.Workers,
-		Queued: o.Queued,
+		Queued: o.Queued, TaskQueue: o.TaskQueue,
 	}
 }

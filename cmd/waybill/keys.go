@@ -39,7 +39,7 @@ func newKeys() *cobra.Command {
 		_, err := fmt.Fprintf(out, "Sealing key %s is gone.\n", args[0])
 		return err
 	})
-	drop.Flags().BoolVar(&force, "force", false, "also when access tokens signed with it may be in use; their users sign in again")
+	drop.Flags().BoolVar(&force, "force", false, "also when access tokens signed with it may be in use, whose users sign in again, or workflows need it, which then stand still")
 	cmd.AddCommand(drop)
 	return cmd
 }
@@ -115,7 +115,14 @@ func resealKeys(ctx context.Context, k *app.Keyring, out io.Writer, _ []string) 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%d values are sealed anew with key %s.\n", n, k.Ring.Newest())
+	fmt.Fprintf(out, "%d values are sealed anew with key %s.\n", n, k.Ring.Newest())
+	schedules, err := k.ResealSchedules(ctx)
+	if err != nil {
+		return fmt.Errorf("what schedules in Temporal hold is not sealed anew (repeat it with: waybill keys reseal): %w", err)
+	}
+	if schedules > 0 {
+		_, err = fmt.Fprintf(out, "What %d schedules in Temporal start workflows with is sealed anew.\n", schedules)
+	}
 	return err
 }
 

@@ -165,6 +165,9 @@ func (p *parts) closeObjects(context.Context) error {
 
 func (p *parts) openTemporal(ctx context.Context, o engine.Options) (err error) {
 	p.namespace, o.Interceptors = o.Namespace, p.traces.Interceptors()
+	if err := p.markSealing(ctx); err != nil {
+		return err
+	}
 	p.temporal, err = dialTemporal(ctx, p.sealing(o))
 	return err
 }

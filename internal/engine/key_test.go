@@ -134,3 +134,28 @@ func TestASignInThatIsRefusedSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func (g *gate) CountWorkflowExecutions(ctx context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	return g.behind.CountWorkflowExecutions(ctx, r)
+}
+
+// Temporal Cloud has no operator service.
+func TestSearchAttributesOfAServerThatDoesNotListThem(t *testing.T) {
+	ca := newAuthority(t, "ca")
+	cert, key := ca.issue(t, t.TempDir(), "127.0.0.1", time.Now().Add(time.Hour))
+	g := newGate(t, cert, key)
+	word := "key"
+	g.key.Store(&word)
+	for namespace, want := range map[string]string{"default": "", ownNamespace(t): "have all of these there: temporal operator search-attribute create"} {
+		o := Options{Address: g.address, Namespace: namespace, TLS: &TLS{CA: ca.file}, Token: func(context.Context) (string, error) { return word, nil }}
+		c, err := Dial(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		err = Prepare(t.Context(), c, o)
+		if want == "" && err != nil || want != "" && (job.CodeOf(err) != job.Invalid || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", namespace, err, want)
+		}
+	}
+}

@@ -27,3 +27,6 @@ func (b Box) OpenBytes(id string, sealed, bound []byte) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Newest is the id of the key that seals.
+func (b Box) Newest() string { return b.ring.Newest() }
