@@ -32,6 +32,7 @@ type App struct {
 
 	folder *datafolder.Folder
 	engine *standalone.Engine
+	webUI  *webUISignIn
 }
 
 // Info is what a person needs to use a running Waybill.
@@ -41,6 +42,7 @@ type Info struct {
 	TemporalAddress   string
 	TemporalNamespace string
 	TemporalUI        string // empty with an external Temporal
+	TemporalToken     string // of the embedded one; empty when it asks for none. A secret
 	Data              string
 	AdminUser         string
 	// NewAdminPassword is set at the start that made the user with a random password.
@@ -54,7 +56,7 @@ type Info struct {
 // fails.
 func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, error) {
 	s.Database.Application = "waybill-up"
-	a := &App{parts: newParts(s, log), started: processStart()}
+	a := &App{parts: newParts(s, log), started: processStart(), webUI: newWebUISignIn()}
 	a.url = func() string { return a.info.URL }
 	if err := a.start(ctx); err != nil {
 		return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
@@ -122,6 +124,7 @@ func (a *App) connect(ctx context.Context) error {
 	if a.engine.Rebuilt() {
 		a.log.Warn("the engine's files were made anew; unfinished jobs are started again")
 	}
+	a.webUI.open(a.store)
 	group, gctx = errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if a.settings.S3.Endpoint != "" {
@@ -133,7 +136,7 @@ func (a *App) connect(ctx context.Context) error {
 		if a.settings.Temporal.Address != "" {
 			return a.openExternalTemporal(gctx)
 		}
-		if err := a.openTemporal(gctx, a.embeddedEngine(a.engine.TemporalAddress(), standalone.Namespace, "")); err != nil {
+		if err := a.openTemporal(gctx, a.embeddedEngine(a.engine.TemporalAddress(), standalone.Namespace, a.engine.Token())); err != nil {
 			return err
 		}
 		return a.claimNamespace(gctx, a.engine.TemporalAddress(), true)
@@ -157,10 +160,15 @@ func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
 }
 
 func (a *App) openEngine(ctx context.Context) (err error) {
-	a.engine, err = standalone.Start(ctx, standalone.Config{
+	c := standalone.Config{
 		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
 		WithoutTemporal: a.settings.Temporal.Address != "", WithoutObjects: a.settings.S3.Endpoint != "",
-	})
+		Open: a.settings.Engine.Auth == "off", SignIn: a.webUI.check,
+	}
+	if e := a.settings.Engine; e.Postgres(a.settings.Database) {
+		c.Postgres = &standalone.Postgres{URL: a.settings.Database.URL, Store: e.Database, Visibility: e.Visibility, Conns: e.Connections}
+	}
+	a.engine, err = standalone.Start(ctx, c)
 	return err
 }
 
@@ -198,7 +206,7 @@ func (a *App) describe(listening net.Addr) Info {
 	}
 	if a.settings.Temporal.Address == "" {
 		i.TemporalAddress, i.TemporalNamespace = a.engine.TemporalAddress(), standalone.Namespace
-		i.TemporalUI = "http://" + a.engine.UIAddress()
+		i.TemporalUI, i.TemporalToken = "http://"+a.engine.UIAddress(), a.engine.Token()
 	}
 	return i
 }
@@ -216,7 +224,7 @@ func (a *App) announce() error {
 	a.onStop("run.json", time.Second, func(context.Context) error { return a.folder.RemoveRun() })
 	return a.folder.WriteRun(datafolder.RunFile{
 		PID: os.Getpid(), URL: a.info.URL, Listen: a.info.Listen, TemporalAddress: a.info.TemporalAddress, TemporalNamespace: a.info.TemporalNamespace,
-		TemporalUI: a.info.TemporalUI, AdminUser: a.info.AdminUser,
+		TemporalUI: a.info.TemporalUI, TemporalOpen: a.info.TemporalUI != "" && a.info.TemporalToken == "", AdminUser: a.info.AdminUser,
 		ExternalDatabase: a.settings.Database.URL != "", ExternalObjects: a.settings.S3.Endpoint != "",
 	})
 }

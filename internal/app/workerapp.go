@@ -42,6 +42,7 @@ type WorkerInfo struct {
 // endpoints is where the components of a data folder are reached.
 type endpoints struct {
 	temporal, namespace string
+	token               string // of the embedded Temporal
 	s3                  s3gateway.Credentials
 }
 
@@ -125,6 +126,11 @@ func (w *Worker) find(ctx context.Context) error {
 func (w *Worker) endpointsNow(run datafolder.RunFile) (e endpoints, err error) {
 	if w.settings.Temporal.Address == "" {
 		e.temporal, e.namespace = run.TemporalAddress, run.TemporalNamespace
+		if run.TemporalUI != "" && !run.TemporalOpen { // the embedded one, with sign-in
+			if e.token, err = standalone.ReadToken(w.settings.Data); err != nil {
+				return e, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "its Temporal's token can not be read")
+			}
+		}
 	}
 	if w.settings.S3.Endpoint == "" {
 		kept, err := standalone.ReadEndpoints(w.settings.Data)
@@ -158,7 +164,7 @@ func (w *Worker) connect(ctx context.Context) error {
 		return w.openExternalTemporal(ctx)
 	}
 	return await(ctx, w.log, "Temporal of the data folder", func(ctx context.Context) error {
-		return w.openTemporal(ctx, w.embeddedEngine(w.uses.temporal, w.uses.namespace, ""))
+		return w.openTemporal(ctx, w.embeddedEngine(w.uses.temporal, w.uses.namespace, w.uses.token))
 	})
 }
 

@@ -17,8 +17,12 @@ import (
 
 const bareQueue = "bench-bare"
 
-func (o Options) dial(ctx context.Context, address string) (client.Client, error) {
-	return client.DialContext(ctx, client.Options{HostPort: address, Namespace: standalone.Namespace, Logger: log.NewStructuredLogger(o.Log)})
+func (o Options) dial(ctx context.Context, address, token string) (client.Client, error) {
+	c := client.Options{HostPort: address, Namespace: standalone.Namespace, Logger: log.NewStructuredLogger(o.Log)}
+	if token != "" {
+		c.Credentials, c.ConnectionOptions.TLSDisabled = client.NewAPIKeyStaticCredentials(token), true
+	}
+	return client.DialContext(ctx, c)
 }
 
 // allClosed waits until the engine has no open workflow. What is open comes from the visibility store, which lags by about

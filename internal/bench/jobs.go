@@ -71,7 +71,7 @@ func (o Options) tuned(ctx context.Context, folder string, r *Report) (err error
 	if err != nil {
 		return err
 	}
-	engine, err := o.dial(ctx, a.Info().TemporalAddress)
+	engine, err := o.dial(ctx, a.Info().TemporalAddress, a.Info().TemporalToken)
 	if err != nil {
 		return err
 	}
@@ -86,13 +86,13 @@ func (o Options) tuned(ctx context.Context, folder string, r *Report) (err error
 
 func (o Options) defaults(ctx context.Context, folder string, r *Report) (err error) {
 	engine, err := standalone.Start(ctx, standalone.Config{
-		Dir: folder, TemporalListen: "127.0.0.1:0", UIListen: "127.0.0.1:0", Logger: o.Log, ServerDefaults: true,
+		Dir: folder, TemporalListen: "127.0.0.1:0", UIListen: "127.0.0.1:0", Logger: o.Log, ServerDefaults: true, Open: true,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, engine.Stop(context.WithoutCancel(ctx))) }()
-	c, err := o.dial(ctx, engine.TemporalAddress())
+	c, err := o.dial(ctx, engine.TemporalAddress(), engine.Token())
 	if err != nil {
 		return err
 	}

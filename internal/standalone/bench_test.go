@@ -44,7 +44,7 @@ func benchmarkWorkflow(b *testing.B, cfg Config, clients int) {
 		b.Fatal(err)
 	}
 	defer func() { _ = e.Stop(context.Background()) }()
-	c, err := client.Dial(client.Options{HostPort: e.TemporalAddress(), Logger: silent{}})
+	c, err := client.Dial(holding(e))
 	if err != nil {
 		b.Fatal(err)
 	}

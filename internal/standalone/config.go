@@ -1,6 +1,7 @@
 package standalone
 
 import (
+	"context"
 	"log/slog"
 	"path/filepath"
 )
@@ -20,6 +21,14 @@ type Config struct {
 	// WithoutTemporal leaves out the Temporal server and its Web UI, WithoutObjects the object store: somebody else's are
 	// used.
 	WithoutTemporal, WithoutObjects bool
+	// Postgres keeps the engine's data in PostgreSQL databases instead of the SQLite file of engine/.
+	Postgres *Postgres
+	// Open lets everybody in who reaches the frontend or the Web UI. Otherwise the frontend demands the token of the data
+	// folder, and the Web UI what SignIn says.
+	Open bool
+	// SignIn checks who asks for a page of the Web UI. It is called at every request, from the address remote (host only). An
+	// error is for the log; a person who may not come in is told so by ErrRefused. Nil refuses everybody.
+	SignIn func(ctx context.Context, user, password, remote string) error
 	// Logger takes the engine's warnings and errors. Default slog.Default().
 	Logger *slog.Logger
 	// ServerDefaults starts the Temporal server with its own default settings and tables instead of ours. For

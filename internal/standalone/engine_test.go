@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			return err
 		}
-		c, err := client.Dial(client.Options{HostPort: e.TemporalAddress(), Logger: silent{}})
+		c, err := client.Dial(holding(e))
 		if err != nil {
 			return err
 		}
@@ -63,8 +63,26 @@ func (silent) Info(string, ...any)  {}
 func (silent) Warn(string, ...any)  {}
 func (silent) Error(string, ...any) {}
 
+const uiUser, uiPassword = "admin", "secret"
+
 func freePorts(dir string) Config {
-	return Config{Dir: dir, TemporalListen: "127.0.0.1:0", UIListen: "127.0.0.1:0"}
+	return Config{
+		Dir: dir, TemporalListen: "127.0.0.1:0", UIListen: "127.0.0.1:0",
+		SignIn: func(_ context.Context, user, password, _ string) error {
+			if user != uiUser || password != uiPassword {
+				return ErrRefused
+			}
+			return nil
+		},
+	}
+}
+
+// holding are the options of a client that shows the token.
+func holding(e *Engine) client.Options {
+	return client.Options{
+		HostPort: e.TemporalAddress(), Logger: silent{}, Credentials: client.NewAPIKeyStaticCredentials(e.Token()),
+		ConnectionOptions: client.ConnectionOptions{TLSDisabled: true},
+	}
 }
 
 func greet(ctx workflow.Context) (string, error) {
@@ -123,7 +141,7 @@ func stop(t *testing.T, e *Engine) {
 
 func dial(t *testing.T, e *Engine) client.Client {
 	t.Helper()
-	c, err := client.Dial(client.Options{HostPort: e.TemporalAddress(), Logger: silent{}})
+	c, err := client.Dial(holding(e))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,6 +238,7 @@ func get(t *testing.T, url, host string) (*http.Response, string) {
 	if host != "" {
 		req.Host = host
 	}
+	req.SetBasicAuth(uiUser, uiPassword)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -152,20 +152,10 @@ func create(ctx context.Context, dir string, db *config.SQL, serverDefaults bool
 	if err := schema.SetupSchema(db); err != nil {
 		return fmt.Errorf("make the engine's tables: %w", err)
 	}
-	attrs, err := attributeTypes()
+	ns, err := createNamespace(db)
 	if err != nil {
 		return err
 	}
-	ns, err := schema.NewNamespaceConfig(clusterName, Namespace, false, attrs)
-	if err != nil {
-		return fmt.Errorf("describe the namespace: %w", err)
-	}
-	ns.Detail.Config.Retention = durationpb.New(retention)
-	ns.Detail.Info.Description = "Jobs of Waybill"
-	if err := schema.CreateNamespaces(db, ns); err != nil {
-		return fmt.Errorf("make the namespace: %w", err)
-	}
-
 	own, err := open(dir)
 	if err != nil {
 		return err
@@ -185,6 +175,24 @@ func create(ctx context.Context, dir string, db *config.SQL, serverDefaults bool
 		return err
 	}
 	return writeFile(filepath.Join(dir, versionName), append(raw, '\n'))
+}
+
+// createNamespace makes our namespace with its search attributes where there is none.
+func createNamespace(db *config.SQL) (*schema.NamespaceConfig, error) {
+	attrs, err := attributeTypes()
+	if err != nil {
+		return nil, err
+	}
+	ns, err := schema.NewNamespaceConfig(clusterName, Namespace, false, attrs)
+	if err != nil {
+		return nil, fmt.Errorf("describe the namespace: %w", err)
+	}
+	ns.Detail.Config.Retention = durationpb.New(retention)
+	ns.Detail.Info.Description = "Jobs of Waybill"
+	if err := schema.CreateNamespaces(db, ns); err != nil {
+		return nil, fmt.Errorf("make the namespace: %w", err)
+	}
+	return ns, nil
 }
 
 // attributeTypes are the contract's search attributes as the server takes them.
@@ -232,6 +240,15 @@ func dropIndexes(ctx context.Context, db *sql.DB, aliases map[string]string) err
 	}
 	_, err = db.ExecContext(ctx, "BEGIN; "+strings.Join(append(drop, "COMMIT"), "; "))
 	return err
+}
+
+// leave puts the files of an engine aside that is not used any more. It tells whether there were any.
+func leave(dir string) (bool, error) {
+	left, err := putAside(dir, time.Now())
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return left, err
 }
 
 // putAside moves all files of the engine into old-<time>/, which replaces an earlier one. It tells whether there was a

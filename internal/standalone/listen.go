@@ -40,7 +40,7 @@ func choosePorts(listen string) (ports, error) {
 	}
 	defer frontend.Close()
 	p := ports{frontend: frontend.Addr().(*net.TCPAddr)}
-	for _, port := range []*int{&p.history, &p.matching, &p.worker} {
+	for _, port := range []*int{&p.history, &p.matching, &p.worker, &p.internal} {
 		l, err := net.Listen("tcp", loopback(0))
 		if err != nil {
 			return ports{}, fmt.Errorf("find a free port: %w", err)

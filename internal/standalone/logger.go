@@ -17,6 +17,8 @@ var noise = map[string]bool{
 	// Nexus is not part of Waybill.
 	"HTTP API port has not been set. Nexus HTTP endpoints will not be available. To enable Nexus, follow these " +
 		"instructions: https://github.com/temporalio/temporal/blob/main/docs/architecture/nexus.md#enabling-nexus.": true,
+	// A stream was opened without the token. Anybody on the machine may try, as often as they like; the answer tells them.
+	"Authorization error": true,
 }
 
 // fatal is what logger.Fatal panics with while the server is being constructed, which happens on our own goroutine.

@@ -22,7 +22,9 @@ import (
 const (
 	clusterName = "active"
 	storeName   = "sqlite"
-	// historyShards is fixed at the creation of the database. See the ADR for the measurement.
+	// visibilityName is the store of lists where it is not the same.
+	visibilityName = "visibility"
+	// historyShards is fixed at the creation of the SQLite file. See the ADR for the measurement.
 	historyShards = 1
 )
 
@@ -31,6 +33,8 @@ type ports struct {
 	frontend *net.TCPAddr
 	// The others are internal and always on loopback.
 	history, matching, worker int
+	// internal is the frontend of the server's own workers, which have no token. Not without sign-in.
+	internal int
 }
 
 // temporalServer is a running Temporal server.
@@ -38,12 +42,14 @@ type temporalServer struct {
 	server  temporal.Server
 	run     *serverRun
 	address string // of the frontend, as clients dial it
+	token   string
+	ports   ports
 }
 
 // startTemporal boots the server on a prepared database and returns once it answers.
-func startTemporal(ctx context.Context, c Config, db *config.SQL, p ports) (*temporalServer, error) {
+func startTemporal(ctx context.Context, c Config, db stores, p ports, token string) (*temporalServer, error) {
 	logger := newServerLogger(c.Logger)
-	s := &temporalServer{run: logger.run, address: dialable(p.frontend)}
+	s := &temporalServer{run: logger.run, address: dialable(p.frontend), token: token, ports: p}
 	if err := s.build(c, db, p, logger); err != nil {
 		return nil, err
 	}
@@ -71,33 +77,32 @@ func startTemporal(ctx context.Context, c Config, db *config.SQL, p ports) (*tem
 }
 
 // build constructs the server, which binds its ports. Faults there reach us as a panic of our own logger.
-func (s *temporalServer) build(c Config, db *config.SQL, p ports, logger *serverLogger) (err error) {
+func (s *temporalServer) build(c Config, db stores, p ports, logger *serverLogger) (err error) {
 	defer func() {
 		if f, ok := recover().(fatal); ok {
 			err = fmt.Errorf("set up the Temporal server: %w", f.err)
 		}
 	}()
-	cfg := serverConfig(db, p, s.address)
+	cfg, hosts := serverConfig(db, p, s.address, s.token != "")
+	access, err := accessOptions(s.token)
+	if err != nil {
+		return err
+	}
 	dynamic := tuned()
 	if c.ServerDefaults {
 		dynamic = offline()
 	}
-	s.server, err = temporal.NewServer(
+	services := make([]string, 0, len(hosts))
+	for name := range hosts {
+		services = append(services, string(name))
+	}
+	s.server, err = temporal.NewServer(append(access,
 		temporal.WithConfig(cfg),
-		temporal.ForServices(temporal.DefaultServices),
-		temporal.WithStaticHosts(map[primitives.ServiceName]static.Hosts{
-			primitives.FrontendService: static.SingleLocalHost(s.address),
-			primitives.HistoryService:  static.SingleLocalHost(loopback(p.history)),
-			primitives.MatchingService: static.SingleLocalHost(loopback(p.matching)),
-			primitives.WorkerService:   static.SingleLocalHost(loopback(p.worker)),
-		}),
+		temporal.ForServices(services),
+		temporal.WithStaticHosts(hosts),
 		temporal.WithLogger(logger),
-		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
-		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
-			return authorization.NewNoopClaimMapper()
-		}),
 		temporal.WithDynamicConfigClient(dynamic),
-	)
+	)...)
 	if err != nil {
 		return fmt.Errorf("set up the Temporal server: %w", err)
 	}
@@ -124,7 +129,8 @@ func (s *temporalServer) stop(ctx context.Context) error {
 // ready waits until the frontend answers for our namespace and makes up for search attributes that a later version of
 // Waybill added to the contract.
 func (s *temporalServer) ready(ctx context.Context) error {
-	conn, err := grpc.NewClient("passthrough:///"+s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+s.address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithPerRPCCredentials(bearer(s.token)))
 	if err != nil {
 		return err
 	}
@@ -168,10 +174,25 @@ func (s *temporalServer) ready(ctx context.Context) error {
 	return nil
 }
 
-func serverConfig(db *config.SQL, p ports, frontend string) *config.Config {
-	service := func(ip string, port int) config.Service {
-		return config.Service{RPC: config.RPC{BindOnIP: ip, GRPCPort: port}}
+// accessOptions is who may call which of the server's services.
+func accessOptions(token string) ([]temporal.ServerOption, error) {
+	if token == "" {
+		return []temporal.ServerOption{
+			temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
+			temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),
+		}, nil
 	}
+	own, err := newInternode()
+	return []temporal.ServerOption{
+		temporal.WithAuthorizer(holders{}),
+		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return newTokenClaims(token) }),
+		temporal.WithTLSConfigFactory(own),
+	}, err
+}
+
+// serverConfig is the server's configuration, and where its services are. With sign-in its own workers, which have no token,
+// come by a frontend of their own.
+func serverConfig(db stores, p ports, frontend string, signIn bool) (*config.Config, map[primitives.ServiceName]static.Hosts) {
 	var c config.Config
 	c.Global.Membership.MaxJoinDuration = 30 * time.Second
 	c.Global.Membership.BroadcastAddress = loopbackIP
@@ -179,8 +200,12 @@ func serverConfig(db *config.SQL, p ports, frontend string) *config.Config {
 	c.Persistence = config.Persistence{
 		DefaultStore:     storeName,
 		VisibilityStore:  storeName,
-		NumHistoryShards: historyShards,
-		DataStores:       map[string]config.DataStore{storeName: {SQL: db}},
+		NumHistoryShards: db.shards,
+		DataStores:       map[string]config.DataStore{storeName: {SQL: db.main}},
+	}
+	if db.visibility != db.main {
+		c.Persistence.VisibilityStore = visibilityName
+		c.Persistence.DataStores[visibilityName] = config.DataStore{SQL: db.visibility}
 	}
 	c.ClusterMetadata = &cluster.Config{
 		FailoverVersionIncrement: 10,
@@ -191,16 +216,24 @@ func serverConfig(db *config.SQL, p ports, frontend string) *config.Config {
 		},
 	}
 	c.DCRedirectionPolicy.Policy = "noop"
-	c.Services = map[string]config.Service{
-		string(primitives.FrontendService): service(p.frontend.IP.String(), p.frontend.Port),
-		string(primitives.HistoryService):  service(loopbackIP, p.history),
-		string(primitives.MatchingService): service(loopbackIP, p.matching),
-		string(primitives.WorkerService):   service(loopbackIP, p.worker),
+	c.Services = map[string]config.Service{}
+	hosts := map[primitives.ServiceName]static.Hosts{}
+	service := func(name primitives.ServiceName, ip string, port int, address string) {
+		c.Services[string(name)] = config.Service{RPC: config.RPC{BindOnIP: ip, GRPCPort: port}}
+		hosts[name] = static.SingleLocalHost(address)
+	}
+	service(primitives.FrontendService, p.frontend.IP.String(), p.frontend.Port, frontend)
+	service(primitives.HistoryService, loopbackIP, p.history, loopback(p.history))
+	service(primitives.MatchingService, loopbackIP, p.matching, loopback(p.matching))
+	service(primitives.WorkerService, loopbackIP, p.worker, loopback(p.worker))
+	if signIn {
+		service(primitives.InternalFrontendService, loopbackIP, p.internal, loopback(p.internal))
+	} else {
+		c.PublicClient.HostPort = frontend
 	}
 	c.Archival.History.State = "disabled"
 	c.Archival.Visibility.State = "disabled"
 	c.NamespaceDefaults.Archival.History.State = "disabled"
 	c.NamespaceDefaults.Archival.Visibility.State = "disabled"
-	c.PublicClient.HostPort = frontend
-	return &c
+	return &c, hosts
 }

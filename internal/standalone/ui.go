@@ -35,8 +35,8 @@ type uiConfig struct{ uiconfig.Config }
 func (c *uiConfig) GetConfig() (*uiconfig.Config, error) { return &c.Config, nil }
 
 // startUI serves the UI for the frontend at temporal on l. It connects when the first page is asked for.
-func startUI(l net.Listener, temporal string, logger *slog.Logger) (*webUI, error) {
-	handler, err := uiHandler(temporal)
+func startUI(l net.Listener, temporal, token string, c Config) (*webUI, error) {
+	handler, err := uiHandler(temporal, token)
 	if err != nil {
 		return nil, fmt.Errorf("set up the Temporal Web UI: %w", err)
 	}
@@ -44,21 +44,21 @@ func startUI(l net.Listener, temporal string, logger *slog.Logger) (*webUI, erro
 		address: l.Addr().String(),
 		served:  make(chan struct{}),
 		server: &http.Server{
-			Handler:           localOnly(handler),
+			Handler:           localOnly(c.gate(handler)),
 			ReadHeaderTimeout: 10 * time.Second,
-			ErrorLog:          slog.NewLogLogger(logger.With("component", "temporal-ui").Handler(), slog.LevelWarn),
+			ErrorLog:          slog.NewLogLogger(c.Logger.With("component", "temporal-ui").Handler(), slog.LevelWarn),
 		},
 	}
 	go func() {
 		defer close(u.served)
 		if err := u.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			logger.Error("Temporal Web UI ended", "error", err)
+			c.Logger.Error("Temporal Web UI ended", "error", err)
 		}
 	}()
 	return u, nil
 }
 
-func uiHandler(temporal string) (http.Handler, error) {
+func uiHandler(temporal, token string) (http.Handler, error) {
 	cfg := &uiConfig{uiconfig.Config{
 		TemporalGRPCAddress: temporal,
 		DefaultNamespace:    Namespace,
@@ -87,7 +87,7 @@ func uiHandler(temporal string) (http.Handler, error) {
 	e.Use(middleware.CSRFWithConfig(csrf.MiddlewareConfig(provider, false)))
 	route.SetHealthRoute(e)
 	forward := headers.WithForwardHeaders([]string{auth.AuthorizationExtrasHeader, "Caller-Type"})
-	if err := route.SetAPIRoutes(e, provider, []api.Middleware{forward}); err != nil {
+	if err := route.SetAPIRoutes(e, provider, []api.Middleware{forward, showing(token)}); err != nil {
 		return nil, err
 	}
 	route.SetAuthRoutes(e, provider)
@@ -98,8 +98,8 @@ func uiHandler(temporal string) (http.Handler, error) {
 	return e, nil
 }
 
-// localOnly refuses requests for a foreign host name. The UI has no login, so without this a web page could reach it by
-// letting its own name resolve to 127.0.0.1 (DNS rebinding).
+// localOnly refuses requests for a foreign host name: a web page could otherwise reach the UI by letting its own name resolve
+// to 127.0.0.1 (DNS rebinding).
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host

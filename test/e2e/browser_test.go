@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestDocsPageShowsTheOperationsInABrowserWithoutTheInternet(t *testing.T) {
 func TestTemporalWebUIRendersInABrowser(t *testing.T) {
 	t.Parallel()
 	path, p := browser(t), sharedProgram(t)
-	dom := rendered(t, path, p.run.TemporalUI+"/namespaces/"+p.run.TemporalNamespace+"/workflows")
+	dom := rendered(t, path, strings.Replace(p.run.TemporalUI, "//", "//"+p.run.AdminUser+":"+url.PathEscape(adminPassword)+"@", 1)+"/namespaces/"+p.run.TemporalNamespace+"/workflows")
 	if !strings.Contains(dom, "Workflow") {
 		t.Errorf("the page shows no workflows; it has %d bytes", len(dom))
 	}

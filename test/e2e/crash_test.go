@@ -18,8 +18,12 @@ import (
 // happened at least once and be recorded once, and nothing may be left open or running.
 func TestCrash(t *testing.T) {
 	t.Parallel()
+	crash(t, options{data: folder(t)})
+}
+
+func crash(t *testing.T, o options) {
+	t.Helper()
 	const jobs, callers = 60, 4
-	o := options{data: folder(t)}
 	first, err := launch(o)
 	if err != nil {
 		t.Fatal(err)

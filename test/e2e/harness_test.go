@@ -387,6 +387,36 @@ func plainGet(t *testing.T, url string) (int, http.Header, string) {
 	return resp.StatusCode, resp.Header, string(body)
 }
 
+// ui reads an address of the Temporal Web UI, signed in as the admin.
+func (p *program) ui(t *testing.T, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.run.TemporalUI+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth(p.run.AdminUser, adminPassword)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// token is what the embedded Temporal wants to see.
+func (p *program) token(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.data, "engine-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
 // status reads an address and gives the reply's status.
 func status(t *testing.T, url string) int {
 	t.Helper()

@@ -199,7 +199,7 @@ func TestFirstStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	password := strings.TrimSpace(string(text))
-	for name, mode := range map[string]fs.FileMode{"admin-password": 0o600, "master.key": 0o600, "run.json": 0o600} {
+	for name, mode := range map[string]fs.FileMode{"admin-password": 0o600, "engine-token": 0o600, "master.key": 0o600, "run.json": 0o600} {
 		info, err := os.Stat(filepath.Join(data, name))
 		if err != nil {
 			t.Fatal(err)
@@ -277,7 +277,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("/metrics answers %d and has no %s", code, name)
 		}
 	}
-	code, _, ui := plainGet(t, p.run.TemporalUI+"/")
+	code, ui := p.ui(t, "/")
 	if code != 200 || !strings.Contains(strings.ToLower(ui), "<html") {
 		t.Errorf("the Temporal Web UI answers %d: %.200s", code, ui)
 	}

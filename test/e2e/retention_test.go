@@ -32,7 +32,7 @@ func objectsOf(t *testing.T, data, job string) (files []string) {
 // remembered tells whether the engine knows the workflow, through the API of the Temporal Web UI.
 func remembered(t *testing.T, p *program, workflow string) bool {
 	t.Helper()
-	code, _, body := plainGet(t, p.run.TemporalUI+"/api/v1/namespaces/"+p.run.TemporalNamespace+"/workflows/"+workflow)
+	code, body := p.ui(t, "/api/v1/namespaces/"+p.run.TemporalNamespace+"/workflows/"+workflow)
 	if code != http.StatusOK && code != http.StatusNotFound {
 		t.Fatalf("%s: %d %s", workflow, code, body)
 	}
@@ -146,7 +146,7 @@ func TestEngineLostWithLanes(t *testing.T) {
 	}
 	expect(t, "its workflow", remembered(t, p, "job-"+done.text("id")), false)
 	eventually(t, time.Minute, func() error {
-		code, _, body := plainGet(t, p.run.TemporalUI+"/api/v1/namespaces/"+p.run.TemporalNamespace+"/schedules/retention")
+		code, body := p.ui(t, "/api/v1/namespaces/"+p.run.TemporalNamespace+"/schedules/retention")
 		if code != http.StatusOK {
 			return fmt.Errorf("the schedule of the retention: %d %s", code, body)
 		}

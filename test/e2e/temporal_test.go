@@ -16,8 +16,8 @@ import (
 // workflowHistory reads a history through the API of the Temporal Web UI, with its payloads as they are and decoded.
 func workflowHistory(t *testing.T, p *program, workflow string) string {
 	t.Helper()
-	address := p.run.TemporalUI + "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows/" + workflow + "/history?maximumPageSize=200"
-	status, _, body := plainGet(t, address)
+	address := "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows/" + workflow + "/history?maximumPageSize=200"
+	status, body := p.ui(t, address)
 	if status != http.StatusOK {
 		t.Fatalf("GET %s answers %d: %s", address, status, body)
 	}
@@ -27,9 +27,9 @@ func workflowHistory(t *testing.T, p *program, workflow string) string {
 // openWorkflows lists the workflows that are not closed but the reconciler, which always runs, through the API of the Temporal Web UI.
 func openWorkflows(t *testing.T, p *program) (ids []string) {
 	t.Helper()
-	address := p.run.TemporalUI + "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows?query=" +
+	address := "/api/v1/namespaces/" + p.run.TemporalNamespace + "/workflows?query=" +
 		url.QueryEscape(`ExecutionStatus="Running" AND WorkflowType!="Reconciler"`)
-	status, _, body := plainGet(t, address)
+	status, body := p.ui(t, address)
 	if status != http.StatusOK {
 		t.Fatalf("GET %s answers %d: %s", address, status, body)
 	}
@@ -71,7 +71,8 @@ type cli struct {
 
 func (c cli) run(t *testing.T, args ...string) string {
 	t.Helper()
-	args = append(args, "--address", c.p.run.TemporalAddress, "--namespace", c.p.run.TemporalNamespace, "--output", "json", "--color", "never")
+	args = append(args, "--address", c.p.run.TemporalAddress, "--namespace", c.p.run.TemporalNamespace, "--output", "json", "--color", "never",
+		"--tls=false", "--api-key", c.p.token(t))
 	cmd := exec.CommandContext(t.Context(), c.path, args...)
 	cmd.Env = append(environment(), "HOME="+t.TempDir()) // no settings of the person who runs the tests
 	code, out, errs := execute(t, cmd)

@@ -160,7 +160,12 @@ func (s *system) launch(t *testing.T) {
 	if err := s.client.login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	token, err := os.ReadFile(filepath.Join(s.dir, "up", "engine-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.temporal, err = client.Dial(client.Options{
+		Credentials: client.NewAPIKeyStaticCredentials(strings.TrimSpace(string(token))), ConnectionOptions: client.ConnectionOptions{TLSDisabled: true},
 		HostPort: s.run.TemporalAddress, Namespace: s.run.TemporalNamespace, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 // Folder is the data folder. One process holds it at a time.
 //
 //	engine/         the embedded Temporal's files, nothing else
+//	engine-token    what clients of the embedded Temporal must show
 //	objects/        the object store's files
 //	waybill.db      accounts, configs, jobs
 //	master.key      the key that secrets are sealed with
@@ -79,7 +80,9 @@ type RunFile struct {
 	TemporalAddress   string `json:"temporalAddress"`
 	TemporalNamespace string `json:"temporalNamespace"`
 	TemporalUI        string `json:"temporalUI"` // empty with an external Temporal
-	AdminUser         string `json:"adminUser"`
+	// The embedded Temporal asks for no token.
+	TemporalOpen bool   `json:"temporalOpen,omitempty"`
+	AdminUser    string `json:"adminUser"`
 	// Which components are not in the folder: somebody else's database or object store.
 	ExternalDatabase bool `json:"externalDatabase,omitempty"`
 	ExternalObjects  bool `json:"externalObjects,omitempty"`

@@ -72,6 +72,7 @@ type Settings struct {
 	S3        S3
 	Temporal  Temporal
 	Observe   Observe
+	Engine    Engine
 }
 
 // SMTP is the server that takes mail; with an empty Host none is sent.
@@ -107,7 +108,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, []setting{
+var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -331,7 +332,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(),
+		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")

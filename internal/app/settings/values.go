@@ -139,7 +139,7 @@ func (p *parser) key(name string) string {
 	return v
 }
 
-// loopback takes addresses of this machine only: the embedded Temporal has no sign-in of its own.
+// loopback takes addresses of this machine only: the embedded Temporal speaks no TLS.
 func (p *parser) loopback(name string) string {
 	before := len(p.faults)
 	v := p.address(name)
@@ -148,7 +148,7 @@ func (p *parser) loopback(name string) string {
 	}
 	host, _, _ := net.SplitHostPort(v)
 	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() || ip == nil && host != "localhost" {
-		p.fault(name, "must be a loopback address, not %q: the embedded Temporal has no sign-in", v)
+		p.fault(name, "must be a loopback address, not %q: the embedded Temporal speaks no TLS", v)
 	}
 	return v
 }
