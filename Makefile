@@ -11,7 +11,7 @@ RACE ?=
 FAULT_JOBS ?= 2000
 FAULT_SEED ?=
 
-.PHONY: help build test test-go faults lint workflowcheck replay arrows fuzz bench cover clean
+.PHONY: help build test test-short test-go wide faults lint workflowcheck replay arrows fuzz bench cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,8 +22,14 @@ build: ## build bin/waybill
 test: ## run all tests with every real component this machine can bring up
 	@RACE="$(RACE)" test/bin/all
 
+test-short: ## run the tests that need no server: no wide set-up, no random faults, nothing that needs PostgreSQL, MariaDB, MinIO or Temporal
+	@RACE="$(RACE)" test/bin/short
+
 test-go: ## run the tests that need nothing but Go
 	$(GO) test ./...
+
+wide: ## run Waybill wide on real servers while those fail, the longer form (docs/testing.md)
+	WAYBILL_WIDE=long $(GO) test -count=1 -timeout 60m -v ./test/wide
 
 faults: ## run FAULT_JOBS random jobs while everything fails at random (docs/testing.md)
 	@WAYBILL_FAULT_JOBS="$(FAULT_JOBS)" WAYBILL_FAULT_SEED="$(FAULT_SEED)" test/bin/faults

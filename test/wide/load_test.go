@@ -26,7 +26,7 @@ exit "${WIDE_CODE:-0}"
 const (
 	clients = 4
 	// turn is how often each client does something.
-	turn = 600 * time.Millisecond
+	turn = time.Second
 	// answerWithin bounds every call, whatever is away. Waiting for a job is bounded by its own time besides.
 	answerWithin = 30 * time.Second
 	waitFor      = 5 * time.Second

@@ -25,6 +25,11 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if !wasSet("test.parallel") { // the tests mostly wait, but more would bring a small machine to a stand
+		if err := flag.Set("test.parallel", "3"); err != nil {
+			panic(err)
+		}
+	}
 	os.Exit(runAll(m))
 }
 
@@ -73,4 +78,9 @@ func build(path, from string, arguments ...string) error {
 func broken(err error) int {
 	fmt.Fprintln(os.Stderr, "wide:", err)
 	return 1
+}
+
+func wasSet(name string) (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
 }

@@ -34,7 +34,11 @@ type process struct {
 	now    *exec.Cmd
 	gone   chan struct{} // closed when now has ended
 	frozen []int         // pids that were stopped
+	clock  clock         // of now, once it was shifted
 }
+
+// clock is where a process keeps how it asks for the time.
+type clock struct{ pointer, code, asks uint64 }
 
 // parent starts all processes from one thread that lives as long as the test does: Linux ends a child whose Pdeathsig is set
 // when the thread that started it ends, not the process.
@@ -82,7 +86,7 @@ func (p *process) begin() error {
 		_ = cmd.Wait() // its state is looked at by those who end it
 	}()
 	p.mu.Lock()
-	p.now, p.gone, p.frozen = cmd, gone, nil
+	p.now, p.gone, p.frozen, p.clock = cmd, gone, nil, clock{}
 	p.mu.Unlock()
 	return nil
 }
