@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -124,8 +126,33 @@ func TestClientAddress(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[fe80::1%eth0]:80": "fe80::1", "@": "@",
 	} {
-		if got := clientAddress(remote); got != want {
+		if got := (&Server{}).clientAddress(&http.Request{RemoteAddr: remote}); got != want {
 			t.Errorf("%s is %s", remote, got)
+		}
+	}
+}
+
+// A proxy's word is taken only from a proxy that is trusted, and only as far back as trusted proxies wrote it.
+func TestClientAddressBehindProxies(t *testing.T) {
+	t.Parallel()
+	s := &Server{Config: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}}}
+	for _, c := range []struct {
+		peer, want string
+		forwarded  []string
+	}{
+		{"192.0.2.1:80", "192.0.2.1", []string{"198.51.100.7"}}, // of somebody else
+		{"10.0.0.1:80", "198.51.100.7", []string{"198.51.100.7"}},
+		{"10.0.0.1:80", "10.0.0.1", nil},
+		{"10.0.0.1:80", "10.0.0.1", []string{"not an address"}},
+		{"10.0.0.1:80", "198.51.100.7", []string{"203.0.113.9, 198.51.100.7, 10.0.0.2"}}, // the first one is the client's own word
+		{"10.0.0.1:80", "198.51.100.7", []string{"203.0.113.9", "198.51.100.7", "10.0.0.2"}},
+		{"10.0.0.1:80", "10.0.0.2", []string{"203.0.113.9, , 10.0.0.2"}},
+		{"10.0.0.1:80", "10.0.0.9", []string{"10.0.0.9"}},
+		{"[::ffff:10.0.0.1]:80", "2001:db8:2::5", []string{"2001:db8:2::5, 2001:db8:1::1"}},
+	} {
+		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-For": c.forwarded}}
+		if got := s.clientAddress(r); got != c.want {
+			t.Errorf("%s with %q is %s, want %s", c.peer, c.forwarded, got, c.want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,9 @@ type Config struct {
 	Schedules     *control.Schedules
 	Deliveries    *control.Deliveries
 	Subscriptions *control.Subscriptions
+	Audit         *control.Audit
+	// TrustedProxies are the proxies whose X-Forwarded-For tells the client's address.
+	TrustedProxies []netip.Prefix
 	// Mail tells that mail can be sent.
 	Mail bool
 	// EventsKept is how long events can be resumed from. 0: for ever.
@@ -93,6 +97,7 @@ func (c *Config) check() error {
 	need(c.Schedules != nil, "Schedules")
 	need(c.Deliveries != nil, "Deliveries")
 	need(c.Subscriptions != nil, "Subscriptions")
+	need(c.Audit != nil, "Audit")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

@@ -19,7 +19,7 @@ const StatusClientGone = 499
 func (s *Server) begin(c *gin.Context) {
 	start := time.Now()
 	r := &Request{
-		ID: requestID(c.Request.Header), Address: clientAddress(c.Request.RemoteAddr),
+		ID: requestID(c.Request.Header), Address: s.clientAddress(c.Request),
 		Method: c.Request.Method, Path: c.Request.URL.Path, Time: s.Now().UTC(),
 	}
 	r.door = s.doorOf(r.Path)

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -17,13 +16,15 @@ import (
 // Request is what the server knows of the call it serves. One is made for each call and travels in its context.
 type Request struct {
 	ID      string // X-Request-Id
-	Address string // of the client, without its port; only the connection is asked, never a header
+	Address string // of the client, without its port
 	Method  string
 	Path    string // as sent, without the query
 	Time    time.Time
 	Actor   job.Actor // set by the door's authentication
 	HTTP    *http.Request
 	door    Door
+	// outcome is the error that the call was answered with.
+	outcome error
 	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
 	fault error
 	span  trace.Span // nil: none
@@ -41,6 +42,12 @@ func WithRequest(ctx context.Context, r *Request) context.Context {
 
 // Blame notes the cause of a reply that does not show it, so that it is logged with the request id.
 func (r *Request) Blame(err error) { r.fault = err }
+
+// Answered notes the error that the call is answered with; the doors' Fault does.
+func (r *Request) Answered(err error) { r.outcome = err }
+
+// Outcome is what Answered noted; nil: the call went well so far.
+func (r *Request) Outcome() error { return r.outcome }
 
 // newRequestID makes an id for a call that brought none.
 func newRequestID() string {
@@ -64,15 +71,6 @@ func requestID(h http.Header) string {
 		}
 	}
 	return id
-}
-
-// clientAddress is the address at the other end of the connection. X-Forwarded-For is not believed: anybody can send
-// it, and lockouts and rate limits hang on the address.
-func clientAddress(remote string) string {
-	if a, err := netip.ParseAddrPort(remote); err == nil {
-		return a.Addr().Unmap().WithZone("").String()
-	}
-	return remote
 }
 
 // Fault is what Blame noted.

@@ -88,6 +88,7 @@ var byWord = map[job.Word]shown{
 	job.WordConcurrencyLimit:     {409, "concurrency_limit"},
 	job.WordDestinationInUse:     {409, "destination_in_use"},
 	job.WordLinkExists:           {409, "link_exists"},
+	job.WordLastAdmin:            {409, "last_admin"},
 	job.WordRecordResolved:       {409, "record_resolved"},
 	job.WordJobResolved:          {409, "job_resolved"},
 	job.WordJobRetried:           {409, "job_retried"},

@@ -33,6 +33,7 @@ func Register(s *api.Server) error {
 		Name:  "native",
 		Bases: []string{"/api", "/v2/api"},
 		Fault: func(r *api.Request, err error) api.Fault {
+			r.Answered(err)
 			return faultOf(r, d.quietStyle(r), err)
 		},
 	}
@@ -48,6 +49,7 @@ func Register(s *api.Server) error {
 	d.accountRoutes()
 	d.destinationRoutes()
 	d.workerRoutes()
+	d.auditRoutes()
 	d.unsupportedRoutes()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
@@ -91,7 +93,7 @@ const (
 func operation[I, O any](d *door, who access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.SkipValidateParams, op.SkipValidateBody = true, true
 	op.OperationID = operationID(op.Method, op.Path)
-	op.Middlewares = append(huma.Middlewares{d.enter(who)}, op.Middlewares...)
+	op.Middlewares = append(huma.Middlewares{d.audited(op.Method, op.Path), d.enter(who)}, op.Middlewares...)
 	switch who {
 	case bearer:
 		op.Security = []map[string][]string{{"bearer": {}}}
@@ -151,7 +153,9 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 		r.Actor, err = d.server.Sessions.Basic(ctx, given.User, given.Password, r.Address)
 		return err
 	}
-	r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer)
+	if r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer); err == nil {
+		control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
+	}
 	return err
 }
 

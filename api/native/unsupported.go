@@ -35,7 +35,7 @@ var notBuilt = map[string][]string{
 		"/jobconfigs/:id/macrosets",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
 		"/users/:id/logins", "/users/:id/metrics", "/access/permissions", "/access/resourcetypes", "/users/access/policies",
-		"/audit", "/device/code",
+		"/device/code",
 	},
 	"GET POST": {
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",

@@ -80,12 +80,15 @@ func codecForm(w http.ResponseWriter, status int, say string) {
 // codecLogin signs a person in for the codec server alone: the cookie is sent to no other path.
 func (p *parts) codecLogin(w http.ResponseWriter, r *http.Request, server *api.Server, sessions *control.Sessions) {
 	request := api.RequestOf(r.Context())
+	ctx, end := server.Act(r.Context(), "codec.login", "session")
 	if _, ok := server.LoginAllowed(request); !ok {
+		end(job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address"))
 		codecForm(w, http.StatusTooManyRequests, "Too many attempts. Wait a minute.")
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	grant, err := sessions.Login(r.Context(), r.PostFormValue("user"), r.PostFormValue("password"), request.Address)
+	grant, err := sessions.Login(ctx, r.PostFormValue("user"), r.PostFormValue("password"), request.Address)
+	end(err)
 	switch code := job.CodeOf(err); {
 	case code == job.Unauthenticated:
 		codecForm(w, http.StatusUnauthorized, "Name or password is wrong.")

@@ -41,6 +41,7 @@ var (
 	_ control.Lockouts      = (*sqlstore.Store)(nil)
 	_ control.EventReader   = (*sqlstore.Store)(nil)
 	_ control.EventPurger   = (*sqlstore.Store)(nil)
+	_ control.AuditStore    = (*sqlstore.Store)(nil)
 	_ control.Starter       = (*starter.Starter)(nil)
 	_ control.Logs          = joblog.Reader{}
 )
@@ -93,6 +94,8 @@ func (p *parts) serve(s serving) (*work, error) {
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
+	audit := &control.Audit{Store: p.store, Log: p.log, Now: time.Now}
+	reconciler.Duties = append(reconciler.Duties, control.PurgeAudit(p.store, p.settings.Audit.Retention, time.Now))
 	places := &control.Places{Store: p.store, Now: time.Now}
 	workers := &control.Workers{Registry: p.store, Places: places, Now: time.Now}
 	draining, drain := context.WithCancel(context.Background())
@@ -101,6 +104,7 @@ func (p *parts) serve(s serving) (*work, error) {
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
+		Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies,
 		Feed: feed, Schedules: schedules, EventsKept: p.settings.EventRetention,
 		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: time.Now, NewID: newID},
 		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: time.Now}, Mail: p.settings.SMTP.Host != "",
@@ -119,6 +123,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	}
 	p.mountCodec(handler, sessions)
 	p.showBacklog()
+	p.background("audit log", audit.Run)
 	p.background("feed of events", feed.Run)
 	p.startHTTP(s.listener, handler, letGo)
 	return work, p.startWorker(work, drain)

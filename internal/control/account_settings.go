@@ -82,9 +82,11 @@ func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job
 		if err != nil {
 			return job.Account{}, err
 		}
+		before := account
 		if err := in.fill(&account); err != nil {
 			return job.Account{}, err
 		}
+		TrailOf(ctx).Changed(accountChanges(before, account))
 		account, err = s.Store.UpdateAccount(ctx, account)
 		if job.WordOf(err) != job.WordStale || try == tries {
 			return account, err

@@ -29,6 +29,7 @@ func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string) (job.J
 	if err != nil {
 		return job.Job{}, err
 	}
+	TrailOf(ctx).About("job", string(j.ID))
 	j, err = s.Writer.Cancel(ctx, a.AccountID, j.ID, a.User, s.Now().UTC().Truncate(time.Microsecond))
 	if err != nil {
 		return job.Job{}, err

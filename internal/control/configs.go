@@ -69,6 +69,7 @@ func (s *Configs) Create(ctx context.Context, a job.Actor, in ConfigInput) (job.
 	if err := s.fill(ctx, &c, in); err != nil {
 		return job.Config{}, err
 	}
+	TrailOf(ctx).Changed(configChanges(job.Config{}, c))
 	return s.Writer.CreateConfig(ctx, c)
 }
 
@@ -108,7 +109,7 @@ func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func
 		if err != nil {
 			return job.Config{}, err
 		}
-		was := c.ModifiedAt
+		was, before := c.ModifiedAt, c
 		if err := s.fill(ctx, &c, in); err != nil {
 			return job.Config{}, err
 		}
@@ -116,6 +117,8 @@ func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func
 		if !c.ModifiedAt.After(was) { // two writes within a microsecond, or a clock set back: the stamp must still move
 			c.ModifiedAt = was.Add(time.Microsecond)
 		}
+		TrailOf(ctx).About("jobconfig", decimal(c.ID))
+		TrailOf(ctx).Changed(configChanges(before, c))
 		err = s.Writer.UpdateConfig(ctx, c, was)
 		if err == nil {
 			return c, nil
@@ -132,6 +135,8 @@ func (s *Configs) SetActive(ctx context.Context, a job.Actor, refs []string, act
 	if err != nil {
 		return err
 	}
+	TrailOf(ctx).About("jobconfig", decimals(ids)...)
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "active", Before: yesNo(!active), After: yesNo(active)}})
 	return s.Writer.SetConfigsActive(ctx, a.Scope(), ids, active, a.User, s.Now().UTC().Truncate(time.Microsecond))
 }
 
@@ -141,6 +146,7 @@ func (s *Configs) Delete(ctx context.Context, a job.Actor, refs []string) error 
 	if err != nil {
 		return err
 	}
+	TrailOf(ctx).About("jobconfig", decimals(ids)...)
 	if err := s.Writer.DeleteConfigs(ctx, a.Scope(), ids); err != nil {
 		return err
 	}

@@ -99,6 +99,7 @@ func (s *Destinations) Replace(ctx context.Context, a job.Actor, ref string, in 
 		err = in.fill(&d)
 	}
 	if err == nil {
+		TrailOf(ctx).Changed([]job.AuditChange{{Field: "name", After: d.Name}})
 		d, err = s.Store.UpdateDestination(ctx, d)
 	}
 	if err != nil {
@@ -136,6 +137,9 @@ func (s *Destinations) ClearDefault(ctx context.Context, a job.Actor, only strin
 			return job.Errorf(job.NotFound, job.WordNotFound, "Destination %s is not the account's default", short(only))
 		}
 	}
+	if err := s.noteDefault(ctx, a, 0); err != nil {
+		return err
+	}
 	return s.Store.SetDefaultDestination(ctx, a.AccountID, 0)
 }
 
@@ -146,6 +150,9 @@ func (s *Destinations) SetDefault(ctx context.Context, a job.Actor, ref string) 
 	}
 	id, err := destinationID(ref)
 	if err != nil {
+		return err
+	}
+	if err := s.noteDefault(ctx, a, id); err != nil {
 		return err
 	}
 	return s.Store.SetDefaultDestination(ctx, a.AccountID, id)

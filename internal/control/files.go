@@ -106,6 +106,8 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 	if err := s.keep(ctx, a.AccountID, temp, size, digest); err != nil {
 		return job.File{}, err
 	}
+	TrailOf(ctx).About("file", fileID(e, u.Key))
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: digest}})
 	return s.Store.AddFile(ctx, job.File{
 		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: size, SHA256: digest,
 		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: found,
@@ -158,7 +160,7 @@ func (s *source) Read(p []byte) (int, error) {
 
 // keep puts the blob unless the same bytes are there already.
 func (s *Files) keep(ctx context.Context, account int64, temp *os.File, size int64, digest string) error {
-	if err := s.Blobs.HoldBlob(ctx, account, digest); err != nil {
+	if err := s.Blobs.HoldBlob(aside(ctx), account, digest); err != nil {
 		return err
 	}
 	key := job.BlobKey(account, digest)
@@ -222,6 +224,7 @@ func (s *Files) Delete(ctx context.Context, a job.Actor, o FileOwner, key string
 	if err != nil {
 		return err
 	}
+	TrailOf(ctx).About("file", fileID(e, key))
 	return s.Store.DeleteFile(ctx, a.AccountID, e.Type, e.ID, key)
 }
 

@@ -106,6 +106,8 @@ func (s *Schedules) Create(ctx context.Context, a job.Actor, ref string, in Sche
 	if err := s.fill(&sch, in); err != nil {
 		return ScheduleView{}, err
 	}
+	TrailOf(ctx).About("schedule", decimal(c.ID))
+	TrailOf(ctx).Changed(scheduleChanges(job.Schedule{}, sch))
 	if sch, err = s.Store.CreateSchedule(ctx, sch); err != nil {
 		return ScheduleView{}, err
 	}
@@ -154,11 +156,14 @@ func (s *Schedules) change(ctx context.Context, a job.Actor, ref string, edit fu
 		if err != nil {
 			return ScheduleView{}, err
 		}
+		before := sch
 		reset, err := edit(&sch)
 		if err != nil {
 			return ScheduleView{}, err
 		}
 		sch.ModifiedAt = s.stamp()
+		TrailOf(ctx).About("schedule", decimal(c.ID))
+		TrailOf(ctx).Changed(scheduleChanges(before, sch))
 		sch, err = s.Store.UpdateSchedule(ctx, sch, reset)
 		if err == nil {
 			return s.told(ctx, c, sch)
@@ -175,6 +180,7 @@ func (s *Schedules) Delete(ctx context.Context, a job.Actor, ref string) error {
 	if err != nil {
 		return err
 	}
+	TrailOf(ctx).About("schedule", decimal(c.ID))
 	if err := s.Store.DeleteSchedule(ctx, a.AccountID, c.ID); err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func (s *Sessions) Basic(ctx context.Context, name, password, address string) (j
 }
 
 func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {
+	ctx, trail := aside(ctx), TrailOf(ctx) // the count of failures is no part of the act
 	now := s.Now().UTC()
 	subject := strings.ToLower(name) + "\n" + address
 	until, err := s.Lockouts.LockedUntil(ctx, subject, now)
@@ -81,11 +82,19 @@ func (s *Sessions) check(ctx context.Context, name, password, address string) (j
 		return job.User{}, err
 	}
 	if until.After(now) {
+		if trail != nil { // whose account it is; the answer is the same for a name that nobody has
+			if u, err := s.Users.UserByName(ctx, name); err == nil {
+				trail.By(u.AccountID, u.Ref())
+			}
+		}
 		return job.User{}, lockedOut(until.Sub(now))
 	}
 	u, err := s.Users.UserByName(ctx, name)
 	if err != nil && job.CodeOf(err) != job.NotFound {
 		return job.User{}, err
+	}
+	if err == nil { // other names are not kept: people type their passwords there
+		trail.By(u.AccountID, u.Ref())
 	}
 	good, err := s.Passwords.Matches(ctx, password, u.PasswordHash)
 	if err != nil {
@@ -147,6 +156,9 @@ func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 		return Grant{}, invalid
 	}
 	u, err := s.Users.User(ctx, f.AccountID, f.UserID)
+	if err == nil {
+		TrailOf(ctx).By(u.AccountID, u.Ref())
+	}
 	if err != nil || !u.Active {
 		if err != nil && job.CodeOf(err) != job.NotFound {
 			return Grant{}, err
@@ -157,7 +169,7 @@ func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 	err = s.Tokens.RotateToken(ctx, family, token.Hash(refresh), token.Hash(next), now.Add(refreshLife))
 	switch {
 	case job.WordOf(err) == job.WordStale:
-		if err := s.Tokens.RevokeTokens(ctx, family, now); err != nil {
+		if err := s.Tokens.RevokeTokens(aside(ctx), family, now); err != nil {
 			return Grant{}, err
 		}
 		return Grant{}, job.Errorf(job.Unauthenticated, job.WordRefreshReused, "The refresh token was used before; please log in again")

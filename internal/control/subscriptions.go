@@ -72,6 +72,8 @@ func (s *Subscriptions) Put(
 	if sub.Recipients, err = cleanRecipients(in.Recipients); err != nil {
 		return sub, c, err
 	}
+	TrailOf(ctx).About("subscription", decimal(c.ID))
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "recipients", After: joined(sub.Recipients)}})
 	sub, err = s.Store.PutSubscription(ctx, sub)
 	return sub, c, err
 }
@@ -82,6 +84,7 @@ func (s *Subscriptions) Delete(ctx context.Context, a job.Actor, config string) 
 	if err != nil {
 		return err
 	}
+	TrailOf(ctx).About("subscription", decimal(c.ID))
 	return s.Store.DeleteSubscription(ctx, a.AccountID, c.ID)
 }
 

@@ -73,6 +73,7 @@ const (
 	WordInvalidTimeZone    Word = "invalid_time_zone"
 	WordScheduleExists     Word = "schedule_exists"
 	WordLinkExists         Word = "link_exists"
+	WordLastAdmin          Word = "last_admin"
 	WordRecordResolved     Word = "record_resolved"
 	WordJobResolved        Word = "job_resolved"
 	WordJobRetried         Word = "job_retried"

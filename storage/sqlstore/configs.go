@@ -58,6 +58,7 @@ func (s *Store) CreateConfig(ctx context.Context, c job.Config) (job.Config, err
 			return err
 		}
 		row.ID = fresh.ID
+		auditMade(ctx, "jobconfig", row.ID)
 		return insertTags(tx, configTags, row.ID, c.AccountID, c.Tags)
 	})
 	if err != nil {

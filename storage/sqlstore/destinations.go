@@ -52,6 +52,7 @@ func (s *Store) CreateDestination(ctx context.Context, d job.Destination, limit 
 			return err
 		}
 		// The name of the queue needs the id. Nothing a user wrote is in it.
+		auditMade(ctx, "destination", row.ID)
 		row.TaskQueue = "waybill-" + strconv.FormatInt(row.AccountID, 10) + "-" + strconv.FormatInt(row.ID, 10)
 		_, err = run(tx, "UPDATE destinations SET task_queue = ? WHERE id = ?", row.TaskQueue, row.ID)
 		return err

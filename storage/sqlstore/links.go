@@ -106,6 +106,7 @@ func (s *Store) AddLink(ctx context.Context, l job.FileLink) (job.FileLink, erro
 				deleted, purge_after)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, false, 0) RETURNING id`,
 			l.AccountID, string(l.EntityType), l.EntityID, string(l.SourceType), l.SourceID, l.Key, micros(l.CreatedAt), l.CreatedBy.ID, l.CreatedBy.Name)
+		auditMade(ctx, "filelink", l.ID)
 		return err
 	})
 	return l, err

@@ -50,8 +50,13 @@ func (s *Store) submit(ctx context.Context, sub control.Submission) (job.Job, bo
 		stored   job.Job
 		replayed bool
 	)
-	err := s.transact(ctx, func(tx *gorm.DB) error {
+	err := s.transact(ctx, func(tx *gorm.DB) (err error) {
 		j := sub.Job
+		defer func() {
+			if err == nil {
+				auditSubmit(ctx, sub, stored)
+			}
+		}()
 		j.Status, j.Change = job.Queued, 1
 		if first, err := claimKey(tx, sub); err != nil || first != "" {
 			replayed = first != ""

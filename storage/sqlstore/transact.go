@@ -162,9 +162,14 @@ var errOutcomeUnknown = errors.New("no answer to the commit")
 
 // transact runs fn in one transaction and answers with a *job.Error. fn may run several times and must not keep anything
 // of a try that failed. A transaction is repeated only when it is certain that nothing of it is stored; where it is not
-// (errOutcomeUnknown), the answer is Unavailable.
+// (errOutcomeUnknown), the answer is Unavailable. The entry of the audit log that belongs to the act is stored with it.
 func (s *Store) transact(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.transactOn(ctx, s.write, fn)
+	fn, done := s.audited(ctx, fn)
+	err := s.transactOn(ctx, s.write, fn)
+	if err == nil {
+		done()
+	}
+	return err
 }
 
 // transactLater is transact for work that nobody waits for.

@@ -53,6 +53,8 @@ type Store interface {
 	control.SubscriptionStore
 	control.Marks
 	control.KeyStore
+	control.AuditStore
+	control.UserStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -75,6 +77,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "purge", purgeCases, open)
 	alone(t, "outbox", outboxCases, open)
 	alone(t, "keys", keyCases, open)
+	alone(t, "audit purge", auditPurgeCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.
@@ -102,6 +105,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"configs":  configCases,
 	"files":    fileCases,
 	"links":    linkCases,
+	"audit":    auditCases,
 	"submit":   submitCases,
 	"run":      runCases,
 	"settle":   settleCases,

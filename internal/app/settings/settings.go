@@ -68,6 +68,7 @@ type Settings struct {
 	RetentionMaxCount int           // the same; 0: any number
 
 	MasterKey string // hex, or several with commas between them, the newest first; empty: the file master.key in the data folder
+	Audit     Audit
 	Database  Database
 	S3        S3
 	Temporal  Temporal
@@ -108,7 +109,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, []setting{
+var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -332,7 +333,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(),
+		MasterKey: p.key("master-key"), Audit: p.audit(), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")

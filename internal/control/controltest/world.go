@@ -49,6 +49,8 @@ type Store interface {
 	control.TalkReader
 	control.RecordReader
 	control.RecordWriter
+	control.AuditStore
+	control.UserStore
 }
 
 // World is all use cases and what stands behind them.
@@ -69,6 +71,7 @@ type World struct {
 	Feed          *control.Feed
 	Deliveries    *control.Deliveries
 	Subscriptions *control.Subscriptions
+	Audit         *control.Audit
 
 	Schedules      *control.Schedules
 	Fires          *control.Fires
@@ -113,6 +116,7 @@ func New(t testing.TB, store Store) *World {
 	w.Deliveries = &control.Deliveries{Store: store, Jobs: w.Jobs, Targets: guard.Guard{}, Now: w.Now, NewID: newID}
 	w.Subscriptions = &control.Subscriptions{Store: store, Configs: w.Configs, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
+	w.Audit = &control.Audit{Store: store, Log: w.Jobs.Log, Now: w.Now}
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.schedules(store, box)
 	w.Account(t, "default", "admin", "example-password")
@@ -136,6 +140,17 @@ func (w *World) Pass(d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
+}
+
+// User makes a user of account 1 who is no admin.
+func (w *World) User(t testing.TB, name, password string) job.User {
+	t.Helper()
+	users := control.UserAdmin{Store: w.Store, Users: w.Store, Hasher: Passwords{}, Now: w.Now}
+	u, err := users.Create(t.Context(), control.DefaultAccount, name, password, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 // Account makes an account with an admin.
@@ -195,6 +210,9 @@ func (archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key stri
 type Passwords struct{}
 
 func hash(password string) string { return "plain:" + password }
+
+// Hash is control.Hashing's.
+func (Passwords) Hash(_ context.Context, password string) (string, error) { return hash(password), nil }
 
 // Matches is control.Passwords's.
 func (Passwords) Matches(_ context.Context, password, hashed string) (bool, error) {

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Refused calls cost whoever makes them nothing, so each must not cost a row: of like ones from one address within a minute the
+// first is stored at once and the others as one entry with their number. And of addresses, which somebody may have many of,
+// only so many are told apart.
+const (
+	gateWindow    = time.Minute
+	gateAddresses = 100 // kinds of refused calls told apart within a minute; those beyond are counted together
+)
+
+// auditGate counts refused calls. The zero value is ready.
+type auditGate struct {
+	mu   sync.Mutex
+	seen map[gateKey]*job.AuditEntry
+}
+
+type gateKey struct {
+	account         int64
+	address, action string
+	reason          job.Word
+	overflow        bool
+}
+
+// pass tells whether the entry is to be stored now; if not it is counted.
+func (g *auditGate) pass(e job.AuditEntry) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.seen == nil {
+		g.seen = map[gateKey]*job.AuditEntry{}
+	}
+	key := gateKey{account: e.AccountID, address: network(e.Address), action: e.Action, reason: e.Reason}
+	if _, known := g.seen[key]; !known && len(g.seen) >= gateAddresses {
+		key = gateKey{overflow: true}
+		e = job.AuditEntry{Action: "refused", Result: job.AuditDenied, Reason: job.WordRateLimited, Address: "(many)", Count: 1}
+	}
+	if counted := g.seen[key]; counted != nil {
+		counted.Count++
+		return false
+	}
+	if key.overflow {
+		g.seen[key] = &e
+		return false
+	}
+	more := e
+	more.Count, more.Request, more.Trace, more.Changes = 0, "", "", nil
+	g.seen[key] = &more
+	return true
+}
+
+// take gives what was counted and begins a new window.
+func (g *auditGate) take() (entries []job.AuditEntry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range g.seen {
+		if e.Count > 0 {
+			entries = append(entries, *e)
+		}
+	}
+	g.seen = nil
+	return entries
+}
+
+// network is what one client has of addresses: of IPv6 a network of 64 bits.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4() {
+		return address
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return p.String()
+}
