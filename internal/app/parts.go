@@ -44,6 +44,7 @@ type parts struct {
 	metrics   *prometheus.Registry
 	// sdkMetrics puts what the SDK measures into metrics.
 	sdkMetrics client.MetricsHandler
+	meters     *meters
 	bell       *control.Bell
 	url        func() string      // by which clients reach the REST API
 	traces     *telemetry.Tracing // nil: none
@@ -52,7 +53,7 @@ type parts struct {
 func newParts(s settings.Settings, log *slog.Logger) parts {
 	registry := newRegistry()
 	return parts{
-		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), bell: control.NewBell(),
+		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), meters: newMeters(registry), bell: control.NewBell(),
 		url: func() string { return s.BaseURL },
 	}
 }
@@ -151,7 +152,9 @@ func (p *parts) closeStore(context.Context) error {
 }
 
 func (p *parts) openObjects(ctx context.Context, c objectstore.Config) (err error) {
-	c.Around = func(next http.RoundTripper) http.RoundTripper { return tracedTransport{next, "s3"} }
+	c.Around = func(next http.RoundTripper) http.RoundTripper {
+		return objectTransport{tracedTransport{next, "s3"}, p.meters}
+	}
 	p.objects, err = objectstore.Open(ctx, c)
 	return err
 }

@@ -24,10 +24,10 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
 	workers := &control.Workers{Registry: p.store, Now: time.Now}
 	configs, _ := p.newJobs(box, start)
-	duties := append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start))
+	duties := append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start), p.backlogDuty())
 	duties = append(duties, p.newSchedules(configs, box).Duties()...)
 	return &control.Reconciler{
-		Backlog: p.store, Settlement: p.store, Writer: p.store, Users: p.store, Starter: start,
+		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
 		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now), workers.PurgeDuty()),
 	}

@@ -26,7 +26,7 @@ func (p *parts) newJobs(box secret.Box, start *starter.Starter) (*control.Config
 	return configs, &control.Jobs{
 		Reader: p.store, Writer: p.store, Configs: configs, Files: p.store, Users: p.store, Objects: p.objects, Starter: start, Lanes: start,
 		Talk: p.store, Records: p.store, Mending: p.store, Logs: joblog.Reader{Objects: p.objects}, Sealer: box, Bell: p.bell, Limits: p.limits(), Now: time.Now,
-		NewID: func() job.ID { return job.ID(newID()) }, Log: p.log, DigestKey: p.keys.Derive("idempotency"),
+		NewID: func() job.ID { return job.ID(newID()) }, Log: p.log, DigestKey: p.keys.Derive("idempotency"), Observe: p.meters.submitted,
 	}
 }
 
@@ -47,5 +47,8 @@ func (p *parts) newSchedules(configs *control.Configs, box secret.Box) *control.
 func (p *parts) addFires(c *activities.Config, box secret.Box, start *starter.Starter) {
 	configs, jobs := p.newJobs(box, start)
 	c.Jobs = p.store
-	c.Fires = &control.Fires{Schedules: p.store, Store: p.store, Configs: configs.Reader, Users: p.store, Jobs: jobs, Webhooks: p.newWebhooks(), Now: time.Now}
+	c.Fires = observedFires{&control.Fires{
+		Schedules: p.store, Store: p.store, Configs: configs.Reader, Users: p.store, Jobs: jobs, Webhooks: p.newWebhooks(), Now: time.Now,
+		Late: func(d time.Duration) { p.meters.fireDelay.Observe(max(0, d.Seconds())) },
+	}, p.meters}
 }

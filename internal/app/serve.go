@@ -90,7 +90,7 @@ func (p *parts) serve(s serving) (*work, error) {
 		Users: p.store, Tokens: p.store, Lockouts: p.store, Jobs: p.store, Passwords: password.New(),
 		Signer: p.signer(), Now: time.Now, NewFamily: newID,
 	}
-	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log}
+	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log, Observe: p.meters.fed}
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
@@ -126,6 +126,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	p.background("audit log", audit.Run)
 	p.background("feed of events", feed.Run)
 	p.startHTTP(s.listener, handler, letGo)
+	p.watchDependencies(start)
 	return work, p.startWorker(work, drain)
 }
 

@@ -62,6 +62,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 				StartedAt: time.Now().UTC().Truncate(time.Microsecond),
 			},
 		}
+		p.meters.sandbox.WithLabelValues(sandboxLevel(w.runner.Sandbox())).Set(1)
 		observeSlots(w.post.slots, p.metrics)
 		observePackages(w.runner.Cache(), p.metrics)
 	}
@@ -71,7 +72,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	})
 	start := starter.New(p.temporal, starter.Config{})
 	config := activities.Config{
-		Run: observeRun(p.store, p.metrics), Settlement: p.store, Expiry: p.store, Lanes: p.store,
+		Run: observeRun(p.store, p.metrics), Settlement: p.settlement(), Expiry: p.store, Lanes: p.store,
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Tokens: control.JobTokens{Signer: p.signer(), Now: time.Now}, URL: p.url,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,

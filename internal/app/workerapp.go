@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"waybill/internal/app/datafolder"
@@ -89,7 +90,13 @@ func (w *Worker) start(ctx context.Context) error {
 	if w.uses != (endpoints{}) {
 		w.background("look-out for moved components", w.watchMoves)
 	}
-	return w.startWorker(work, func() {})
+	start := starter.New(w.temporal, starter.Config{})
+	var draining atomic.Bool
+	if err := w.serveMetrics(start, func() bool { return !draining.Load() }); err != nil {
+		return err
+	}
+	w.watchDependencies(start)
+	return w.startWorker(work, func() { draining.Store(true) })
 }
 
 // find looks up the components that the settings do not name.

@@ -14,6 +14,8 @@ type Feed struct {
 	Events EventReader
 	Bell   *Bell
 	Log    *slog.Logger
+	// Observe is told how old events were when they were read. May be nil.
+	Observe func(age time.Duration)
 }
 
 // Pace of the tailer and of those who follow.
@@ -53,12 +55,20 @@ func (f *Feed) tail(ctx context.Context, mark job.EventMark) {
 			mark, pause = upTo, min(pause*3/2, feedSlow)
 		default:
 			mark, pause = upTo, feedQuick
+			f.observe(events)
 			f.ring(events)
 			if len(events) == feedBatch {
 				continue
 			}
 		}
 		rest(ctx, pause)
+	}
+}
+
+// observe tells of the oldest of the events, which waited longest.
+func (f *Feed) observe(events []job.Event) {
+	if f.Observe != nil {
+		f.Observe(time.Since(events[0].Time))
 	}
 }
 

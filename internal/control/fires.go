@@ -19,6 +19,8 @@ type Fires struct {
 	Jobs      *Jobs
 	Webhooks  Webhooks
 	Now       Clock
+	// Late is told how long after its time a fire that was due was taken up. May be nil.
+	Late func(time.Duration)
 }
 
 // late is after how long a fire that was not taken up counts as missed: jitter apart, one comes within a moment.
@@ -72,6 +74,9 @@ func (f *Fires) Take(ctx context.Context, in contract.TakeFireInput) (contract.F
 			return none, nil
 		}
 		return none, err
+	}
+	if f.Late != nil && fire.Kind == job.FireDue {
+		f.Late(fire.FiredAt.Sub(fire.At))
 	}
 	return f.submit(ctx, sch, c, owner, fire)
 }

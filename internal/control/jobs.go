@@ -29,6 +29,8 @@ type Jobs struct {
 	Now     Clock
 	NewID   func() job.ID
 	Log     *slog.Logger
+	// Observe is told of every start and retry: outcome is accepted, replayed, skipped or refused, and then word says why. May be nil.
+	Observe func(trigger job.Trigger, outcome string, word job.Word)
 	// DigestKey is what the digests of repeatable requests are made with: a secret of the installation.
 	DigestKey []byte
 }

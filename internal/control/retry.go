@@ -46,7 +46,7 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Sub
 		return Submitted{}, err
 	}
 	ctx, span := tracing.Start(ctx, "retry job", tracing.Link(parent.Spec.Trace)...)
-	defer func() { endSubmit(span, made, err) }()
+	defer func() { s.endSubmit(span, job.TriggerRetry, made, err) }()
 	key, first, err := s.repeated(ctx, a, "retry/"+string(parent.ID), r.IdempotencyKey, r)
 	if err != nil || first.Replayed {
 		return first, err

@@ -59,7 +59,7 @@ const idempotencyLife = 24 * time.Hour
 // stored the job is accepted, whatever the engine does (native.md, 6).
 func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made Submitted, err error) {
 	ctx, span := tracing.Start(ctx, "submit job")
-	defer func() { endSubmit(span, made, err) }()
+	defer func() { s.endSubmit(span, r.trigger(), made, err) }()
 	c, err := s.Configs.Get(ctx, a, r.Config)
 	if err != nil {
 		return Submitted{}, err
@@ -101,6 +101,13 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 		j.Trigger, j.FiredAt = job.TriggerSchedule, r.firedAt
 	}
 	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, held: !r.firedAt.IsZero()})
+}
+
+func (r SubmitRequest) trigger() job.Trigger {
+	if r.firedAt.IsZero() {
+		return job.TriggerAPI
+	}
+	return job.TriggerSchedule
 }
 
 // route keeps the keys of schedules apart from those that clients make up.

@@ -6,11 +6,19 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"waybill/internal/job"
 	"waybill/internal/tracing"
 )
 
-// endSubmit tells in the span of a start or a retry what came of it.
-func endSubmit(span trace.Span, made Submitted, err error) {
+// endSubmit tells what came of a start or a retry, in its span and to whoever counts.
+func (s *Jobs) endSubmit(span trace.Span, trigger job.Trigger, made Submitted, err error) {
+	if s.Observe != nil {
+		outcome := made.Outcome()
+		if err != nil {
+			outcome = "refused"
+		}
+		s.Observe(trigger, outcome, job.WordOf(err))
+	}
 	if span.IsRecording() && err == nil {
 		j := made.Job
 		span.SetAttributes(

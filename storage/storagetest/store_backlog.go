@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -16,7 +17,27 @@ func ids(jobs []job.Job) []job.ID {
 	return list
 }
 
+// backlogCounter is what the metrics ask.
+type backlogCounter interface {
+	CountBacklog(ctx context.Context, seen time.Time) (job.Backlog, error)
+}
+
 var backlogCases = map[string]func(*testing.T, *tenant){
+	"jobs that have not ended are counted by what they wait for": func(t *testing.T, n *tenant) {
+		first := n.submit(t)
+		n.submit(t)
+		n.begun(t)
+		n.ended(t, completed())
+		counter, ok := n.Store.(backlogCounter)
+		if !ok {
+			t.Fatal("the store does not count")
+		}
+		got, err := counter.CountBacklog(t.Context(), at(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "counts", got, job.Backlog{Queued: 2, Running: 1, Oldest: first.ScheduledAt, WithoutWorker: 2})
+	},
 	"unfinished jobs of all accounts come oldest id first, page by page": func(t *testing.T, n *tenant) {
 		b := n.other(t)
 		queued, running := n.submit(t), b.begun(t)
