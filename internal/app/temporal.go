@@ -9,6 +9,7 @@ import (
 	"waybill/internal/app/settings"
 	"waybill/internal/engine"
 	"waybill/internal/job"
+	"waybill/internal/standalone"
 )
 
 // externalEngine is how the Temporal of the settings is reached.
@@ -36,7 +37,14 @@ func (p *parts) folderEngine(run datafolder.RunFile) (engine.Options, error) {
 	if run.TemporalUI == "" { // as only the embedded one has it
 		return engine.Options{}, job.Errorf(job.Invalid, job.WordMissingField, "its Waybill uses a Temporal of somebody else's: give %s", settings.Name("temporal"))
 	}
-	return p.embeddedEngine(run.TemporalAddress, run.TemporalNamespace, ""), nil
+	token := ""
+	if !run.TemporalOpen {
+		var err error
+		if token, err = standalone.ReadToken(p.settings.Data); err != nil {
+			return engine.Options{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "its Temporal's token can not be read")
+		}
+	}
+	return p.embeddedEngine(run.TemporalAddress, run.TemporalNamespace, token), nil
 }
 
 // dialTemporal connects to the engine and sees to it that the namespace has our search attributes. An engine that does not
