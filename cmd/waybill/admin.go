@@ -18,7 +18,7 @@ func newAdmin() *cobra.Command {
 			"else those of the data folder.",
 	}
 	group(cmd)
-	cmd.AddCommand(newSetup(), newNamespace(), newKeys())
+	cmd.AddCommand(newSetup(), newUsers(), newKeys(), newNamespace(), newAudit())
 	return cmd
 }
 

@@ -64,7 +64,12 @@ func keysCommand(use, short string, fn keysRun) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = fn(cmd.Context(), k, cmd.OutOrStdout(), args)
+			run := func(ctx context.Context) error { return fn(ctx, k, cmd.OutOrStdout(), args) }
+			if verb, _, _ := strings.Cut(use, " "); verb == "list" {
+				err = run(cmd.Context())
+			} else {
+				err = k.Act(cmd.Context(), "keys."+verb, run)
+			}
 			return errors.Join(err, k.Close(context.WithoutCancel(cmd.Context())))
 		},
 	}

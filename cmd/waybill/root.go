@@ -70,7 +70,7 @@ func newRoot() *cobra.Command {
 	}
 	group(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newUp(), newAPI(), newWorker(), newHealth(), newMigrate(), newAdmin(), newQuickstart(), newBench(), newAccount(), newKeys(), newPackage(), newTemporal(), newVersion())
+	root.AddCommand(newUp(), newAPI(), newWorker(), newHealth(), newMigrate(), newAdmin(), newDoctor(), newQuickstart(), newBench(), newAccount(), newKeys(), newPackage(), newTemporal(), newVersion())
 	return root
 }
 

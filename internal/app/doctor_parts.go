@@ -1,0 +1,309 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/taskqueue/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"waybill/internal/app/datafolder"
+	"waybill/internal/app/settings"
+	"waybill/internal/engine"
+	"waybill/internal/secret"
+	"waybill/internal/standalone"
+	"waybill/storage/objectstore"
+	"waybill/storage/sqlstore"
+	"waybill/workflows/contract"
+)
+
+// database checks the tables' home, and the keys in it.
+func (d *doctor) database(ctx context.Context) []Finding {
+	c, _ := databaseConfig(d.settings, filepath.Join(d.settings.Data, "waybill.db"))
+	if c.Driver == sqlstore.SQLite {
+		if _, err := os.Stat(c.Path); err != nil {
+			return []Finding{bad("database.reach", "the data folder has no database", "Name the data folder in --data, or a PostgreSQL in "+settings.Name("database")+"; waybill up makes a new installation.")}
+		}
+	}
+	store, err := sqlstore.Open(ctx, c)
+	if err != nil {
+		return []Finding{bad("database.reach", said(err), "See that the server runs, and that address, user, password and TLS of "+settings.Name("database")+" are right.")}
+	}
+	defer store.Close()
+	list := []Finding{fine("database.reach", string(c.Driver)+" answers")}
+	if i, err := store.Inspect(ctx); err != nil {
+		list = append(list, bad("database.inspect", said(err), "See the server's log."))
+	} else {
+		d.read("database", i.Clock)
+		list = append(list, d.inspected(i, c)...)
+	}
+	list = append(list, schemaFinding(ctx, store))
+	return append(list, d.sealing(ctx, store)...)
+}
+
+func (d *doctor) inspected(i sqlstore.Inspection, c sqlstore.Config) (list []Finding) {
+	list = append(list, fine("database.version", string(c.Driver)+" "+i.Version))
+	if c.Driver == sqlstore.SQLite {
+		return list
+	}
+	add := func(good bool, worse func(id, finding, advice string) Finding, id, yes, no, advice string) {
+		if good {
+			list = append(list, fine(id, yes))
+			return
+		}
+		list = append(list, worse(id, no, advice))
+	}
+	add(i.TLS, odd, "database.tls", "the connection is encrypted", "the connection is not encrypted", "Add sslmode=verify-full to the URL, unless the network is private.")
+	add(i.Encoding == "UTF8", bad, "database.encoding", "encoding UTF8", "encoding "+i.Encoding, "Make the database anew with ENCODING 'UTF8'.")
+	add(!i.ReadOnly, bad, "database.writable", "takes writes", "takes no writes: a standby, or read-only", "Name the primary in the URL, or add target_session_attrs=read-write.")
+	add(i.MayCreate, odd, "database.create", "tables may be made", "tables may not be made by this user", "GRANT CREATE ON SCHEMA to the user that runs waybill migrate.")
+	add(i.MayTemp, odd, "database.temporary", "temporary tables may be made", "temporary tables may not be made", "GRANT TEMPORARY ON DATABASE to the user.")
+	pool := c.MaxConns + c.Postgres.BackgroundConns
+	if pool == 0 {
+		pool = 20
+	}
+	add(i.MaxConns >= pool+10, odd, "database.connections", fmt.Sprintf("%d of %d connections in use, %d for each process", i.Conns, i.MaxConns, pool),
+		fmt.Sprintf("%d connections at most, %d in use, and each process may take %d", i.MaxConns, i.Conns, pool), "Raise max_connections, or lower the size of the pool.")
+	return list
+}
+
+func schemaFinding(ctx context.Context, store *sqlstore.Store) Finding {
+	steps, err := store.Schema(ctx)
+	if err != nil {
+		return bad("database.schema", said(err), "See that the user may read the tables.")
+	}
+	var pending, newer []string
+	for _, m := range steps {
+		switch {
+		case m.Applied.IsZero():
+			pending = append(pending, fmt.Sprint(m.Version))
+		case m.Name == "":
+			newer = append(newer, fmt.Sprint(m.Version))
+		}
+	}
+	switch {
+	case len(pending) > 0:
+		return bad("database.schema", "steps pending: "+strings.Join(pending, ", "), "Run waybill migrate up (or waybill admin setup).")
+	case len(newer) > 0:
+		return odd("database.schema", "steps of a newer program: "+strings.Join(newer, ", "), "Bring this program up to the version of the others.")
+	}
+	return fine("database.schema", fmt.Sprintf("version %d, this program's", steps[len(steps)-1].Version))
+}
+
+// sealing checks that the master key opens the sealing keys. It makes none.
+func (d *doctor) sealing(ctx context.Context, store *sqlstore.Store) []Finding {
+	err := d.loadKeys(filepath.Join(d.settings.Data, "master.key"), secret.Load)
+	if errors.Is(err, fs.ErrNotExist) {
+		return []Finding{odd("keys.master", "there is no master key here", "Give "+settings.Name("master-key")+" where processes run; without it no secret can be opened.")}
+	}
+	if err != nil {
+		return []Finding{bad("keys.master", "the master key can not be read", "It is 64 hex digits, in "+settings.Name("master-key")+" or master.key of the data folder.")}
+	}
+	stored, err := store.SealingKeys(ctx)
+	if err != nil {
+		return []Finding{bad("keys.sealing", said(err), "See database.schema.")}
+	}
+	if len(stored) == 0 {
+		return []Finding{odd("keys.sealing", "there are no sealing keys yet", "The first process, or waybill admin setup, makes them.")}
+	}
+	masters, err := d.masters()
+	if err != nil {
+		return []Finding{bad("keys.master", "the master key can not be read", "It is 64 hex digits.")}
+	}
+	newest := stored[len(stored)-1]
+	box := masters.Ring().Box("sealing-key")
+	for _, s := range stored {
+		if s.Number == newest.Number {
+			if _, err := box.Open(s.Wrapped); err == nil {
+				return []Finding{fine("keys.sealing", "the master key opens sealing key "+newest.ID)}
+			}
+		}
+	}
+	return []Finding{bad("keys.sealing", "the master key does not open sealing key "+newest.ID, "Give the installation's master key: "+newest.Master+".")}
+}
+
+// objectStore checks the bucket.
+func (d *doctor) objectStore(ctx context.Context) []Finding {
+	c := externalObjects(d.settings)
+	if c.Endpoint == "" {
+		if _, err := datafolder.ReadRun(d.settings.Data); err != nil {
+			return []Finding{fine("objects.reach", "that of waybill up, which does not run now")}
+		}
+		s3, err := standalone.ReadEndpoints(d.settings.Data)
+		if err != nil {
+			return []Finding{bad("objects.reach", "endpoints.json can not be read", "Start waybill up again.")}
+		}
+		c = gatewayObjects(s3.S3)
+	}
+	create := c.CreateBucket
+	c.CreateBucket = false
+	store, err := objectstore.Open(ctx, c)
+	if err != nil {
+		if create && strings.Contains(said(err), "no bucket") {
+			return []Finding{odd("objects.bucket", said(err), "It is made at the first start, or by waybill admin setup.")}
+		}
+		return []Finding{bad("objects.reach", said(err), "See that the store runs, and that endpoint, keys, region, bucket and TLS of "+settings.Name("s3-endpoint")+" are right.")}
+	}
+	defer store.Close()
+	list := []Finding{fine("objects.reach", "the bucket "+c.Bucket+" answers")}
+	if err := store.Probe(ctx); err != nil {
+		list = append(list, bad("objects.probe", said(err), "The keys need GetObject, PutObject, DeleteObject and ListBucket on the bucket."))
+	} else {
+		list = append(list, fine("objects.probe", "an object was written, read and deleted"))
+	}
+	if !c.Secure && d.settings.S3.Endpoint != "" {
+		list = append(list, odd("objects.tls", "the connection is not encrypted", "Set "+settings.Name("s3-tls")+", unless the network is private."))
+	}
+	i, err := store.Inspect(ctx)
+	if err != nil {
+		list = append(list, odd("objects.clock", said(err), "The store's clock was not checked."))
+	} else {
+		d.read("object store", i.Clock)
+	}
+	if i.Public {
+		list = append(list, bad("objects.policy", "the bucket's policy lets everybody in", "Delete the policy: logs, packages and results are in the bucket."))
+	} else if slices.Contains(i.Unasked, "policy") {
+		list = append(list, odd("objects.policy", "the keys may not read the bucket's policy", "See to it by other means that the bucket is not public."))
+	} else {
+		list = append(list, fine("objects.policy", "the bucket is not public"))
+	}
+	if i.Versioned {
+		list = append(list, odd("objects.versioning", "the bucket keeps old versions", "What the retention deletes stays and costs: add a lifecycle rule that ends old versions."))
+	}
+	return list
+}
+
+// engine checks Temporal.
+func (d *doctor) engine(ctx context.Context) []Finding {
+	o := d.externalEngine()
+	if o.Address == "" {
+		run, err := datafolder.ReadRun(d.settings.Data)
+		if err != nil {
+			return []Finding{fine("temporal.reach", "that of waybill up, which does not run now")}
+		}
+		token := ""
+		if run.TemporalUI != "" && !run.TemporalOpen {
+			if token, err = standalone.ReadToken(d.settings.Data); err != nil {
+				return []Finding{bad("temporal.reach", "the token of the embedded Temporal can not be read", "Run the doctor as the user that runs waybill up.")}
+			}
+		}
+		o = d.embeddedEngine(run.TemporalAddress, run.TemporalNamespace, token)
+	}
+	c, err := engine.Dial(ctx, o)
+	if err != nil {
+		return []Finding{bad("temporal.reach", said(err), "See that the server runs, and that "+settings.Name("temporal")+" and its TLS and key are right.")}
+	}
+	defer c.Close()
+	service := c.WorkflowService()
+	list := []Finding{fine("temporal.reach", o.Address+" answers")}
+	if i, err := service.GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{}); err == nil {
+		list = append(list, fine("temporal.version", "server "+i.GetServerVersion()))
+	}
+	if o.TLS == nil && d.settings.Temporal.Address != "" {
+		list = append(list, odd("temporal.tls", "the connection is not encrypted", "Set --temporal-tls, unless the network is private."))
+	}
+	n, err := service.DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: o.Namespace})
+	if noNamespace(err) {
+		return append(list, bad("temporal.namespace", "there is no namespace "+o.Namespace, "Run waybill admin namespace create."))
+	}
+	if err != nil {
+		return append(list, bad("temporal.namespace", "the namespace "+o.Namespace+" can not be read: "+said(err), "See that the key may use it."))
+	}
+	kept := n.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
+	list = append(list, fine("temporal.namespace", "namespace "+o.Namespace+" keeps closed workflows for "+kept.String()))
+	if by := n.GetNamespaceInfo().GetData()[claimKey]; by == "" {
+		list = append(list, odd("temporal.claim", "the namespace is nobody's yet", "The first process takes it; see that no other Waybill uses it."))
+	} else {
+		list = append(list, fine("temporal.claim", "the namespace is of installation "+by))
+	}
+	list = append(list, attributes(ctx, c.OperatorService(), o.Namespace))
+	for _, q := range []struct {
+		name string
+		kind enumspb.TaskQueueType
+	}{{contract.SystemQueue, enumspb.TASK_QUEUE_TYPE_WORKFLOW}, {contract.StatusQueue(contract.SystemQueue), enumspb.TASK_QUEUE_TYPE_ACTIVITY}} {
+		r, err := service.DescribeTaskQueue(ctx, &workflowservice.DescribeTaskQueueRequest{Namespace: o.Namespace, TaskQueue: &taskqueue.TaskQueue{Name: q.name}, TaskQueueType: q.kind})
+		switch {
+		case err != nil:
+			list = append(list, odd("temporal.pollers", "queue "+q.name+": "+said(err), "The pollers could not be asked for."))
+		case len(r.GetPollers()) == 0:
+			list = append(list, odd("temporal.pollers", "nobody takes work from queue "+q.name, "Start waybill api or waybill worker; jobs wait until then."))
+		default:
+			list = append(list, fine("temporal.pollers", fmt.Sprintf("%d pollers on queue %s", len(r.GetPollers()), q.name)))
+		}
+	}
+	return list
+}
+
+func attributes(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string) Finding {
+	const id = "temporal.attributes"
+	r, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return odd(id, "the search attributes can not be read: "+said(err), "On Temporal Cloud see the namespace's page.")
+	}
+	want := contract.SearchAttributeTypes()
+	var faults []string
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		kind, err := enumspb.IndexedValueTypeFromString(want[name])
+		if have, there := r.GetCustomAttributes()[name]; err != nil || !there {
+			faults = append(faults, name+" is missing")
+		} else if have != kind {
+			faults = append(faults, fmt.Sprintf("%s is %s, not %s", name, have, want[name]))
+		}
+	}
+	if len(faults) > 0 {
+		return bad(id, strings.Join(faults, "; "), "Run waybill admin namespace create; one of a wrong type must be removed first.")
+	}
+	return fine(id, fmt.Sprintf("all %d search attributes are registered", len(want)))
+}
+
+// mail checks the mail server, if there is one.
+func (d *doctor) mail(ctx context.Context) []Finding {
+	s := d.settings.SMTP
+	if s.Host == "" {
+		return nil
+	}
+	address := net.JoinHostPort(s.Host, fmt.Sprint(s.Port))
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return []Finding{bad("smtp.reach", address+" can not be reached", "See "+settings.Name("smtp-host")+" and "+settings.Name("smtp-port")+".")}
+	}
+	_ = c.Close() // it was only to be reached
+	return []Finding{fine("smtp.reach", address+" answers")}
+}
+
+// ports checks that the REST address is free, or a Waybill's.
+func (d *doctor) ports(ctx context.Context) []Finding {
+	if run, err := datafolder.ReadRun(d.settings.Data); err == nil {
+		return []Finding{fine("listen.port", "waybill up serves "+run.Listen)}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.settings.Listen)
+	if err != nil {
+		return []Finding{odd("listen.port", d.settings.Listen+" is taken", "Nothing to do if Waybill listens there; else choose another "+settings.Name("listen")+".")}
+	}
+	_ = l.Close() // it was only to be seen that it can be had
+	return []Finding{fine("listen.port", d.settings.Listen+" is free")}
+}
+
+// skew compares the clocks that were read with this machine's and with each other.
+func (d *doctor) skew() (list []Finding) {
+	for _, name := range slices.Sorted(maps.Keys(d.clocks)) {
+		off := d.clocks[name].Round(time.Millisecond)
+		if off.Abs() > maxSkew {
+			list = append(list, bad("clock.skew", fmt.Sprintf("the clock of the %s is %s off this machine's", name, off), "Have all machines set their clocks by NTP."))
+		} else {
+			list = append(list, fine("clock.skew", fmt.Sprintf("the clock of the %s is this machine's within %s", name, maxSkew)))
+		}
+	}
+	return list
+}
