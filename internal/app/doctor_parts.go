@@ -112,7 +112,7 @@ func (d *doctor) sealing(ctx context.Context, store *sqlstore.Store) []Finding {
 	}
 	stored, err := store.SealingKeys(ctx)
 	if err != nil {
-		return []Finding{bad("keys.sealing", said(err), "See database.schema.")}
+		return []Finding{bad("keys.sealing", "the sealing keys can not be read", "See database.schema.")}
 	}
 	if len(stored) == 0 {
 		return []Finding{odd("keys.sealing", "there are no sealing keys yet", "The first process, or waybill admin setup, makes them.")}

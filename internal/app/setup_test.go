@@ -36,7 +36,7 @@ func external(t *testing.T) settings.Settings {
 	key, _ := store.User.Password()
 	s := settings.Settings{Data: t.TempDir(), MasterKey: secret.NewKey().Text()}
 	s.Database.URL = ownDatabase(t, postgres)
-	s.S3 = settings.S3{Endpoint: store.Host, AccessKey: store.User.Username(), SecretKey: key, Region: "us-east-1", Bucket: name}
+	s.S3 = settings.S3{Endpoint: store.Host, AccessKey: store.User.Username(), SecretKey: key, Region: "us-east-1", Bucket: name, CreateBucket: true, Lookup: "auto", Timeout: time.Minute}
 	s.Temporal.Address, s.Temporal.Namespace = temporal, name
 	return s
 }
