@@ -10,6 +10,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/joblog"
 	"waybill/internal/runner"
 	"waybill/workflows/contract"
 )
@@ -81,9 +82,12 @@ type Config struct {
 	// Ending is closed when the worker's process has been told to stop. nil: when the SDK's worker has been. A process that
 	// takes no more jobs and yet goes on stops its SDK worker without meaning its programs.
 	Ending <-chan struct{}
-	// Patience is how long a write to the database or an access to the object store is repeated while they are away,
-	// before the attempt is given up. 0: two minutes.
+	// Patience is how long a write to the database is repeated while it is away, before the attempt is given up. 0: two minutes.
 	Patience time.Duration
+	// ObjectPatience is how long an access to the object store is. 0: ten minutes.
+	ObjectPatience time.Duration
+	// Spool is where logs wait on disk while the object store is away.
+	Spool joblog.Spool
 	// Beat is the pause between heartbeats: cancels arrive with their answers. 0: one second.
 	Beat time.Duration
 	// NoteStarted is how long a program runs before its workflow is told. 0: half a second.
@@ -103,6 +107,9 @@ type Activities struct {
 func New(cfg Config) *Activities {
 	if cfg.Patience <= 0 {
 		cfg.Patience = 2 * time.Minute
+	}
+	if cfg.ObjectPatience <= 0 {
+		cfg.ObjectPatience = 10 * time.Minute
 	}
 	if cfg.Beat <= 0 {
 		cfg.Beat = time.Second

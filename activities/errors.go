@@ -71,16 +71,42 @@ func (a *Activities) persist(ctx context.Context, write func(ctx context.Context
 
 // repeat calls f until it succeeds, fails for good, ctx ends or patience does.
 func (a *Activities) repeat(ctx context.Context, f func() error) error {
+	return repeatFor(ctx, a.cfg.Patience, f)
+}
+
+// repeatObjects is repeat for the object store. What was changed on the way may come through unchanged the next time; what
+// stays changed lies so in the store.
+func (a *Activities) repeatObjects(ctx context.Context, f func() error) error {
+	corrupt := 0
+	return repeatFor(ctx, a.cfg.ObjectPatience, func() error {
+		err := f()
+		if isFull(err) { // of this machine: another one may have room
+			return backoff.Permanent(err)
+		}
+		if job.WordOf(err) == job.WordCorruptObject {
+			if corrupt++; corrupt >= corruptTries {
+				err = backoff.Permanent(err)
+			}
+		}
+		return err
+	})
+}
+
+// corruptTries is how often an object is read that is not what was stored.
+const corruptTries = 3
+
+func repeatFor(ctx context.Context, patience time.Duration, f func() error) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval = 50 * time.Millisecond
 	pauses.MaxInterval = 5 * time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := f()
-		if err != nil && !mayPass(err) {
+		var final *backoff.PermanentError
+		if err != nil && !errors.As(err, &final) && !mayPass(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(a.cfg.Patience))
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(patience))
 	return err
 }
 

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
+	"golang.org/x/sys/unix"
 
 	"waybill/internal/job"
 	"waybill/internal/joblog"
@@ -19,8 +21,8 @@ import (
 	"waybill/workflows/contract"
 )
 
-// logPatience is how long the end of a log may take to be stored before the job is finished without it.
-const logPatience = 30 * time.Second
+// endPatience is how long the end of a log and the outputs may take to be stored once somebody wants the attempt to end.
+const endPatience = 30 * time.Second
 
 func isWorkerShutdown(err error) bool {
 	return errors.Is(err, worker.ErrWorkerShutdown) || errors.Is(err, context.Canceled)
@@ -185,10 +187,10 @@ func (x *execution) endAtDeadline() (stop func()) {
 }
 
 func (x *execution) openLog(ctx context.Context) error {
-	err := x.a.repeat(x.watch.ctx, func() error {
+	err := x.a.repeatObjects(x.watch.ctx, func() error {
 		w, err := joblog.NewWriter(tracing.Quiet(context.WithoutCancel(ctx)), x.a.cfg.Objects, joblog.Target{
 			Account: x.in.AccountID, Job: x.in.JobID, Fence: x.fence, First: x.job.Attempt == 1,
-			Stored: func() { x.a.ring(x.in.JobID) },
+			Stored: func() { x.a.ring(x.in.JobID) }, Spool: x.a.cfg.Spool,
 		})
 		if err != nil {
 			return err
@@ -204,13 +206,40 @@ func (x *execution) openLog(ctx context.Context) error {
 	return err
 }
 
+// closeLog stores the rest of the log. While the object store is away, that may take as long as it is waited for.
 func (x *execution) closeLog(ctx context.Context) error {
 	if x.log == nil {
 		return nil
 	}
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), logPatience)
+	ctx, done := x.untilStored(ctx)
 	defer done()
 	return x.log.Close(ctx)
+}
+
+// untilStored gives the time in which what a program left is stored: as long as the object store is waited for, but not much
+// longer than somebody wants the attempt to end, and no longer than somebody waits for it.
+func (x *execution) untilStored(ctx context.Context) (context.Context, func()) {
+	ctx, giveUp := context.WithTimeout(context.WithoutCancel(ctx), x.a.cfg.ObjectPatience)
+	var mu sync.Mutex
+	var late *time.Timer
+	unhook := context.AfterFunc(x.watch.ctx, func() {
+		if errors.Is(context.Cause(x.watch.ctx), errGone) {
+			giveUp()
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		late = time.AfterFunc(endPatience, giveUp)
+	})
+	return ctx, func() {
+		unhook()
+		giveUp()
+		mu.Lock()
+		defer mu.Unlock()
+		if late != nil {
+			late.Stop()
+		}
+	}
 }
 
 func (x *execution) fetch(ctx context.Context) (*runner.Lease, error) {
@@ -237,7 +266,7 @@ func (x *execution) inputs(ctx context.Context) (inputs []runner.Input, release 
 }
 
 func (x *execution) use(ctx context.Context, p runner.Package) (lease *runner.Lease, err error) {
-	err = x.a.repeat(ctx, func() error {
+	err = x.a.repeatObjects(ctx, func() error {
 		lease, err = x.a.cfg.Runner.Cache().Use(ctx, p, func(ctx context.Context) (io.ReadCloser, error) {
 			return x.a.cfg.Objects.Get(ctx, job.BlobKey(x.in.AccountID, p.SHA256), 0, -1)
 		})
@@ -254,6 +283,8 @@ func (x *execution) unprepared(ctx context.Context, err error) (contract.JobResu
 	switch {
 	case job.CodeOf(err) == job.NotFound:
 		return x.refuse(ctx, job.ReasonInvalidPackage, "The package is no longer in the object store")
+	case job.WordOf(err) == job.WordCorruptObject:
+		return x.refuse(ctx, job.ReasonInvalidPackage, "The package is damaged in the object store")
 	case job.CodeOf(err) == job.Invalid && (job.WordOf(err) == job.WordInvalidField || job.WordOf(err) == job.WordEnvironmentFailed):
 		return x.refuse(ctx, job.ReasonError, messageOf(err))
 	case job.CodeOf(err) == job.Invalid:
@@ -263,12 +294,32 @@ func (x *execution) unprepared(ctx context.Context, err error) (contract.JobResu
 	if x.job.Spec.OnLoss == job.Fail && errors.Is(err, sandbox.ErrRoom) { // it may have run
 		return x.refuse(ctx, job.ReasonWorkerLost, "The program was lost with the room it ran in")
 	}
+	if isFull(err) {
+		return x.noRoom(ctx)
+	}
 	if x.job.Spec.OnLoss == job.Fail {
 		// Another attempt would take this one for lost. Its program did not run, so say what happened.
 		return x.refuse(ctx, job.ReasonError, "The job could not be prepared: the package could not be fetched or unpacked")
 	}
 	return contract.JobResult{}, engineError(err)
 }
+
+// noRoom ends an attempt for which the worker's disk had no room. It is another worker's, or this one's when there is room.
+func (x *execution) noRoom(ctx context.Context) (contract.JobResult, error) {
+	message := "The disk of worker " + x.a.cfg.Worker + " is full"
+	if x.job.Spec.OnLoss == job.Fail {
+		return x.refuse(ctx, job.ReasonError, message+": the job could not be prepared, its program did not run")
+	}
+	x.note("%s; the job runs again", message)
+	return contract.JobResult{}, temporal.NewApplicationErrorWithOptions(message, errDiskFull, temporal.ApplicationErrorOptions{NextRetryDelay: fullPause})
+}
+
+// fullPause is longer than a worker takes to notice that its disk is full, and to take no more jobs.
+const fullPause = 5 * time.Second
+
+const errDiskFull = "DiskFull"
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 // refuse fails a job whose program can not be run at all. The log says why, as it does for jobs that ran.
 func (x *execution) refuse(ctx context.Context, reason job.Reason, message string) (contract.JobResult, error) {
@@ -436,13 +487,16 @@ func (x *execution) finishWithOutputs(ctx context.Context, run *runner.Execution
 		o.Outputs = outputs
 		return x.finish(ctx, o)
 	}
-	if cause := context.Cause(x.watch.ctx); errors.Is(cause, errGone) {
+	if cause := context.Cause(x.watch.ctx); errors.Is(cause, errGone) || errors.Is(cause, errInterrupted) {
 		return x.stopped(ctx, cause, run)
 	}
 	message := "The output files could not be stored"
 	if job.CodeOf(err) == job.Invalid {
 		message = messageOf(err)
 	} else {
+		if job.CodeOf(err) == job.Unavailable {
+			message = fmt.Sprintf("The output files could not be stored: the object store was away for longer than %s (object-store-patience)", x.a.cfg.ObjectPatience)
+		}
 		x.a.cfg.Log.ErrorContext(ctx, "outputs not stored", "job", x.in.JobID, "error", err)
 	}
 	_ = run.Notef("%s", message)
@@ -455,14 +509,9 @@ func (x *execution) finishWithOutputs(ctx context.Context, run *runner.Execution
 // storeOutputs goes on when the job is cancelled, for the program has ended already; only an attempt that nobody waits for
 // is given up.
 func (x *execution) storeOutputs(ctx context.Context, run *runner.Execution) (outputs []job.Output, err error) {
-	ctx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	defer giveUp()
-	defer context.AfterFunc(x.watch.ctx, func() {
-		if errors.Is(context.Cause(x.watch.ctx), errGone) {
-			giveUp()
-		}
-	})()
-	err = x.a.repeat(ctx, func() (err error) {
+	ctx, done := x.untilStored(ctx)
+	defer done()
+	err = x.a.repeatObjects(ctx, func() (err error) {
 		outputs, err = run.Outputs(ctx, func(ctx context.Context, name string, r io.Reader, size int64) error {
 			_, err := x.a.cfg.Objects.Put(ctx, job.OutputKey(x.in.AccountID, x.in.JobID, x.fence, name), r, size)
 			return err

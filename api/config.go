@@ -31,6 +31,8 @@ type Config struct {
 	Audit         *control.Audit
 	// TrustedProxies are the proxies whose X-Forwarded-For tells the client's address.
 	TrustedProxies []netip.Prefix
+	// Presigner makes addresses of objects that clients can reach. nil: they can not reach the object store.
+	Presigner control.Presigner
 	// Mail tells that mail can be sent.
 	Mail bool
 	// EventsKept is how long events can be resumed from. 0: for ever.

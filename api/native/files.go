@@ -28,6 +28,7 @@ type (
 	}
 	fileGetInput struct {
 		FilePath
+		RedirectParam
 		Version whole `query:"version" doc:"An older version; without it the newest"`
 	}
 	fileListInput struct {
@@ -153,7 +154,7 @@ func (k fileKind) routes() {
 	add.DefaultStatus = http.StatusCreated
 	operation(k.door, bearer, op("GET", "", "List the files"), k.listFiles)
 	operation(k.door, bearer, add, k.addFile)
-	operation(k.door, bearer, binary(op("GET", "/{key}", "Download a file"), "application/octet-stream"), k.getFile)
+	operation(k.door, bearer, redirectable(binary(op("GET", "/{key}", "Download a file"), "application/octet-stream")), k.getFile)
 	operation(k.door, bearer, op("PUT", "/{key}", "Upload a new version of a file"), k.putFile)
 	operation(k.door, bearer, op("DELETE", "/{key}", "Delete a file; jobs that ran it keep it"), k.deleteFile)
 	operation(k.door, bearer, op("GET", "/{key}/versions", "List the versions of a file, newest first"), k.listVersions)
@@ -248,14 +249,17 @@ func (k fileKind) getFile(ctx context.Context, in *fileGetInput) (*streamReply, 
 	if err != nil {
 		return nil, err
 	}
-	return k.download(ctx, f), nil
+	return k.download(ctx, in.RedirectParam, f)
 }
 
-// download streams a file's bytes.
-func (d *door) download(ctx context.Context, f job.File) *streamReply {
-	return d.streamFile(f.Key, f.ContentType, f.SHA256, api.Content{
-		Size: f.Size, Modified: f.CreatedAt,
-		Open: func(offset, length int64) (io.ReadCloser, error) { return d.server.Files.Open(ctx, f, offset, length) },
+// download answers with a file's bytes.
+func (d *door) download(ctx context.Context, asked RedirectParam, f job.File) (*streamReply, error) {
+	return d.sendStored(ctx, asked, stored{
+		key: job.BlobKey(f.AccountID, f.SHA256), name: f.Key, kind: f.ContentType, sum: f.SHA256,
+		content: api.Content{
+			Size: f.Size, Modified: f.CreatedAt,
+			Open: func(offset, length int64) (io.ReadCloser, error) { return d.server.Files.Open(ctx, f, offset, length) },
+		},
 	})
 }
 
@@ -263,10 +267,7 @@ func (d *door) download(ctx context.Context, f job.File) *streamReply {
 func (d *door) streamFile(name, kind, sum string, content api.Content) *streamReply {
 	return &streamReply{Body: func(hc huma.Context) {
 		c := api.Gin(hc)
-		if kind == "" {
-			kind = "application/octet-stream"
-		}
-		c.Header("Content-Type", kind)
+		c.Header("Content-Type", mediaType(kind))
 		c.Header("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": baseName(name)}))
 		c.Header("ETag", `"`+sum+`"`)
 		if raw, err := hex.DecodeString(sum); err == nil {

@@ -14,8 +14,12 @@ import (
 )
 
 type (
-	jobInput struct{ JobPath }
-	JobPath  struct {
+	jobInput        struct{ JobPath }
+	jobPackageInput struct {
+		JobPath
+		RedirectParam
+	}
+	JobPath struct {
 		ID string `path:"id" doc:"24 hex digits"`
 	}
 	jobWaitInput struct {
@@ -89,7 +93,7 @@ func (d *door) jobRoutes() {
 	operation(
 		d,
 		bearer,
-		binary(op("GET", "/jobs/{id}/package", "Download the package the job was accepted with"), "application/octet-stream"),
+		redirectable(binary(op("GET", "/jobs/{id}/package", "Download the package the job was accepted with"), "application/octet-stream")),
 		d.jobPackage,
 	)
 	operation(d, bearer, op("GET", "/jobstats", "Count jobs by status"), d.jobStats)
@@ -217,12 +221,12 @@ func (d *door) family(ctx context.Context, in *jobInput) (*familyReply, error) {
 	return &familyReply{out}, nil
 }
 
-func (d *door) jobPackage(ctx context.Context, in *jobInput) (*streamReply, error) {
+func (d *door) jobPackage(ctx context.Context, in *jobPackageInput) (*streamReply, error) {
 	f, err := d.server.Jobs.Package(ctx, d.call(ctx).Actor, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return d.download(ctx, f), nil
+	return d.download(ctx, in.RedirectParam, f)
 }
 
 // presentKey is the Idempotency-Key of a call; one that is there must not be empty.

@@ -17,6 +17,7 @@ type (
 	}
 	outputInput struct {
 		JobPath
+		RedirectParam
 		Key string `path:"key" doc:"Path of the file below LOCAL_JOB_OUT_DIR"`
 	}
 	outputListReply struct{ Body Page[fileResponse] }
@@ -29,10 +30,10 @@ func (d *door) outputRoutes() {
 	operation(d, bearer, huma.Operation{
 		Method: "GET", Path: outputsRoot, Summary: "List the files a job left, or has written so far", Tags: tags,
 	}, d.listOutputs)
-	operation(d, bearer, binary(huma.Operation{
+	operation(d, bearer, redirectable(binary(huma.Operation{
 		Method: "GET", Path: outputsRoot + "/{key}", Summary: "Download a file a job left", Tags: tags,
 		Metadata: map[string]any{api.Tail: "key", api.TailRoot: outputsRoot},
-	}, "application/octet-stream"), d.getOutput)
+	}, "application/octet-stream")), d.getOutput)
 }
 
 // listOutputs pages in memory: what one job may leave is bounded, and read whole anyway.
@@ -88,10 +89,13 @@ func (d *door) getOutput(ctx context.Context, in *outputInput) (*streamReply, er
 	if err != nil {
 		return nil, err
 	}
-	return d.streamFile(o.Name, "", o.SHA256, api.Content{
-		Size: o.Size, Modified: o.CreatedAt,
-		Open: func(offset, length int64) (io.ReadCloser, error) {
-			return d.server.Jobs.OpenOutput(ctx, o, offset, length)
+	return d.sendStored(ctx, in.RedirectParam, stored{
+		key: o.Object, name: o.Name, sum: o.SHA256,
+		content: api.Content{
+			Size: o.Size, Modified: o.CreatedAt,
+			Open: func(offset, length int64) (io.ReadCloser, error) {
+				return d.server.Jobs.OpenOutput(ctx, o, offset, length)
+			},
 		},
-	}), nil
+	})
 }

@@ -25,6 +25,7 @@ type workerResponse struct {
 	Concurrency   int               `json:"concurrency" doc:"Jobs it runs at once, at most"`
 	RunningJobs   int               `json:"runningJobs"`
 	Status        string            `json:"status" doc:"online, draining or offline"`
+	Note          string            `json:"note,omitempty" doc:"Why it takes no jobs although nobody asked it to: disk_full"`
 	Started       string            `json:"started"`
 	LastHeartbeat string            `json:"lastHeartbeat"`
 }
@@ -137,7 +138,7 @@ func (c call) worker(w job.Worker) workerResponse {
 	r := workerResponse{
 		ID: w.ID, Name: w.ID, Hostname: w.Hostname, PID: w.PID, Version: w.Version, Destination: c.destination(w.Destination),
 		Labels: w.Labels, Runners: w.Runners, Sandbox: w.Sandbox, Concurrency: w.Concurrency, RunningJobs: w.Running,
-		Status: string(w.StatusAt(c.Time)), Started: c.date(w.StartedAt), LastHeartbeat: c.date(w.BeatAt),
+		Status: string(w.StatusAt(c.Time)), Note: w.Note, Started: c.date(w.StartedAt), LastHeartbeat: c.date(w.BeatAt),
 	}
 	if r.Status == string(job.WorkerOffline) {
 		r.RunningJobs = 0 // what it said last is true no more

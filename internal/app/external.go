@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waybill/internal/app/settings"
+	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
@@ -127,4 +128,12 @@ func (p *parts) openExternalTemporal(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// presigner is what makes addresses for clients; nil where they can not reach the object store.
+func (p *parts) presigner() control.Presigner {
+	if !p.objects.Presigns() {
+		return nil
+	}
+	return p.objects
 }

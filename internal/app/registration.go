@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,10 @@ type registration struct {
 	registry control.WorkerRegistry
 	me       job.Worker
 	post     *post
+	disk     *disk
 	ending   atomic.Bool
+	asked    atomic.Bool // to drain
+	applying sync.Mutex
 	soon     chan struct{} // something changed that others should see before the next beat
 }
 
@@ -44,6 +48,7 @@ func (r *registration) leave(ctx context.Context) error {
 
 func (r *registration) store(ctx context.Context, status job.WorkerStatus) (drain bool, err error) {
 	me := r.me
+	me.Note = r.disk.note()
 	me.Status, me.Running, me.BeatAt = status, r.post.slots.running(), time.Now().UTC().Truncate(time.Microsecond)
 	return r.registry.Beat(ctx, me)
 }
@@ -51,18 +56,31 @@ func (r *registration) store(ctx context.Context, status job.WorkerStatus) (drai
 // beat gives a sign of life and does what is wanted.
 func (r *registration) beat(ctx context.Context) error {
 	drain, err := r.store(ctx, r.status())
-	if err != nil || r.ending.Load() || drain == r.post.drained() {
+	if err != nil || r.asked.Swap(drain) == drain {
 		return err
 	}
 	if drain {
 		r.parts.log.InfoContext(ctx, "the worker was asked to drain: it takes no more jobs", "running", r.post.slots.running())
-		err = r.post.drain()
 	} else {
 		r.parts.log.InfoContext(ctx, "the worker was asked to take jobs again")
-		err = r.post.resume()
 	}
+	err = r.apply()
 	r.tell()
 	return err
+}
+
+// apply drains or resumes, as is wanted and as there is room on the disk.
+func (r *registration) apply() error {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	switch want := r.asked.Load() || r.disk.full.Load(); {
+	case r.ending.Load() || want == r.post.drained():
+		return nil
+	case want:
+		return r.post.drain()
+	default:
+		return r.post.resume()
+	}
 }
 
 // tell makes the next beat come at once.

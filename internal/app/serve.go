@@ -111,7 +111,8 @@ func (p *parts) serve(s serving) (*work, error) {
 		BaseURL:   p.url,
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
 		CursorKey: p.keys.Derive("cursor"), RFC3339: p.settings.Dates == "rfc3339",
-		Ready: p.checks(start), Metrics: p.metrics, Log: p.log, AccessLog: p.accessLog(), Tracer: p.traces.Tracer(), Draining: draining, Closing: closing,
+		Presigner: p.presigner(),
+		Ready:     p.checks(start), Metrics: p.metrics, Log: p.log, AccessLog: p.accessLog(), Tracer: p.traces.Tracer(), Draining: draining, Closing: closing,
 	})
 	if err == nil {
 		err = native.Register(handler)

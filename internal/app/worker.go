@@ -15,6 +15,7 @@ import (
 	"waybill/activities"
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/joblog"
 	"waybill/internal/runner"
 	"waybill/internal/runtimes"
 	"waybill/internal/sandbox"
@@ -54,8 +55,10 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		}
 		p.onStop("runner", 5*time.Second, func(context.Context) error { return w.runner.Close() })
 		w.post.queue = to.TaskQueue
+		room := newDisk(w.runner.Work(), p.settings.Outages.MinFreeDisk, p.log)
+		observeDisk(room, p.metrics)
 		w.registration = &registration{
-			parts: p, registry: p.store, post: w.post, soon: make(chan struct{}, 1),
+			disk: room, parts: p, registry: p.store, post: w.post, soon: make(chan struct{}, 1),
 			me: job.Worker{
 				ID: identity, AccountID: to.AccountID, TaskQueue: to.TaskQueue, Hostname: host, PID: os.Getpid(), Version: Version(),
 				Labels: p.settings.Labels, Runners: w.runner.Kinds(), Sandbox: w.runner.InForce(), Concurrency: p.concurrency(),
@@ -76,7 +79,10 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
 		Tokens: control.JobTokens{Signer: p.signer(), Now: time.Now}, URL: p.url,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
-		Purger: p.newRetention(), Loop: p.loopOf(reconciler),
+		Purger: p.newRetention(), Loop: p.loopOf(reconciler), ObjectPatience: p.settings.Outages.ObjectPatience,
+	}
+	if w.runner != nil {
+		config.Spool = joblog.Spool{Dir: w.runner.Work(), Limit: p.settings.Outages.LogSpool}
 	}
 	p.addFires(&config, box, start)
 	acts := activities.New(config)
@@ -108,7 +114,7 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 	return runner.New(context.Background(), runner.Config{
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
 		JobLimits: jobLimits(p.settings.Jobs), NoNetwork: p.settings.Jobs.NoNetwork, OutFiles: p.settings.Outputs.Files,
-		OutBytes: p.settings.Outputs.Bytes, OutFileBytes: p.settings.Outputs.FileBytes,
+		OutBytes: p.settings.Outputs.Bytes, OutFileBytes: p.settings.Outputs.FileBytes, LogTime: p.settings.Outages.ObjectPatience,
 		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
 		Environments: runner.Environments{
 			Size: p.settings.EnvironmentSize, Max: p.settings.EnvironmentMaxSize, Time: p.settings.EnvironmentBuildTime,
@@ -149,6 +155,9 @@ func (p *parts) startWorker(w *work, drain func()) error {
 	if err := w.post.start(); err != nil {
 		drain()
 		return fmt.Errorf("the worker can not start: %w", err)
+	}
+	if r := w.registration; r != nil {
+		p.background("look at the disk", r.watchDisk)
 	}
 	p.onStop("worker", p.settings.DrainTimeout+p.settings.JobGrace+4*stopSlack, func(ctx context.Context) error {
 		drain()

@@ -23,12 +23,16 @@ type Worker struct {
 	Concurrency int // programs it runs at once, at most
 	Running     int
 	Status      WorkerStatus // as it was at BeatAt
+	Note        string       // why it takes no jobs, when nobody asked it to: a Note of the list below
 	Drain       bool         // somebody wants it to take no more jobs
 	StartedAt   time.Time
 	BeatAt      time.Time
 
 	Destination int64 // read only: the destination of the account that looks, 0 for a worker of a queue that is not its own
 }
+
+// NoteDiskFull is the note of a worker that takes no jobs because its disk has no room for them.
+const NoteDiskFull = "disk_full"
 
 // WorkerStatus is how a worker stands.
 type WorkerStatus string

@@ -68,6 +68,9 @@ func (s *store) Get(_ context.Context, key string, offset, length int64) (io.Rea
 	if !found {
 		return nil, job.Errorf(job.NotFound, job.WordNotFound, "no %s", key)
 	}
+	if length < 0 {
+		length = int64(len(b)) - offset
+	}
 	return io.NopCloser(bytes.NewReader(b[offset : offset+length])), nil
 }
 

@@ -184,14 +184,19 @@ func (s *stream) next() error {
 		}
 		s.at = head.offset
 	}
-	open, err := s.objects.Get(s.ctx, head.object, s.at-head.offset, min(head.offset+head.size-s.at, s.left))
+	length := min(head.offset+head.size-s.at, s.left)
+	wanted := length
+	if length == head.size {
+		wanted = -1 // what is read as a whole is compared with its checksum; what it grew by since is left
+	}
+	open, err := s.objects.Get(s.ctx, head.object, s.at-head.offset, wanted)
 	switch {
 	case job.CodeOf(err) == job.NotFound:
 		return s.again(err)
 	case err != nil:
 		return err
 	}
-	s.open, s.object, s.inOpen = open, head, min(head.offset+head.size-s.at, s.left)
+	s.open, s.object, s.inOpen = open, head, length
 	return nil
 }
 

@@ -20,7 +20,7 @@ const (
 	firstFlush = 200 * time.Millisecond // after a first byte: more may be coming
 	flushEvery = 700 * time.Millisecond // between two segments
 	flushBytes = 256 << 10
-	maxUnsent  = 4 << 20 // bytes; beyond it Write waits, and so does the program
+	maxUnsent  = 4 << 20 // bytes; what is more waits on disk; where there is no room Write waits, and so does the program
 )
 
 // Sink is the object store as the writer needs it.
@@ -45,6 +45,7 @@ type Writer struct {
 	mu      sync.Mutex
 	changed *sync.Cond // signals room and the end
 	unsent  []byte
+	spool   spool // what comes behind unsent
 	offset  int64 // of unsent[0] in the whole log
 	total   int64 // bytes written by this attempt
 	err     error // the upload gave up
@@ -64,13 +65,15 @@ type Target struct {
 	Fence   int64
 	// First tells that no earlier attempt of the job ever began, which saves looking for what they wrote.
 	First bool
+	// Spool keeps what the store does not take yet.
+	Spool Spool
 	// Stored, when set, is called after each segment that was stored.
 	Stored func()
 }
 
 // NewWriter begins the log of an attempt. The context bounds all uploads; it should outlive a cancelled program.
 func NewWriter(ctx context.Context, objects Sink, t Target) (*Writer, error) {
-	w := &Writer{objects: objects, prefix: job.LogPrefix(t.Account, t.Job), fence: t.Fence, stored: t.Stored}
+	w := &Writer{objects: objects, prefix: job.LogPrefix(t.Account, t.Job), fence: t.Fence, stored: t.Stored, spool: spool{Spool: t.Spool}}
 	w.wake = make(chan struct{}, 1)
 	w.changed = sync.NewCond(&w.mu)
 	w.ctx, w.stop = context.WithCancel(ctx)
@@ -93,11 +96,16 @@ func NewWriter(ctx context.Context, objects Sink, t Target) (*Writer, error) {
 	return w, nil
 }
 
-// Write takes p over. It blocks while too much is unsent, and fails once the uploads have given up.
+// Write takes p over. What memory has no room for goes to the spool. It blocks while that has none either, and fails once the
+// uploads have given up.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.unsent) > 0 && len(w.unsent)+len(p) > maxUnsent && w.err == nil && !w.closing {
+	for w.over(p) && w.err == nil && !w.closing {
+		if w.spool.takes(len(p)) && w.spool.put(p) == nil {
+			w.total += int64(len(p))
+			return len(p), nil
+		}
 		w.changed.Wait()
 	}
 	switch {
@@ -118,6 +126,11 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.poke()
 	}
 	return len(p), nil
+}
+
+// over tells whether memory has no room for p, or p must not overtake what is on disk. The caller holds the lock.
+func (w *Writer) over(p []byte) bool {
+	return !w.spool.empty() || len(w.unsent) > 0 && len(w.unsent)+len(p) > maxUnsent
 }
 
 // KeepTail makes what is written from now on a tail, of which the last n bytes are kept, in whole segments. Segments of it
@@ -190,6 +203,9 @@ func (w *Writer) upload() {
 		finished, more := w.flush()
 		if finished {
 			w.pieces.close(w)
+			w.mu.Lock()
+			w.spool.close()
+			w.mu.Unlock()
 			return
 		}
 		last = time.Now()
@@ -229,7 +245,9 @@ func (w *Writer) flush() (finished, more bool) {
 		// What came in meanwhile moves into a buffer of its own: the batch's memory is given back.
 		w.unsent = append([]byte(nil), w.unsent[len(batch):]...)
 		w.offset += int64(len(batch))
-	} else {
+		err = w.refill()
+	}
+	if err != nil {
 		w.err = err
 	}
 	w.changed.Broadcast()
@@ -237,6 +255,16 @@ func (w *Writer) flush() (finished, more bool) {
 		w.poke()
 	}
 	return w.err != nil || w.closing && len(w.unsent) == 0 || w.ctx.Err() != nil, len(w.unsent) > 0
+}
+
+// refill takes from the spool what memory has room for again. The caller holds the lock.
+func (w *Writer) refill() error {
+	if w.spool.empty() || len(w.unsent) >= flushBytes {
+		return nil
+	}
+	p, err := w.spool.take(maxUnsent - len(w.unsent))
+	w.unsent = append(w.unsent, p...)
+	return err
 }
 
 // batch is what the next segment is made of: all there is, but head and tail do not share one, and one of the tail ends

@@ -15,10 +15,6 @@ import (
 	"waybill/internal/sandbox"
 )
 
-// logTime is how long the rest of the output may take to be written once the program has ended. The log blocks while the
-// store behind it is away.
-const logTime = 30 * time.Second
-
 var errLogStuck = errors.New("the log could not be written in time")
 
 // Result is how a program ended.
@@ -64,7 +60,7 @@ func (e *Execution) Run(ctx context.Context) (Result, error) {
 	result := Result{Ending: ending, Duration: time.Since(began)}
 	// All writers of the pipe are dead, so it ends by itself; a process in an uninterruptible sleep might still hold it.
 	_ = r.SetReadDeadline(time.Now().Add(sandbox.DrainTime))
-	late := time.NewTimer(logTime)
+	late := time.NewTimer(e.runner.cfg.LogTime)
 	defer late.Stop()
 	select {
 	case err = <-logged:

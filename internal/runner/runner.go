@@ -36,9 +36,12 @@ type Config struct {
 	JobLimits    sandbox.Limits // of every program: a job may ask for less, not for more
 	NoNetwork    bool           // of every program, whatever its job asks for, and of builds of environments
 	LogLimit     int64          // bytes of log per attempt; 0: joblog.DefaultLimit
-	OutFiles     int            // output files per attempt; 0: 1,000
-	OutBytes     int64          // output bytes per attempt; 0: 1 GiB
-	OutFileBytes int64          // bytes per output file; 0: as OutBytes
+	// LogTime is how long the rest of the output may take to be written once the program has ended: the log blocks while the
+	// store behind it is away and there is no more room to wait in. 0: 30 seconds.
+	LogTime      time.Duration
+	OutFiles     int   // output files per attempt; 0: 1,000
+	OutBytes     int64 // output bytes per attempt; 0: 1 GiB
+	OutFileBytes int64 // bytes per output file; 0: as OutBytes
 	Logger       *slog.Logger
 	Now          func() time.Time
 }
@@ -133,6 +136,9 @@ func withDefaults(cfg Config) Config {
 	if cfg.Environments.Time <= 0 {
 		cfg.Environments.Time = 10 * time.Minute
 	}
+	if cfg.LogTime <= 0 {
+		cfg.LogTime = 30 * time.Second
+	}
 	if cfg.OutFiles <= 0 {
 		cfg.OutFiles = 1000
 	}
@@ -200,6 +206,9 @@ func (r *Runner) Sandbox() string { return r.sandbox.String() }
 
 // Kinds lists what this worker can run, see runtimes.Table.Kinds.
 func (r *Runner) Kinds() []string { return r.runtimes.Kinds() }
+
+// Work is the folder of everything the runner keeps.
+func (r *Runner) Work() string { return r.work }
 
 // Cache is the packages at hand.
 func (r *Runner) Cache() *Cache { return r.cache }

@@ -327,7 +327,7 @@ func toWorkerRow(w job.Worker) workerRow {
 	return workerRow{
 		ID: w.ID, AccountID: w.AccountID, TaskQueue: w.TaskQueue, Hostname: clean(w.Hostname), PID: w.PID, Version: clean(w.Version),
 		Labels: toJSON(w.Labels), Runners: toJSON(w.Runners), Sandbox: clean(w.Sandbox), Concurrency: w.Concurrency,
-		Running: w.Running, Status: string(w.Status), Drain: w.Drain, StartedAt: micros(w.StartedAt), BeatAt: micros(w.BeatAt),
+		Running: w.Running, Status: string(w.Status), Drain: w.Drain, StartedAt: micros(w.StartedAt), BeatAt: micros(w.BeatAt), Note: w.Note,
 	}
 }
 
@@ -335,7 +335,7 @@ func (r workerRow) worker() (job.Worker, error) {
 	w := job.Worker{
 		ID: r.ID, AccountID: r.AccountID, TaskQueue: r.TaskQueue, Hostname: r.Hostname, PID: r.PID, Version: r.Version,
 		Sandbox: r.Sandbox, Concurrency: r.Concurrency, Running: r.Running, Status: job.WorkerStatus(r.Status), Drain: r.Drain,
-		StartedAt: timeOf(r.StartedAt), BeatAt: timeOf(r.BeatAt),
+		StartedAt: timeOf(r.StartedAt), BeatAt: timeOf(r.BeatAt), Note: r.Note,
 	}
 	if err := fromJSON(r.Labels, &w.Labels); err != nil {
 		return w, err

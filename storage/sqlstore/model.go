@@ -53,6 +53,7 @@ type workerRow struct {
 	Drain       bool   `gorm:"column:drain"`
 	StartedAt   int64  `gorm:"column:started_at"`
 	BeatAt      int64  `gorm:"column:beat_at"`
+	Note        string `gorm:"column:note"`
 }
 
 func (workerRow) TableName() string { return "workers" }

@@ -14,11 +14,11 @@ func (s *Store) Beat(ctx context.Context, w job.Worker) (drain bool, err error) 
 	r := toWorkerRow(w)
 	err = s.transact(ctx, func(tx *gorm.DB) (err error) {
 		drain, _, err = one[bool](tx, `
-			INSERT INTO workers (`+columnsOf[workerRow]("")+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET running = excluded.running, status = excluded.status, beat_at = excluded.beat_at
+			INSERT INTO workers (`+columnsOf[workerRow]("")+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET running = excluded.running, status = excluded.status, beat_at = excluded.beat_at, note = excluded.note
 			RETURNING drain`,
 			r.ID, r.AccountID, r.TaskQueue, r.Hostname, r.PID, r.Version, r.Labels, r.Runners, r.Sandbox, r.Concurrency, r.Running,
-			r.Status, false, r.StartedAt, r.BeatAt)
+			r.Status, false, r.StartedAt, r.BeatAt, r.Note)
 		return err
 	})
 	return drain, err

@@ -1,0 +1,22 @@
+-- What a worker says of itself besides its status, such as that its disk is full. What was found in the object store that no
+-- row knows: it is deleted when it has been so for some time; and how far the last look got.
+-- Its twin is migrations/postgres/00019_objects.sql.
+
+-- +goose Up
+ALTER TABLE workers ADD COLUMN note TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE object_orphans (
+    prefix  TEXT NOT NULL PRIMARY KEY, -- of the objects: a blob's key, a job's folder, the folder of an attempt's outputs
+    seen_at INTEGER NOT NULL              -- when it was first found to be known by no row
+);
+CREATE TABLE object_sweep (
+    id          INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    after_key   TEXT NOT NULL, -- where the present round is; empty: between two rounds
+    finished_at INTEGER NOT NULL  -- when the last round ended
+);
+INSERT INTO object_sweep (id, after_key, finished_at) VALUES (1, '', 0);
+
+-- +goose Down
+DROP TABLE object_sweep;
+DROP TABLE object_orphans;
+ALTER TABLE workers DROP COLUMN note;
