@@ -110,9 +110,17 @@ func externalObjects(s settings.Settings) objectstore.Config {
 }
 
 func (p *parts) openExternalObjects(ctx context.Context) error {
-	return await(ctx, p.log, "the object store of "+settings.Name("s3-endpoint"), func(ctx context.Context) error {
+	err := await(ctx, p.log, "the object store of "+settings.Name("s3-endpoint"), func(ctx context.Context) error {
 		return p.openObjects(ctx, externalObjects(p.settings))
 	})
+	if err == nil && p.settings.S3.Lifecycle == "manage" {
+		limited, cancel := context.WithTimeout(ctx, tellEvery)
+		defer cancel()
+		if done, why := p.objects.ManageLifecycle(limited); !done {
+			p.log.DebugContext(ctx, "the bucket has no rule of ours that ends broken uploads; the retention ends them", "reason", why)
+		}
+	}
+	return err
 }
 
 func (p *parts) openExternalTemporal(ctx context.Context) error {

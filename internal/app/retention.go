@@ -8,6 +8,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/storage/objectstore"
 	"waybill/storage/sqlstore"
 	"waybill/workflows/starter"
 )
@@ -16,6 +17,8 @@ var (
 	_ control.RetentionStore = (*sqlstore.Store)(nil)
 	_ control.BlobKeeper     = (*sqlstore.Store)(nil)
 	_ control.KnownJobs      = (*sqlstore.Store)(nil)
+	_ control.SweepStore     = (*sqlstore.Store)(nil)
+	_ control.Uploads        = (*objectstore.Store)(nil)
 )
 
 // retentionDefault is what the settings say of accounts without limits of their own.
@@ -30,6 +33,9 @@ func (p *parts) retentionEngine() *starter.Retention {
 // newRetention makes what the retention's activities call. It is called once in a process, for it registers metrics.
 func (p *parts) newRetention() *control.Retention {
 	return &control.Retention{
+		Sweep: &control.Sweep{
+			Store: p.store, Objects: p.objects, Uploads: p.objects, Grace: p.settings.Outages.SweepGrace, Now: time.Now, Log: p.log,
+		},
 		Store: p.store, Blobs: p.store, Objects: p.objects, Histories: p.retentionEngine(), Default: p.retentionDefault(),
 		Now: time.Now, Log: p.log, Count: countPurged(p.metrics),
 	}

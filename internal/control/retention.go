@@ -70,6 +70,8 @@ type Retention struct {
 	Default   job.Retention // of the system; zero members: for ever
 	Now       Clock
 	Log       *slog.Logger
+	// Sweep deletes objects that no row knows; nil: nobody does.
+	Sweep *Sweep
 	// Count is told what was deleted, as it happens; may be nil.
 	Count func(job.Purged)
 }
@@ -193,10 +195,19 @@ func (r *Retention) Packages(ctx context.Context, _ time.Time, beat func()) (sum
 			sum = sum.Plus(deleted)
 			r.count(deleted)
 		}
-		if err != nil || looked < purgeBatch {
+		if err != nil {
 			return sum, err
 		}
+		if looked < purgeBatch {
+			break
+		}
 	}
+	if r.Sweep == nil {
+		return sum, nil
+	}
+	swept, err := r.Sweep.Step(ctx, beat)
+	r.count(swept)
+	return sum.Plus(swept), err
 }
 
 func (r *Retention) deleteBlob(ctx context.Context, b Blob) (deleted job.Purged, err error) {

@@ -55,6 +55,7 @@ type Store interface {
 	control.KeyStore
 	control.AuditStore
 	control.UserStore
+	control.SweepStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -78,6 +79,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "outbox", outboxCases, open)
 	alone(t, "keys", keyCases, open)
 	alone(t, "audit purge", auditPurgeCases, open)
+	alone(t, "sweep", sweepCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.

@@ -19,6 +19,9 @@ type Objects struct {
 	mu    sync.Mutex
 	bytes map[string][]byte
 	sizes map[string]int64
+	times map[string]time.Time
+	// Now stamps what is put; nil: time.Now.
+	Now func() time.Time
 	// Forget keeps sizes only: for uploads larger than a test should hold.
 	Forget bool
 	// Fail, when set, is what every call answers.
@@ -26,7 +29,9 @@ type Objects struct {
 }
 
 // NewObjects makes an empty store.
-func NewObjects() *Objects { return &Objects{bytes: map[string][]byte{}, sizes: map[string]int64{}} }
+func NewObjects() *Objects {
+	return &Objects{bytes: map[string][]byte{}, sizes: map[string]int64{}, times: map[string]time.Time{}, Now: time.Now}
+}
 
 // Put is control.Objects's.
 func (o *Objects) Put(_ context.Context, key string, r io.Reader, _ int64) (control.Object, error) {
@@ -49,7 +54,7 @@ func (o *Objects) Put(_ context.Context, key string, r io.Reader, _ int64) (cont
 	if o.Fail != nil {
 		return control.Object{}, o.Fail
 	}
-	o.bytes[key], o.sizes[key] = text, size
+	o.bytes[key], o.sizes[key], o.times[key] = text, size, o.Now()
 	return control.Object{Key: key, Size: size}, nil
 }
 
@@ -83,7 +88,7 @@ func (o *Objects) List(_ context.Context, prefix, after string, yield func(contr
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if !yield(control.Object{Key: key, Size: o.sizes[key]}) {
+		if !yield(control.Object{Key: key, Size: o.sizes[key], Modified: o.times[key]}) {
 			break
 		}
 	}

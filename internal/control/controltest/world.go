@@ -96,6 +96,7 @@ func New(t testing.TB, store Store) *World {
 		t.Fatal(err)
 	}
 	w := &World{Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
+	w.Objects.Now = w.Now
 	w.Configs = &control.Configs{Reader: store, Writer: store, Destinations: store, Files: store, Sealer: box, Now: w.Now, NewID: newID}
 	w.Files = &control.Files{
 		Configs: w.Configs, Users: store, Links: store, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
