@@ -11,7 +11,7 @@ RACE ?=
 FAULT_JOBS ?= 2000
 FAULT_SEED ?=
 
-.PHONY: help build test test-short test-go wide faults lint workflowcheck replay arrows fuzz bench cover clean
+.PHONY: help build test test-short test-go wide faults lint workflowcheck replay arrows fuzz bench scale cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ arrows: ## check that imports go one way
 
 fuzz: ## run every fuzz target, FUZZTIME executions each
 	@test/bin/fuzz $(FUZZTIME)
+
+scale: ## measure Waybill on real servers with 1, 2 and 4 workers (20 minutes; docs/performance.md)
+	$(GO) test ./test/wide -run '^$$' -bench Scale -benchtime 1x -timeout 90m
 
 bench: ## measure jobs per second beside bare Temporal workflows
 	$(GO) run ./cmd/waybill bench jobs
