@@ -207,3 +207,32 @@ func checkPod(t *testing.T, who string, spec any, lasting bool) {
 		}
 	}
 }
+
+// Helm takes no files from outside of the chart, so it has a copy of the alerts.
+func TestTheChartHasTheAlertsOfThisVersion(t *testing.T) {
+	t.Parallel()
+	if string(read(t, at("helm", "waybill", "files", "alerts.yml"))) != string(read(t, at("prometheus", "alerts.yml"))) {
+		t.Error("deployments/helm/waybill/files/alerts.yml is not deployments/prometheus/alerts.yml: copy it")
+	}
+}
+
+// Prometheus asks services of the compose file by their names.
+func TestPrometheusAsksServicesThatAreThere(t *testing.T) {
+	t.Parallel()
+	services := composeServices(t)
+	asked := 0
+	for _, job := range documents(t, read(t, at("prometheus", "prometheus.yml")))[0]["scrape_configs"].([]any) {
+		discovered, _ := dig(job, "dns_sd_configs").([]any)
+		for _, d := range discovered {
+			for _, name := range dig(d, "names").([]any) {
+				asked++
+				if services[text(name)] == nil {
+					t.Errorf("%v asks %v, which is no service", dig(job, "job_name"), name)
+				}
+			}
+		}
+	}
+	if asked < 5 {
+		t.Errorf("only %d services are asked", asked)
+	}
+}
