@@ -144,6 +144,7 @@ type jobStatsResponse struct {
 	TotalJobs     int64        `json:"totalJobs"`
 	TotalDuration string       `json:"totalDuration"`
 	Window        *statsWindow `json:"window,omitempty"`
+	Capped        bool         `json:"capped,omitempty" doc:"More jobs match than the 10000 counted here"`
 }
 
 // statsWindow is the vendor's StatsWindow.
@@ -157,7 +158,7 @@ func statsShown(s job.JobStats) jobStatsResponse {
 	return jobStatsResponse{
 		Queued: s.Queued, Running: s.Running, Finished: s.Finished, Error: s.Error, Failed: s.Failed, Cancelled: s.Cancelled,
 		TotalJobs:     s.Queued + s.Running + s.Finished + s.Error + s.Failed + s.Cancelled,
-		TotalDuration: isoDuration(s.TotalDuration),
+		TotalDuration: isoDuration(s.TotalDuration), Capped: s.Capped,
 	}
 }
 

@@ -29,7 +29,8 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
-		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now), workers.PurgeDuty()),
+		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now), workers.PurgeDuty(),
+			control.FoldCounts(p.store)),
 	}
 }
 

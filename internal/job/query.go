@@ -79,4 +79,5 @@ const (
 type JobStats struct {
 	Queued, Running, Finished, Error, Failed, Cancelled int64
 	TotalDuration                                       time.Duration
+	Capped                                              bool // of some CountLimit of them: more match, and no counter tells how many
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"time"
 
 	"waybill/internal/job"
 )
@@ -24,17 +23,6 @@ func (s *Store) Job(ctx context.Context, account int64, id job.ID) (job.Job, err
 	return j, s.fault(ctx, err)
 }
 
-// Jobs is control.JobReader's. The jobs of a list come without the macros and files of their Spec: a page of a thousand
-// would else hold a thousand times what one submitter may send.
-func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.JobStats, error) {
-	jobs, err := list(ctx, s, jobListing, q, scoped(q.Scope), jobRow.job)
-	if err != nil || !q.Stats {
-		return jobs, job.JobStats{}, err
-	}
-	stats, err := s.stats(ctx, q)
-	return jobs, stats, err
-}
-
 // statsRow counts the jobs of one kind, in the order of its query.
 type statsRow struct {
 	Status string
@@ -42,26 +30,6 @@ type statsRow struct {
 	Taken  bool
 	Jobs   int64
 	Micros int64
-}
-
-func (s *Store) stats(ctx context.Context, q job.Query) (job.JobStats, error) {
-	l, where, err := s.filter(jobListing, q, scoped(q.Scope))
-	if err != nil {
-		return job.JobStats{}, s.fault(ctx, err)
-	}
-	rows, err := many[statsRow](s.read.WithContext(ctx), `
-		SELECT status, reason = 'error' AS error, taken, count(*) AS jobs,
-			CAST(coalesce(sum(finished_at - started_at), 0) AS bigint) AS micros
-		FROM `+l.from+` WHERE `+where.sql+` GROUP BY status, reason = 'error', taken`, where.args...)
-	if err != nil {
-		return job.JobStats{}, s.fault(ctx, err)
-	}
-	var stats job.JobStats
-	for _, r := range rows {
-		*r.counter(&stats) += r.Jobs
-		stats.TotalDuration += time.Duration(r.Micros) * time.Microsecond
-	}
-	return stats, nil
 }
 
 // counter is the map of native.md, 6.1.

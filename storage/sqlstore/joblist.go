@@ -1,0 +1,166 @@
+package sqlstore
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"waybill/internal/job"
+)
+
+// maxBranches is how many classes of jobs a page is put together from; of more, some are met soon by walking along the order.
+const maxBranches = 50
+
+// Jobs is control.JobReader's. The jobs of a list come without the macros and files of their Spec: a page of a thousand
+// would else hold a thousand times what one submitter may send.
+//
+// What a list costs does not depend on how many jobs there are. The counters tell how many match, and of which configs and
+// statuses they are: those are read along their own indexes, a page of each. What counters can not tell (tags, dates, ids) is
+// counted up to job.CountLimit.
+func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.JobStats, error) {
+	var (
+		none  job.List[job.Job]
+		stats job.JobStats
+	)
+	l, where, err := s.filter(jobListing, q, scoped(q.Scope))
+	if err != nil {
+		return none, stats, s.fault(ctx, err)
+	}
+	keys, err := l.keys(q.Sort)
+	if err != nil {
+		return none, stats, err
+	}
+	answer := job.List[job.Job]{NotCounted: q.Keyset || q.Offset >= job.CountLimit}
+	served, rest := counted(q.Where)
+	var branches []condition
+	if wanted := q.Stats || !answer.NotCounted; wanted && rest == nil || served != nil && !onlyUnfinished(q.Where) {
+		c, err := s.census(ctx, q, served)
+		if err != nil {
+			return none, stats, err
+		}
+		if rest == nil {
+			stats = c.stats
+			tally(&answer, c.total)
+		}
+		if served != nil && byScheduled(keys) && q.Offset < job.CountLimit {
+			branches = c.branches(q.Scope.AccountID)
+		}
+	}
+	if rest != nil && (q.Stats || !answer.NotCounted) {
+		total, counted, err := s.countAtMost(ctx, l, where)
+		if err != nil {
+			return none, stats, err
+		}
+		stats = counted
+		tally(&answer, total)
+	}
+	if !q.Stats {
+		stats = job.JobStats{}
+	}
+	size := q.Size
+	if size <= 0 {
+		size = defaultSize
+	}
+	var rows []jobRow
+	var next []string
+	if branches == nil {
+		rows, next, err = page[jobRow](ctx, s, l, q, where, keys, size)
+	} else {
+		rows, next, err = s.branchedPage(ctx, q, where, keys, size, branches)
+	}
+	if err != nil {
+		return none, stats, s.fault(ctx, err)
+	}
+	if answer.More = len(rows) > size; answer.More {
+		rows, answer.Next = rows[:size], next
+	}
+	answer.Items, err = all(rows, jobRow.job)
+	return answer, stats, s.fault(ctx, err)
+}
+
+// tally puts down how many match, as far as totals are told.
+func tally(l *job.List[job.Job], total int64) {
+	if !l.NotCounted {
+		l.Total, l.Capped = int(min(total, job.CountLimit)), total > job.CountLimit
+	}
+}
+
+// byScheduled tells whether the order is that of the indexes over ended jobs.
+func byScheduled(keys []sortKey) bool {
+	return len(keys) == 2 && keys[0].sql == "scheduled_at" && keys[1].sql == "id"
+}
+
+// branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
+// those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
+func (c census) branches(account int64) []condition {
+	live := condition{sql: unfinished}
+	if len(c.ended) <= maxBranches {
+		some := []condition{live}
+		for _, class := range c.ended {
+			some = append(some, condition{
+				sql:  "account_id = ? AND config_id = ? AND status = ? AND finished_at IS NOT NULL",
+				args: []any{account, class.Config, class.Status},
+			})
+		}
+		return some
+	}
+	var statuses []string
+	for _, class := range c.ended {
+		if !slices.Contains(statuses, class.Status) {
+			statuses = append(statuses, class.Status)
+		}
+	}
+	if len(statuses) == len(where(job.Status.Final)) {
+		return nil
+	}
+	some := []condition{live}
+	for _, status := range statuses {
+		some = append(some, condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}})
+	}
+	return some
+}
+
+// branchedPage is page over several conditions, each of which is read along an index of its own. None of them overlaps another.
+func (s *Store) branchedPage(
+	ctx context.Context, q job.Query, where condition, keys []sortKey, size int, branches []condition,
+) ([]jobRow, []string, error) {
+	if q.Keyset && len(q.After) > 0 {
+		after, err := behind(keys, q.After)
+		if err != nil {
+			return nil, nil, err
+		}
+		where = where.and(after)
+	}
+	offset := max(q.Offset, 0)
+	if q.Keyset {
+		offset = 0
+	}
+	order := " ORDER BY scheduled_at" + keys[0].direction() + ", id" + keys[1].direction()
+	var picks []string
+	var args []any
+	for _, b := range branches {
+		from := "jobs"
+		if s.driver == SQLite {
+			index := "jobs_ended"
+			switch {
+			case b.sql == unfinished:
+				index = jobListing.indexed
+			case strings.Contains(b.sql, "config_id"):
+				index = "jobs_config_ended"
+			}
+			from += " INDEXED BY " + index
+		}
+		b = b.and(where)
+		picks = append(picks, "SELECT * FROM (SELECT id AS picked FROM "+from+" WHERE "+b.sql+order+" LIMIT ?) AS branch")
+		args = append(append(args, b.args...), offset+size+1)
+	}
+	// The ids of the branches' pages, then the rows of the page among them.
+	rows, err := many[jobRow](s.read.WithContext(ctx), "SELECT "+jobColumns+" FROM jobs WHERE id IN ("+
+		strings.Join(picks, " UNION ALL ")+")"+order+" LIMIT ? OFFSET ?", append(args, size+1, offset)...)
+	if err != nil || len(rows) <= size || !q.Keyset {
+		return rows, nil, err
+	}
+	last := rows[size-1]
+	return rows, []string{strconv.FormatInt(last.ScheduledAt, 10), last.ID}, nil
+}

@@ -1,0 +1,146 @@
+package sqlstore
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gorm.io/gorm"
+
+	"waybill/internal/job"
+	"waybill/storage/sqlstore/seed"
+)
+
+// seeded fills a store's tables and gives its first account.
+func seeded(t *testing.T, s *Store, jobs int) int64 {
+	t.Helper()
+	c := inhabited(t, s)
+	if err := seed.Jobs(t.Context(), s.pools[0], s.driver == Postgres, [3]int64{c.AccountID, c.AccountID + 1, c.AccountID + 2}, jobs); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.FoldCounts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c.AccountID
+}
+
+// spied collects the statements that fn sends, with their values.
+func spied(t *testing.T, s *Store, fn func()) []*gorm.Statement {
+	t.Helper()
+	var sent []*gorm.Statement
+	spy := func(db *gorm.DB) {
+		if db.Statement.SQL.Len() > 0 {
+			text := &gorm.Statement{Vars: append([]any(nil), db.Statement.Vars...)}
+			text.SQL.WriteString(db.Statement.SQL.String())
+			sent = append(sent, text)
+		}
+	}
+	if err := s.read.Callback().Row().After("*").Register("spy", spy); err != nil {
+		t.Fatal(err)
+	}
+	fn()
+	if err := s.read.Callback().Row().Remove("spy"); err != nil {
+		t.Fatal(err)
+	}
+	return sent
+}
+
+// The words of a plan that read more than a page wants: all jobs, or more of them than are sorted for a page.
+var (
+	scansJobs  = regexp.MustCompile(`Seq Scan on jobs\b|(?m)^SCAN jobs$`)
+	walksIndex = regexp.MustCompile(`SCAN jobs USING`) // SQLite: a whole index, not a part
+)
+
+func (s *Store) plan(t *testing.T, st *gorm.Statement) string {
+	t.Helper()
+	if s.driver == SQLite {
+		return explained(t, s, st.SQL.String(), st.Vars...)
+	}
+	rows, err := s.pools[0].QueryContext(t.Context(), "EXPLAIN "+st.SQL.String(), st.Vars...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, st.SQL.String())
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(line + "\n")
+	}
+	return plan.String()
+}
+
+// No list that people look at reads all jobs or sorts more than the pages of a few classes.
+func TestListsReadNoMoreThanTheyShow(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *Store) {
+		const jobs = 20_000
+		account := seeded(t, s, jobs)
+		is := func(property string, value any) job.Expr {
+			return job.Compare{Property: property, Op: job.Eq, Values: []any{value}}
+		}
+		queries := map[string]job.Query{
+			"all":                {},
+			"keyset":             {Keyset: true, After: []string{fmt.Sprint(seed.Time(jobs / 2)), seed.ID(jobs / 2)}},
+			"config":             {Where: is("jobConfig.id", seed.Config(account, 5))},
+			"failed":             {Where: is("status", job.Failed)},
+			"timeouts":           {Where: job.And{is("status", job.Failed), is("reason", job.ReasonTimeout)}},
+			"failed of a config": {Where: job.And{is("status", job.Failed), is("jobConfig.id", seed.Config(account, 5))}},
+			"nothing":            {Where: job.And{is("status", job.Completed), is("reason", job.ReasonTimeout)}},
+			"queued":             {Where: is("status", job.Queued)},
+			"destination":        {Where: is("destination.id", 3)},
+			"package":            {Where: job.Compare{Property: "packageName", Op: job.Like, Values: []any{"PACKAGE7.dj"}}},
+			"no such name":       {Where: job.Compare{Property: "jobConfig.name", Op: job.Like, Values: []any{"nobody"}}},
+			"dates": {Where: job.And{
+				job.Compare{Property: "scheduled", Op: job.Gte, Values: []any{fmt.Sprint(seed.Time(jobs/2) / 1000)}},
+				job.Compare{Property: "scheduled", Op: job.Lte, Values: []any{fmt.Sprint(seed.Time(jobs/2+500) / 1000)}}}},
+			"rare tag": {Where: is("tags", "rare")},
+			"id":       {Where: is("id", seed.ID(7))},
+		}
+		for name, q := range queries {
+			for _, owner := range []int64{0, seed.Owner(account, 3)} {
+				q.Scope, q.Stats, q.Size = job.Scope{AccountID: account, OwnerID: owner}, true, 25
+				var list job.List[job.Job]
+				sent := spied(t, s, func() {
+					var err error
+					if list, _, err = s.Jobs(t.Context(), q); err != nil {
+						t.Fatal(err)
+					}
+				})
+				if len(sent) == 0 {
+					t.Fatal("nothing was sent")
+				}
+				if owner == 0 && strings.HasPrefix(name, "no") != (len(list.Items) == 0) {
+					t.Errorf("%s: %d jobs", name, len(list.Items))
+				}
+				for _, st := range sent {
+					plan := strings.ReplaceAll(s.plan(t, st), "SCAN jobs USING INDEX jobs_unfinished", "") // which is small
+					if scansJobs.MatchString(plan) || walksIndex.MatchString(plan) {
+						t.Errorf("%s, owner %d, reads all jobs:\n%s\n%s", name, owner, st.SQL.String(), plan)
+					}
+				}
+			}
+		}
+		for name, read := range map[string]func() error{
+			"family": func() error { _, err := s.Family(t.Context(), account, job.ID(seed.ID(seed.WithRetry+1))); return err },
+			"errors": func() error {
+				_, err := s.Errors(t.Context(), account, job.ID(seed.ID(seed.WithErrors)), job.Query{Scope: job.Scope{AccountID: account}, Size: 25})
+				return err
+			},
+			"attempts": func() error { _, err := s.Attempts(t.Context(), account, job.ID(seed.ID(9))); return err },
+		} {
+			for _, st := range spied(t, s, func() {
+				if err := read(); err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+			}) {
+				if plan := s.plan(t, st); scansJobs.MatchString(plan) || strings.Contains(plan, "Seq Scan on job_") {
+					t.Errorf("%s reads a whole table:\n%s", name, plan)
+				}
+			}
+		}
+	})
+}
