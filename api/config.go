@@ -72,6 +72,8 @@ type Config struct {
 // Product is what GET /product/info tells.
 type Product struct {
 	Name, Version, BuildDate, Copyright string
+
+	Role string // of the process that answers: up or api
 }
 
 // CheckResult is one dependency as Ready found it.

@@ -35,6 +35,7 @@ type installedProductInfo struct {
 	Copyright string `json:"copyright"`
 	Version   string `json:"version"`
 	BuildDate string `json:"buildDate"`
+	Role      string `json:"role,omitempty" doc:"What the process that answers is: up, all of Waybill, or api, one of several that serve REST"`
 }
 
 type (
@@ -100,7 +101,7 @@ func (d *door) logout(ctx context.Context, _ *noInput) (*noReply, error) {
 func (d *door) product(context.Context, *noInput) (*productReply, error) {
 	p := d.server.Product
 	return &productReply{
-		Body: installedProductInfo{Name: p.Name, Copyright: p.Copyright, Version: p.Version, BuildDate: p.BuildDate},
+		Body: installedProductInfo{Name: p.Name, Copyright: p.Copyright, Version: p.Version, BuildDate: p.BuildDate, Role: p.Role},
 	}, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -70,7 +69,7 @@ func (a *API) start(ctx context.Context) error {
 		return err
 	}
 	a.info = APIInfo{URL: baseURL(a.settings, listener.Addr()), Listen: listener.Addr().String()}
-	work, err := a.serve(serving{listener: listener, spool: spool})
+	work, err := a.serve(serving{role: settings.API, listener: listener, spool: spool})
 	if err != nil {
 		return err
 	}
@@ -90,19 +89,6 @@ func (a *API) external() error {
 	need(a.settings.S3.Endpoint, "s3-endpoint")
 	need(a.settings.Temporal.Address, "temporal")
 	return errors.Join(faults...)
-}
-
-// makeSpool makes a folder for uploads that goes with the process.
-func (a *API) makeSpool() (string, error) {
-	if err := os.MkdirAll(a.settings.Data, 0o700); err != nil {
-		return "", fmt.Errorf("the data folder can not be made: %w", err)
-	}
-	spool, err := os.MkdirTemp(a.settings.Data, "spool-")
-	if err != nil {
-		return "", fmt.Errorf("the folder for uploads can not be made: %w", err)
-	}
-	a.onStop("spool", 5*time.Second, func(context.Context) error { return os.RemoveAll(spool) })
-	return spool, nil
 }
 
 // Info tells how to reach the process.

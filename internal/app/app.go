@@ -92,7 +92,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	work, err := a.serve(serving{listener: listener, spool: a.folder.At("spool"), work: a.folder.At("work"), to: to})
+	work, err := a.serve(serving{role: settings.Up, listener: listener, spool: a.folder.At("spool"), work: a.folder.At("work"), to: to})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"waybill/api"
 	"waybill/api/native"
+	"waybill/internal/app/settings"
 	"waybill/internal/archive"
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -63,6 +64,7 @@ func (a archives) Inspect(ctx context.Context, r io.ReaderAt, size int64, key st
 
 // serving is what a process that serves REST has of its own.
 type serving struct {
+	role     settings.Role
 	listener net.Listener
 	spool    string           // folder for uploads on their way
 	work     string           // folder for packages and running jobs
@@ -109,7 +111,7 @@ func (p *parts) serve(s serving) (*work, error) {
 		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: time.Now, NewID: newID},
 		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: time.Now}, Mail: p.settings.SMTP.Host != "",
 		BaseURL:   p.url,
-		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors"},
+		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors", Role: string(s.role)},
 		CursorKey: p.keys.Derive("cursor"), RFC3339: p.settings.Dates == "rfc3339",
 		Presigner: p.presigner(),
 		Ready:     p.checks(start), Metrics: p.metrics, Log: p.log, AccessLog: p.accessLog(), Tracer: p.traces.Tracer(), Draining: draining, Closing: closing,
@@ -126,9 +128,13 @@ func (p *parts) serve(s serving) (*work, error) {
 	p.showBacklog()
 	p.background("audit log", audit.Run)
 	p.background("feed of events", feed.Run)
-	p.startHTTP(s.listener, handler, letGo)
+	p.startHTTP(s.listener, endsConnections(handler, draining), letGo)
 	p.watchDependencies(start)
-	return work, p.startWorker(work, drain)
+	err = p.startWorker(work, drain)
+	if s.role == settings.API {
+		p.holdOn(drain, p.settings.ShutdownDelay)
+	}
+	return work, err
 }
 
 // startHTTP serves. Only the headers have a deadline: uploads, followed logs and held calls may take long.
@@ -141,7 +147,7 @@ func (p *parts) startHTTP(listener net.Listener, handler http.Handler, letGo fun
 			p.fail(fmt.Errorf("the REST server failed: %w", err))
 		}
 	}()
-	p.onStop("REST server", 15*time.Second, func(ctx context.Context) error {
+	p.onStop("REST server", p.endingCalls(), func(ctx context.Context) error {
 		letGo()
 		if err := server.Shutdown(ctx); err != nil {
 			return ignoreClosed(server.Close()) // calls that would not end in time are cut off

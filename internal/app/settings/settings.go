@@ -39,6 +39,7 @@ type Settings struct {
 	JobGrace              time.Duration
 	WorkerLoss            time.Duration
 	DrainTimeout          time.Duration
+	ShutdownDelay         time.Duration // api only: between the loss of readiness and the end of the REST server
 	MaxFileSize           int64
 	CacheSize             int64
 	Dates                 string
@@ -110,7 +111,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, []setting{
+var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -334,7 +335,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Audit: p.audit(), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(),
+		MasterKey: p.key("master-key"), Audit: p.audit(), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(), ShutdownDelay: p.shutdownDelay(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")
