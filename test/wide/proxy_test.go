@@ -36,8 +36,6 @@ const (
 	refused = "refused" // connections are cut at once, new ones are refused
 )
 
-var waysAway = []string{frozen, dropped, refused}
-
 // away makes the server unreachable in one of the ways until back is called.
 func (p *proxy) away(how string) (back func() error, err error) {
 	if how == refused {
