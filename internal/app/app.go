@@ -65,6 +65,9 @@ func Start(ctx context.Context, s settings.Settings, log *slog.Logger) (*App, er
 }
 
 func (a *App) start(ctx context.Context) (err error) {
+	if _, err := a.engineConfig(); err != nil { // before anything is made
+		return err
+	}
 	if err := a.startTracing(ctx, "waybill"); err != nil {
 		return err
 	}
@@ -160,16 +163,30 @@ func (a *App) ownDestination(ctx context.Context) (*job.Destination, error) {
 }
 
 func (a *App) openEngine(ctx context.Context) (err error) {
+	c, err := a.engineConfig()
+	if err != nil {
+		return err
+	}
+	a.engine, err = standalone.Start(ctx, c)
+	return err
+}
+
+// engineConfig is the engine of the settings. On PostgreSQL it holds its databases by a lock of a session, so it goes around poolers.
+func (a *App) engineConfig() (standalone.Config, error) {
 	c := standalone.Config{
 		Dir: a.settings.Data, TemporalListen: a.settings.EngineListen, UIListen: a.settings.EngineUIListen, Logger: a.log,
 		WithoutTemporal: a.settings.Temporal.Address != "", WithoutObjects: a.settings.S3.Endpoint != "",
 		Open: a.settings.Engine.Auth == "off", SignIn: a.webUI.check,
 	}
-	if e := a.settings.Engine; e.Postgres(a.settings.Database) {
-		c.Postgres = &standalone.Postgres{URL: a.settings.Database.URL, Store: e.Database, Visibility: e.Visibility, Conns: e.Connections}
+	if e := a.settings.Engine; e.Postgres(a.settings.Database) && !c.WithoutTemporal {
+		at := a.settings.Database.Session()
+		if at == "" {
+			return c, job.Errorf(job.Invalid, job.WordMissingField, "with a pooler in between the embedded Temporal needs a URL of PostgreSQL itself: give %s, or %s sqlite",
+				settings.Name("database-direct"), settings.Name("engine-store"))
+		}
+		c.Postgres = &standalone.Postgres{URL: at, Store: e.Database, Visibility: e.Visibility, Conns: e.Connections}
 	}
-	a.engine, err = standalone.Start(ctx, c)
-	return err
+	return c, nil
 }
 
 // gatewayObjects is how the embedded object store is used.

@@ -78,6 +78,9 @@ func (s *Store) migrate(ctx context.Context, do func(*goose.Provider) ([]*goose.
 // belongs to a session, with all the time for a statement and little for a lock.
 func (s *Store) migrationPool() (*sql.DB, error) {
 	c := s.settings
+	if c.Postgres.Pooled && c.Postgres.Direct == c.URL {
+		return nil, job.Errorf(job.Invalid, job.WordMissingField, "Tables are made under a lock that a pooler does not keep: give the URL of PostgreSQL itself, too")
+	}
 	c.Postgres.Pooled = false
 	settings, err := parsePostgres(c.Postgres.Direct, c)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 // Database is where the tables are, and how this process talks to them. All but URL goes for PostgreSQL only.
 type Database struct {
 	URL         string // of a PostgreSQL database; empty: the SQLite file in the data folder
-	Direct      string // URL that reaches PostgreSQL itself, for migrations, where URL goes through a pooler; empty: URL
+	Direct      string // URL that reaches PostgreSQL itself, for migrations and the engine, where URL goes through a pooler; empty: see Session
 	Application string // how the sessions are named at the server; no setting, each kind of process says its own
 
 	MaxConns          int           // of the pool of requests and jobs
@@ -23,9 +23,18 @@ type Database struct {
 	Pooled            bool          // URL goes through a pooler that gives each transaction another session
 }
 
+// Session is a URL whose sessions keep what they hold, such as locks: that of the server itself. It is "" where only one through a
+// pooler is known.
+func (d Database) Session() string {
+	if d.Direct != "" || d.Pooled {
+		return d.Direct
+	}
+	return d.URL
+}
+
 var databaseSettings = []setting{
 	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
-	{name: "database-direct", secret: true, help: "URL that reaches PostgreSQL itself, for migrations, where --database goes through a pooler (default: --database)"},
+	{name: "database-direct", secret: true, help: "URL that reaches PostgreSQL itself, for migrations and the embedded Temporal, where --database goes through a pooler (default: --database)"},
 	{name: "database-tls", help: "protection of the connections to PostgreSQL: disable, require, verify-ca or verify-full (default: as the URL says)"},
 	{name: "database-ca", help: "file with the certificates that the server's certificate is checked with (default: as the URL says)"},
 	{name: "database-cert", help: "file with the client's certificate for PostgreSQL (default: as the URL says)"},
