@@ -73,10 +73,17 @@ func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
 // query refuses a query that is not well-formed. net/url drops the parts it can not read, and a list without the filter
 // that was asked for would show, or a bulk call touch, more than was meant.
 func (s *Server) query(c *gin.Context) {
-	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
-		s.Fail(c, job.Errorf(job.Invalid, job.WordInvalidField, "The query is not well-formed: %s", err))
-		c.Abort()
+	_, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err == nil {
+		return
 	}
+	err = job.Errorf(job.Invalid, job.WordInvalidField, "The query is not well-formed: %s", err)
+	if r := RequestOf(c.Request.Context()); Changes(c.Request.Method) {
+		r.malformed = err // the door refuses it, once the audit log knows what it would have been
+		return
+	}
+	s.Fail(c, err)
+	c.Abort()
 }
 
 // recover turns a panic into a 500 of the door's shape. A reply that has begun can only be broken off, so that the

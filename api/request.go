@@ -24,7 +24,8 @@ type Request struct {
 	HTTP    *http.Request
 	door    Door
 	// outcome is the error that the call was answered with.
-	outcome error
+	outcome   error
+	malformed error // what is wrong with the query of a call that changes something
 	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
 	fault error
 	span  trace.Span // nil: none
@@ -75,3 +76,11 @@ func requestID(h http.Header) string {
 
 // Fault is what Blame noted.
 func (r *Request) Fault() error { return r.fault }
+
+// Malformed is why a call that would change something must be refused before anything is done, if it must.
+func (r *Request) Malformed() error { return r.malformed }
+
+// Changes tells whether calls of a method may change something.
+func Changes(method string) bool {
+	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
+}

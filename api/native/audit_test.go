@@ -81,6 +81,68 @@ func TestEveryWriteLeavesAnEntry(t *testing.T) {
 	}
 }
 
+// A call that can not even be read has its entry too: what it would have been, and by whom.
+func TestMalformedCallsLeaveAnEntry(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i, c := range []struct{ method, path, body, action, kind string }{
+		{"POST", "/api/jobconfigs", `{"name":`, "jobconfig.create", "jobconfig"},
+		{"POST", "/api/jobconfigs", "\xff\xfe", "jobconfig.create", "jobconfig"},
+		{"PUT", "/api/account", `[1`, "account.update", "account"},
+		{"POST", "/api/jobconfigs?dates=%zz", `{"name":"x"}`, "jobconfig.create", "jobconfig"},
+		{"DELETE", "/api/jobs/stop?filter=%", "", "job.stop", "job"},
+		{"POST", "/api/login?a=%zz", `{"username":"admin","password":"example-password"}`, "login", "session"},
+	} {
+		id := fmt.Sprintf("malformed-%d", i)
+		f.do(c.method, c.path, c.body, header("X-Request-Id", id)).want(t, 400, "")
+		all, err := f.Store.Audit(t.Context(), job.Query{Where: job.Compare{Property: "requestId", Op: job.Eq, Values: []any{id}}}, true)
+		if err != nil || len(all.Items) != 1 {
+			t.Errorf("%s %s: %d entries, %v", c.method, c.path, len(all.Items), err)
+			continue
+		}
+		e := all.Items[0]
+		if e.Action != c.action || e.ResourceType != c.kind || e.Result != job.AuditFailed || e.Reason == "" {
+			t.Errorf("%s %s: %+v", c.method, c.path, e)
+		}
+		if (e.Actor == "admin") != (c.action != "login") {
+			t.Errorf("%s %s is of %q", c.method, c.path, e.Actor)
+		}
+	}
+	f.do("GET", "/api/jobs?filter=%zz", nil).want(t, 400, "")
+	if got := f.do("GET", "/api/jobconfigs", nil).want(t, 200, "").json["items"].([]any); len(got) != 0 {
+		t.Errorf("a refused call has made %v", got)
+	}
+}
+
+// Of destinations and subscriptions an entry shows what was there before.
+func TestEntriesShowWhatWasBefore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	config := f.config("one", "one.sh")
+	place := f.do("POST", "/api/destinations", `{"name":"east","description":"old"}`).want(t, 201, "").json["id"].(string)
+	f.do("PUT", "/api/destinations/"+place, `{"name":"west","description":"new"}`).want(t, 200, "")
+	sub := "/api/jobconfigs/" + config + "/subscription"
+	f.do("POST", sub, `{"recipients":["a@example.com"]}`)
+	f.do("POST", sub, `{"recipients":["a@example.com","b@example.com"],"events":"always"}`)
+	f.do("DELETE", sub, nil)
+	for action, want := range map[string][]string{
+		"destination.update":  {"[map[after:west before:east field:name] map[after:new before:old field:description]]"},
+		"subscription.delete": {"before:a@example.com, b@example.com field:recipients", "before:always field:events"},
+		"subscription.set":    {"[map[after:a@example.com, b@example.com before:a@example.com field:recipients] map[after:always before:failure field:events]]"},
+	} {
+		list := f.entries("filterby=action&operators=eq&filter=" + action)
+		if len(list) == 0 {
+			t.Errorf("%s: no entry", action)
+			continue
+		}
+		for _, part := range want {
+			if got := fmt.Sprint(list[0]["changes"]); !strings.Contains(got, part) {
+				t.Errorf("%s is %s, wants %s", action, got, part)
+			}
+		}
+	}
+}
+
 // What anybody can have refused in any number is counted, not stored call by call; how many addresses there are makes no
 // difference.
 func TestRefusedCallsAreCounted(t *testing.T) {

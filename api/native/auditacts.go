@@ -1,7 +1,6 @@
 package native
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -86,7 +85,7 @@ func actOf(method, path string) act {
 // audited begins the trail of a call that changes something, before anybody has looked at the call, and ends it whatever becomes of
 // the call: refused, failed, broken off by a panic.
 func (d *door) audited(method, path string) func(huma.Context, func(huma.Context)) {
-	if method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions {
+	if !api.Changes(method) {
 		return func(hc huma.Context, next func(huma.Context)) { next(hc) }
 	}
 	a := actOf(method, path)

@@ -134,7 +134,11 @@ func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
 		c := api.Gin(hc)
 		r := api.RequestOf(hc.Context())
 		d.styleOf(r, c.Writer.Header())
-		if err := d.identify(hc.Context(), r, who); err != nil {
+		err := d.identify(hc.Context(), r, who)
+		if err == nil {
+			err = r.Malformed()
+		}
+		if err != nil {
 			d.server.Fail(c, err)
 			return
 		}

@@ -22,5 +22,10 @@ func CreateAccount(ctx context.Context, s settings.Settings, account, admin, wor
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	accounts := control.Accounts{Users: store, Hasher: password.New(), Now: time.Now}
-	return accounts.Create(ctx, account, admin, word, contract.SystemQueue)
+	audit := &control.Audit{Store: store, Log: slog.Default(), Now: time.Now}
+	err = acting(ctx, audit, "account.create", "account", func(ctx context.Context) (err error) {
+		a, u, err = accounts.Create(ctx, account, admin, word, contract.SystemQueue)
+		return err
+	})
+	return a, u, err
 }

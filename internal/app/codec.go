@@ -35,10 +35,11 @@ func (p *parts) mountCodec(server *api.Server, sessions *control.Sessions) {
 	codec := &engine.CodecServer{
 		Codec:   engine.NewCodec(p.keyring.Ring.Box(engine.PayloadUse), p.settings.Temporal.Seals()),
 		Origins: p.settings.Temporal.CodecOrigins, Log: p.log,
-		May: func(r *http.Request) (string, error) { return p.mayDecode(r, sessions) },
-		Audit: func(r *http.Request, user, did string) {
-			p.log.InfoContext(r.Context(), "payloads of workflows were shown or made", "user", user, "call", did, "address", api.RequestOf(r.Context()).Address)
+		May: func(r *http.Request) (string, error) {
+			actor, err := p.mayDecode(r, sessions)
+			return actor.User.Name, err
 		},
+		Audit: func(r *http.Request, _, did string) { p.auditCodec(r, server, sessions, did) },
 	}
 	mux := http.NewServeMux()
 	mux.Handle(codecPath+"/", codec)
@@ -47,8 +48,19 @@ func (p *parts) mountCodec(server *api.Server, sessions *control.Sessions) {
 	server.Mount(codecPath, mux)
 }
 
+// auditCodec notes that somebody looks at what workflows hold: once a minute at most for each person, so that who it is may be asked for
+// again.
+func (p *parts) auditCodec(r *http.Request, server *api.Server, sessions *control.Sessions, did string) {
+	ctx, end := server.Act(r.Context(), "codec."+did, "payload")
+	actor, err := p.mayDecode(r, sessions)
+	if err == nil {
+		control.TrailOf(ctx).By(actor.AccountID, actor.User)
+	}
+	end(err)
+}
+
 // mayDecode lets in the admins of the account that every installation begins with: histories hold the data of all accounts.
-func (p *parts) mayDecode(r *http.Request, sessions *control.Sessions) (string, error) {
+func (p *parts) mayDecode(r *http.Request, sessions *control.Sessions) (job.Actor, error) {
 	access := api.CredentialsOf(r.Header.Get("Authorization")).Bearer
 	// A cookie counts only when a browser says whose page calls: the codec server has checked that.
 	if cookie, err := r.Cookie(codecCookie); err == nil && access == "" && r.Header.Get("Origin") != "" {
@@ -56,16 +68,16 @@ func (p *parts) mayDecode(r *http.Request, sessions *control.Sessions) (string, 
 	}
 	actor, err := sessions.Authenticate(r.Context(), access)
 	if err != nil {
-		return "", err
+		return job.Actor{}, err
 	}
 	account, err := p.store.Account(r.Context(), actor.AccountID)
 	if err != nil {
-		return "", err
+		return job.Actor{}, err
 	}
 	if actor.Family == "" || !actor.Admin || account.Name != control.DefaultAccount { // a job's token has no family
-		return "", job.Errorf(job.Forbidden, job.WordAccessDenied, "Only admins of the account %s may see what workflows hold", control.DefaultAccount)
+		return job.Actor{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Only admins of the account %s may see what workflows hold", control.DefaultAccount)
 	}
-	return actor.User.Name, nil
+	return actor, nil
 }
 
 // codecForm shows the page to sign in with.

@@ -81,6 +81,11 @@ func noNamespace(err error) bool {
 // CreateNamespace makes the namespace where it is missing, with its search attributes.
 func CreateNamespace(ctx context.Context, s settings.Settings, log *slog.Logger, retention time.Duration) (made bool, err error) {
 	p := newParts(s, log)
+	defer func() {
+		audit, closed := auditBeside(ctx, s, log)
+		noteAct(ctx, audit, "namespace.create", "namespace", s.Temporal.Namespace, madeChange(made), err)
+		err = errors.Join(err, closed())
+	}()
 	if made, err = p.makeNamespace(ctx, retention); err != nil {
 		return made, err
 	}
@@ -93,4 +98,11 @@ func CreateNamespace(ctx context.Context, s settings.Settings, log *slog.Logger,
 		return err
 	})
 	return made, err
+}
+
+func madeChange(made bool) []job.AuditChange {
+	if made {
+		return []job.AuditChange{{Field: "made", After: "yes"}}
+	}
+	return []job.AuditChange{{Field: "made", After: "no: it was there"}}
 }

@@ -83,7 +83,9 @@ func (s *Schema) Status(ctx context.Context) ([]sqlstore.Migration, error) {
 
 // Up brings the tables to this program's version and tells what was done.
 func (s *Schema) Up(ctx context.Context) ([]sqlstore.Migration, error) {
+	before := versionOf(ctx, s.store)
 	done, err := s.store.MigrateUp(ctx)
+	noteAct(ctx, auditOf(ctx, s.store, slog.Default()), "migrate.up", "database", "", changed("version", before, versionOf(ctx, s.store)), err)
 	if err != nil {
 		err = fmt.Errorf("the tables can not be migrated: %w", err)
 	}
@@ -92,7 +94,10 @@ func (s *Schema) Up(ctx context.Context) ([]sqlstore.Migration, error) {
 
 // Down takes the tables back to a version and tells what was undone.
 func (s *Schema) Down(ctx context.Context, to int64) ([]sqlstore.Migration, error) {
+	before := versionOf(ctx, s.store)
 	done, err := s.store.MigrateDown(ctx, to)
+	// With the audit log's table its entries are gone, and there is no room for this one.
+	noteAct(ctx, auditOf(ctx, s.store, slog.Default()), "migrate.down", "database", "", changed("version", before, versionOf(ctx, s.store)), err)
 	if err != nil {
 		err = fmt.Errorf("the tables can not be taken back: %w", err)
 	}

@@ -32,7 +32,10 @@ type SetupOptions struct {
 // gives the admin's password if it made one.
 func Setup(ctx context.Context, s settings.Settings, log *slog.Logger, o SetupOptions) (word string, err error) {
 	k := &installer{parts: newParts(s, log), o: o}
-	defer func() { err = errors.Join(err, k.Stop(context.WithoutCancel(ctx))) }()
+	defer func() {
+		noteAct(ctx, auditOf(ctx, k.store, log), "setup", "installation", "", k.changes, err)
+		err = errors.Join(err, k.Stop(context.WithoutCancel(ctx)))
+	}()
 	if err := k.database(ctx); err != nil {
 		return "", err
 	}
@@ -44,7 +47,8 @@ func Setup(ctx context.Context, s settings.Settings, log *slog.Logger, o SetupOp
 // installer is Setup at work.
 type installer struct {
 	parts
-	o SetupOptions
+	o       SetupOptions
+	changes []job.AuditChange // for the audit log
 }
 
 // database migrates, and makes the first keys.
@@ -54,9 +58,16 @@ func (k *installer) database(ctx context.Context) error {
 		return err
 	}
 	k.onStop("database", 5*time.Second, k.closeStore)
-	if k.store, err = openDatabase(ctx, k.settings, k.log, filepath.Join(k.settings.Data, "waybill.db")); err != nil {
+	schema, err := OpenSchema(ctx, k.settings, SchemaUp)
+	if err != nil {
 		return err
 	}
+	k.store = schema.store
+	before := versionOf(ctx, k.store)
+	if err := k.store.Migrate(ctx); err != nil {
+		return fmt.Errorf("the tables can not be made: %w", err)
+	}
+	k.changes = append(k.changes, changed("version", before, versionOf(ctx, k.store))...)
 	k.o.Tell("database", "tables are those of this program")
 	if !master {
 		k.o.Tell("keys", "not made: there is no master key here; give "+settings.Name("master-key"))
@@ -106,6 +117,9 @@ func (k *installer) engine(ctx context.Context) error {
 	if made {
 		word = "is made, and keeps closed workflows for " + k.o.NamespaceRetention.String()
 	}
+	if made {
+		k.changes = append(k.changes, job.AuditChange{Field: "namespace", After: k.settings.Temporal.Namespace})
+	}
 	k.o.Tell("namespace", k.settings.Temporal.Namespace+" "+word)
 	k.onStop("Temporal client", 5*time.Second, k.closeTemporal)
 	at := k.externalEngine()
@@ -148,7 +162,11 @@ func (k *installer) admin(ctx context.Context) (word string, err error) {
 		word = password.Random()
 		given = word
 	}
-	_, _, err = accounts.Create(ctx, control.DefaultAccount, control.AdminName, given, contract.SystemQueue)
+	audit := &control.Audit{Store: k.store, Log: k.log, Now: time.Now}
+	err = acting(ctx, audit, "account.create", "account", func(ctx context.Context) error {
+		_, _, err := accounts.Create(ctx, control.DefaultAccount, control.AdminName, given, contract.SystemQueue)
+		return err
+	})
 	if job.WordOf(err) == job.WordDuplicateName { // another one was faster
 		if has, err := there(); has || err != nil {
 			return "", err

@@ -194,3 +194,61 @@ func (s *Destinations) noteDefault(ctx context.Context, a job.Actor, id int64) e
 	trail.Changed(d)
 	return nil
 }
+
+// noteUpdate notes what of a destination changes.
+func (s *Destinations) noteUpdate(ctx context.Context, d job.Destination) error {
+	trail := TrailOf(ctx)
+	if trail == nil {
+		return nil
+	}
+	before, err := s.Users.Destination(ctx, d.AccountID, d.ID)
+	if err != nil {
+		return err
+	}
+	var diff differences
+	diff.add("name", before.Name, d.Name)
+	diff.add("description", before.Description, d.Description)
+	trail.Changed(diff)
+	return nil
+}
+
+// note notes what of a config's subscription changes; after is nil for its end.
+func (s *Subscriptions) note(ctx context.Context, account, config int64, after *job.Subscription) error {
+	trail := TrailOf(ctx)
+	if trail == nil {
+		return nil
+	}
+	trail.About("subscription", decimal(config))
+	var is *job.Subscription
+	switch before, err := s.Store.Subscription(ctx, account, config); {
+	case err == nil:
+		is = &before
+	case job.CodeOf(err) != job.NotFound:
+		return err
+	}
+	var d differences
+	of := func(text func(s *job.Subscription) string) (string, string) {
+		var was, will string
+		if is != nil {
+			was = text(is)
+		}
+		if after != nil {
+			will = text(after)
+		}
+		return was, will
+	}
+	for _, f := range []struct {
+		field string
+		text  func(s *job.Subscription) string
+	}{
+		{"recipients", func(s *job.Subscription) string { return joined(s.Recipients) }},
+		{"events", func(s *job.Subscription) string { return string(s.Events) }},
+		{"active", func(s *job.Subscription) string { return yesNo(s.Active) }},
+		{"attachLog", func(s *job.Subscription) string { return yesNo(s.AttachLog) }},
+	} {
+		was, will := of(f.text)
+		d.add(f.field, was, will)
+	}
+	trail.Changed(d)
+	return nil
+}

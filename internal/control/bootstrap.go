@@ -55,6 +55,7 @@ func (s *Accounts) Create(ctx context.Context, account, admin, password, queue s
 	if err != nil {
 		return job.Account{}, job.User{}, job.Wrap(err, job.Internal, job.WordInternal, "The password can not be hashed")
 	}
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "name", After: account}, {Field: "admin", After: admin}, {Field: "password", After: auditSet}})
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	return s.Users.CreateAccount(ctx, job.Account{Name: account, CreatedAt: now}, queue,
 		job.User{Name: admin, PasswordHash: hash, Admin: true, Active: true, CreatedAt: now})

@@ -99,7 +99,9 @@ func (s *Destinations) Replace(ctx context.Context, a job.Actor, ref string, in 
 		err = in.fill(&d)
 	}
 	if err == nil {
-		TrailOf(ctx).Changed([]job.AuditChange{{Field: "name", After: d.Name}})
+		err = s.noteUpdate(ctx, d)
+	}
+	if err == nil {
 		d, err = s.Store.UpdateDestination(ctx, d)
 	}
 	if err != nil {

@@ -72,8 +72,9 @@ func (s *Subscriptions) Put(
 	if sub.Recipients, err = cleanRecipients(in.Recipients); err != nil {
 		return sub, c, err
 	}
-	TrailOf(ctx).About("subscription", decimal(c.ID))
-	TrailOf(ctx).Changed([]job.AuditChange{{Field: "recipients", After: joined(sub.Recipients)}})
+	if err := s.note(ctx, a.AccountID, c.ID, &sub); err != nil {
+		return sub, c, err
+	}
 	sub, err = s.Store.PutSubscription(ctx, sub)
 	return sub, c, err
 }
@@ -84,7 +85,9 @@ func (s *Subscriptions) Delete(ctx context.Context, a job.Actor, config string) 
 	if err != nil {
 		return err
 	}
-	TrailOf(ctx).About("subscription", decimal(c.ID))
+	if err := s.note(ctx, a.AccountID, c.ID, nil); err != nil {
+		return err
+	}
 	return s.Store.DeleteSubscription(ctx, a.AccountID, c.ID)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"gorm.io/gorm"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -108,10 +109,14 @@ func (s *Store) CreateAccount(
 		if err != nil {
 			return err
 		}
+		auditMade(ctx, "account", account.ID)
+		control.TrailOf(ctx).Of(account.ID)
 		made, err = account.account()
 		return err
 	})
 	if err != nil {
+		control.TrailOf(ctx).About("account") // the number is nobody's
+		control.TrailOf(ctx).Of(0)
 		return job.Account{}, job.User{}, err
 	}
 	return made, user.user(), nil
