@@ -2,7 +2,6 @@ package joblog
 
 import (
 	"errors"
-	"io"
 	"os"
 )
 
@@ -12,12 +11,13 @@ type Spool struct {
 	Limit int64 // bytes of one log
 }
 
-// spool is one log's. What is put in at the end is taken from the beginning. Its file has no name, so nothing is left of it
-// whatever happens to the process.
+// spool is one log's. What is put in at the end is taken from the beginning, and the file's end is followed by its beginning:
+// one that is never empty, because the store is slower than the program, stays within Limit too. Its file has no name, so
+// nothing is left of it whatever happens to the process.
 type spool struct {
 	Spool
 	file       *os.File
-	from, to   int64 // what is in the file
+	from, to   int64 // what is in it: where in the file is the rest of a division by Limit
 	outOfOrder error // the disk refused something; nothing more is put in
 }
 
@@ -44,7 +44,7 @@ func (s *spool) put(p []byte) error {
 		}
 		s.file = f
 	}
-	if _, err := s.file.WriteAt(p, s.to); err != nil { // what was written of it is not counted
+	if err := s.pieces(p, s.to, s.file.WriteAt); err != nil { // what was written of it is not counted
 		s.outOfOrder = err
 		return err
 	}
@@ -52,10 +52,21 @@ func (s *spool) put(p []byte) error {
 	return nil
 }
 
+// pieces does what is to be done with p at a place in at most two pieces: up to the file's end, and from its beginning.
+func (s *spool) pieces(p []byte, place int64, do func([]byte, int64) (int, error)) error {
+	at := place % s.Limit
+	first := min(int64(len(p)), s.Limit-at)
+	_, err := do(p[:first], at)
+	if err == nil && first < int64(len(p)) {
+		_, err = do(p[first:], 0)
+	}
+	return err
+}
+
 // take removes up to n bytes.
 func (s *spool) take(n int) ([]byte, error) {
 	p := make([]byte, min(int64(n), s.to-s.from))
-	if _, err := s.file.ReadAt(p, s.from); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.pieces(p, s.from, s.file.ReadAt); err != nil {
 		return nil, err
 	}
 	s.from += int64(len(p))

@@ -131,3 +131,41 @@ func TestWhatIsSpooledIsGivenUpWithTheLog(t *testing.T) {
 		}
 	})
 }
+
+// A store that is slower than the program never lets the spool run empty.
+func TestASpoolThatIsNeverEmptyStaysWithinItsLimit(t *testing.T) {
+	const limit = 1000
+	s := spool{Spool: Spool{t.TempDir(), limit}}
+	t.Cleanup(s.close)
+	var in, out bytes.Buffer
+	for i := range 200 {
+		p := text(i, 1)
+		for !s.takes(len(p)) {
+			got, err := s.take(137)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out.Write(got)
+		}
+		if err := s.put(p); err != nil {
+			t.Fatal(err)
+		}
+		in.Write(p)
+		if info, err := s.file.Stat(); err != nil || info.Size() > limit {
+			t.Fatalf("after %d bytes the file has %d, %v; want %d at most", in.Len(), info.Size(), err, limit)
+		}
+	}
+	for !s.empty() {
+		got, err := s.take(137)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(got)
+	}
+	if !bytes.Equal(in.Bytes(), out.Bytes()) {
+		t.Error("what was taken is not what was put in, in its order")
+	}
+	if info, err := s.file.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("the empty spool has %d bytes on disk, %v", info.Size(), err)
+	}
+}

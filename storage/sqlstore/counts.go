@@ -101,14 +101,14 @@ func (s *Store) census(ctx context.Context, q job.Query, served job.Expr) (censu
 		from += " INDEXED BY " + jobListing.indexed
 	}
 	args := slices.Concat(where.args, where.args, where.args)
-	rows, err := many[censusRow](s.read.WithContext(ctx), `
+	rows, err := many[censusRow](s.reader(ctx), `
 		SELECT config_id, status, reason = 'error', taken, ended, CAST(sum(jobs) AS bigint), CAST(sum(micros) AS bigint) FROM (
 			SELECT config_id, status, reason, taken, true AS ended, jobs, micros FROM job_counts WHERE `+where.sql+` UNION ALL
 			SELECT config_id, status, reason, taken, true, jobs, micros FROM job_count_changes WHERE `+where.sql+` UNION ALL
 			SELECT config_id, status, reason, taken, false, 1, 0 FROM `+from+` WHERE `+unfinished+` AND `+where.sql+`) AS classes
 		GROUP BY config_id, status, reason = 'error', taken, ended HAVING sum(jobs) <> 0`, args...)
 	if err != nil {
-		return c, s.fault(ctx, err)
+		return c, err
 	}
 	classes := map[classRow]int64{}
 	for _, r := range rows {
@@ -132,12 +132,12 @@ func (r censusRow) counter(s *job.JobStats) *int64 {
 
 // countAtMost counts the jobs that match up to job.CountLimit, with statistics of those.
 func (s *Store) countAtMost(ctx context.Context, l listing, where condition) (total int64, stats job.JobStats, err error) {
-	rows, err := many[statsRow](s.read.WithContext(ctx), `
+	rows, err := many[statsRow](s.reader(ctx), `
 		SELECT status, reason = 'error' AS error, taken, count(*) AS jobs, CAST(coalesce(sum(finished_at - started_at), 0) AS bigint) AS micros
 		FROM (SELECT status, reason, taken, started_at, finished_at FROM `+l.from+` WHERE `+where.sql+` LIMIT ?) AS counted
 		GROUP BY status, reason = 'error', taken`, append(slices.Clone(where.args), job.CountLimit+1)...)
 	if err != nil {
-		return 0, stats, s.fault(ctx, err)
+		return 0, stats, err
 	}
 	for _, r := range rows {
 		*r.counter(&stats) += r.Jobs

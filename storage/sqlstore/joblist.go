@@ -31,26 +31,52 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	if err != nil {
 		return none, stats, err
 	}
-	answer := job.List[job.Job]{NotCounted: q.Keyset || q.Offset >= job.CountLimit}
+	var answer job.List[job.Job]
+	read := func(ctx context.Context) (err error) {
+		answer, stats, err = s.jobs(ctx, q, l, where, keys)
+		return err
+	}
+	if served, _ := counted(q.Where); served != nil && branching(q, keys) {
+		// A job that ends meanwhile must not be in neither: unfinished when classes were counted, ended when rows were read.
+		err = s.snapshot(ctx, read)
+	} else {
+		err = read(ctx)
+	}
+	if err != nil {
+		return none, job.JobStats{}, s.fault(ctx, err)
+	}
+	return answer, stats, nil
+}
+
+// branching tells whether a page can be read along the classes of the jobs that match.
+func branching(q job.Query, keys []sortKey) bool {
+	return byScheduled(keys) && q.Offset < job.CountLimit && !onlyUnfinished(q.Where)
+}
+
+// jobs is Jobs, with the errors of the database as they are.
+func (s *Store) jobs(
+	ctx context.Context, q job.Query, l listing, where condition, keys []sortKey,
+) (answer job.List[job.Job], stats job.JobStats, err error) {
+	answer.NotCounted = q.Keyset || q.Offset >= job.CountLimit
 	served, rest := counted(q.Where)
 	var branches []condition
 	if wanted := q.Stats || !answer.NotCounted; wanted && rest == nil || served != nil && !onlyUnfinished(q.Where) {
 		c, err := s.census(ctx, q, served)
 		if err != nil {
-			return none, stats, err
+			return answer, stats, err
 		}
 		if rest == nil {
 			stats = c.stats
 			tally(&answer, c.total)
 		}
-		if served != nil && byScheduled(keys) && q.Offset < job.CountLimit {
+		if served != nil && branching(q, keys) {
 			branches = c.branches(q.Scope.AccountID)
 		}
 	}
 	if rest != nil && (q.Stats || !answer.NotCounted) {
 		total, counted, err := s.countAtMost(ctx, l, where)
 		if err != nil {
-			return none, stats, err
+			return answer, stats, err
 		}
 		stats = counted
 		tally(&answer, total)
@@ -70,13 +96,13 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		rows, next, err = s.branchedPage(ctx, q, where, keys, size, branches)
 	}
 	if err != nil {
-		return none, stats, s.fault(ctx, err)
+		return answer, stats, err
 	}
 	if answer.More = len(rows) > size; answer.More {
 		rows, answer.Next = rows[:size], next
 	}
 	answer.Items, err = all(rows, jobRow.job)
-	return answer, stats, s.fault(ctx, err)
+	return answer, stats, err
 }
 
 // tally puts down how many match, as far as totals are told.
@@ -156,7 +182,7 @@ func (s *Store) branchedPage(
 		args = append(append(args, b.args...), offset+size+1)
 	}
 	// The ids of the branches' pages, then the rows of the page among them.
-	rows, err := many[jobRow](s.read.WithContext(ctx), "SELECT "+jobColumns+" FROM jobs WHERE id IN ("+
+	rows, err := many[jobRow](s.reader(ctx), "SELECT "+jobColumns+" FROM jobs WHERE id IN ("+
 		strings.Join(picks, " UNION ALL ")+")"+order+" LIMIT ? OFFSET ?", append(args, size+1, offset)...)
 	if err != nil || len(rows) <= size || !q.Keyset {
 		return rows, nil, err

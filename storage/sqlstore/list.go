@@ -67,7 +67,7 @@ func page[R any](
 	for i, k := range keys {
 		order[i] = k.sql + k.direction()
 	}
-	db := s.read.WithContext(ctx)
+	db := s.reader(ctx)
 	if !q.Keyset {
 		rows, err := many[R](db, "SELECT "+l.columns+" FROM "+l.from+" WHERE "+where.sql+
 			" ORDER BY "+strings.Join(order, ", ")+" LIMIT ? OFFSET ?", append(where.args, size+1, max(q.Offset, 0))...)
