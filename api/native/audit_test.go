@@ -173,6 +173,41 @@ func TestRefusedCallsAreCounted(t *testing.T) {
 	}
 }
 
+// TestFewAddressesDoNotHideOthers: who knocks at very many doors is counted alone, and what another one does then has an entry of
+// its own.
+func TestFewAddressesDoNotHideOthers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	loud := func(n int) with {
+		return func(r *http.Request) { r.RemoteAddr = fmt.Sprintf("198.51.100.%d:1", n) }
+	}
+	routes := f.mutating(t)
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		for _, signed := range []with{noToken, header("Authorization", "Bearer a.b.c")} {
+			for n := range 3 {
+				f.do(method, "/api"+strings.NewReplacer("{", "", "}", "").Replace(path), "{}", signed, loud(n))
+			}
+		}
+	}
+	f.do("POST", "/api/login", `{"username":"nobody","password":"wrong-password"}`, noToken, func(r *http.Request) { r.RemoteAddr = "203.0.113.9:1" })
+	f.Audit.Flush(t.Context())
+	all, err := f.Store.Audit(t.Context(), job.Query{Size: 1000}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, noise := false, 0
+	for _, e := range all.Items {
+		seen = seen || e.Address == "203.0.113.9" && e.Action == "login"
+		if strings.HasPrefix(e.Address, "198.51.100.") {
+			noise += e.Count
+		}
+	}
+	if !seen || noise != 3*2*len(routes) {
+		t.Errorf("the quiet one is seen: %t; of the loud ones %d calls of %d", seen, noise, 3*2*len(routes))
+	}
+}
+
 func (f *fixture) auditCount() int {
 	f.t.Helper()
 	all, err := f.Store.Audit(f.t.Context(), job.Query{}, true)

@@ -14,12 +14,14 @@ import (
 const (
 	gateWindow    = time.Minute
 	gateAddresses = 100 // kinds of refused calls told apart within a minute; those beyond are counted together
+	gateKinds     = 10  // of one address, so that a few can not have what others do counted together
 )
 
 // auditGate counts refused calls. The zero value is ready.
 type auditGate struct {
-	mu   sync.Mutex
-	seen map[gateKey]*job.AuditEntry
+	mu    sync.Mutex
+	seen  map[gateKey]*job.AuditEntry
+	kinds map[string]int // of an address
 }
 
 type gateKey struct {
@@ -34,12 +36,15 @@ func (g *auditGate) pass(e job.AuditEntry) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.seen == nil {
-		g.seen = map[gateKey]*job.AuditEntry{}
+		g.seen, g.kinds = map[gateKey]*job.AuditEntry{}, map[string]int{}
 	}
-	key := gateKey{account: e.AccountID, address: network(e.Address), action: e.Action, reason: e.Reason}
+	from := network(e.Address)
+	key := gateKey{account: e.AccountID, address: from, action: e.Action, reason: e.Reason}
+	if _, known := g.seen[key]; !known && g.kinds[from] >= gateKinds {
+		key, e = gateKey{address: from, overflow: true}, refusedCalls(e.Address)
+	}
 	if _, known := g.seen[key]; !known && len(g.seen) >= gateAddresses {
-		key = gateKey{overflow: true}
-		e = job.AuditEntry{Action: "refused", Result: job.AuditDenied, Reason: job.WordRateLimited, Address: "(many)", Count: 1}
+		key, e = gateKey{overflow: true}, refusedCalls("(many)")
 	}
 	if counted := g.seen[key]; counted != nil {
 		counted.Count++
@@ -49,10 +54,16 @@ func (g *auditGate) pass(e job.AuditEntry) bool {
 		g.seen[key] = &e
 		return false
 	}
+	g.kinds[from]++
 	more := e
 	more.Count, more.Request, more.Trace, more.Changes = 0, "", "", nil
 	g.seen[key] = &more
 	return true
+}
+
+// refusedCalls counts calls that are not told apart.
+func refusedCalls(address string) job.AuditEntry {
+	return job.AuditEntry{Action: "refused", Result: job.AuditDenied, Reason: job.WordRateLimited, Address: address, Count: 1}
 }
 
 // take gives what was counted and begins a new window.
@@ -64,7 +75,7 @@ func (g *auditGate) take() (entries []job.AuditEntry) {
 			entries = append(entries, *e)
 		}
 	}
-	g.seen = nil
+	g.seen, g.kinds = nil, nil
 	return entries
 }
 
