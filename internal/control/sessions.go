@@ -76,7 +76,7 @@ func (s *Sessions) Basic(ctx context.Context, name, password, address string) (j
 func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {
 	ctx, trail := aside(ctx), TrailOf(ctx) // the count of failures is no part of the act
 	now := s.Now().UTC()
-	subject := strings.ToLower(name) + "\n" + address
+	subject := strings.ToLower(name) + "\n" + network(address) // whoever has one address of IPv6 has a whole network of them
 	until, err := s.Lockouts.LockedUntil(ctx, subject, now)
 	if err != nil {
 		return job.User{}, err

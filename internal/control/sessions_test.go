@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,19 @@ func TestTenFailuresLockUserAndAddress(t *testing.T) {
 			_, err = w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
 			want(t, err, job.Unauthenticated, job.WordBadCredentials)
 		})
+	}
+}
+
+// TestANetworkIsLockedAsOneAddress: whoever has an address of IPv6 has very many of them.
+func TestANetworkIsLockedAsOneAddress(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10 {
+		_, _ = w.sessions.Login(t.Context(), "admin", "wrong", fmt.Sprintf("2001:db8::%x", i+1))
+	}
+	_, err := w.sessions.Login(t.Context(), "admin", password, "2001:db8::ffff")
+	want(t, err, job.Unauthenticated, job.WordLockedOut)
+	if _, err := w.sessions.Login(t.Context(), "admin", password, "2001:db8:0:1::1"); err != nil {
+		t.Errorf("another network is locked out, too: %v", err)
 	}
 }
 
