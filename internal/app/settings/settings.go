@@ -248,6 +248,9 @@ func loadSecrets(k *koanf.Koanf) error {
 			continue
 		}
 		text, err := readSecret(path)
+		if err == nil && text == "" { // as if it were not given: another database, or a key made anew, in silence
+			err = fmt.Errorf("%s holds nothing", path)
+		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", EnvName(s.name)+fileSuffix, err))
 			continue

@@ -222,6 +222,10 @@ func TestASecretMayComeFromAFile(t *testing.T) {
 	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("a large file: %v", err)
 	}
+	t.Setenv("WAYBILL_S3_SECRET_KEY_FILE", settingsFile(t, " \n"))
+	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "holds nothing") {
+		t.Errorf("an empty file: %v", err)
+	}
 	t.Setenv("WAYBILL_LISTEN_FILE", file) // no secret
 	if s, err := load(t); err == nil && s.Listen != "127.0.0.1:8080" {
 		t.Errorf("listen %q", s.Listen)
