@@ -48,6 +48,7 @@ type parts struct {
 	bell       *control.Bell
 	url        func() string      // by which clients reach the REST API
 	traces     *telemetry.Tracing // nil: none
+	audit      *control.Audit     // see auditLog
 }
 
 func newParts(s settings.Settings, log *slog.Logger) parts {
@@ -56,6 +57,14 @@ func newParts(s settings.Settings, log *slog.Logger) parts {
 		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), meters: newMeters(registry), bell: control.NewBell(),
 		url: func() string { return s.BaseURL },
 	}
+}
+
+// auditLog is the one of this process, which counts refused calls together whatever they knock at. The store must be open.
+func (p *parts) auditLog() *control.Audit {
+	if p.audit == nil {
+		p.audit = &control.Audit{Store: p.store, Log: p.log, Now: time.Now}
+	}
+	return p.audit
 }
 
 // loadKeys takes the master keys of the settings, else those of the file.

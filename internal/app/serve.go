@@ -96,7 +96,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
-	audit := &control.Audit{Store: p.store, Log: p.log, Now: time.Now}
+	audit := p.auditLog()
 	reconciler.Duties = append(reconciler.Duties, control.PurgeAudit(p.store, p.settings.Audit.Retention, time.Now))
 	places := &control.Places{Store: p.store, Now: time.Now}
 	workers := &control.Workers{Registry: p.store, Places: places, Now: time.Now}

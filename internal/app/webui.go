@@ -16,8 +16,8 @@ import (
 	"waybill/storage/sqlstore"
 )
 
-// webUISignIn lets the admins of the installation see the Temporal Web UI. It shows the workflows of all accounts, so an admin
-// of another account than the first one's is not enough.
+// webUISignIn lets the admins of the account that every installation begins with see the Temporal Web UI. It shows the workflows of
+// all accounts, so an admin of another account is not enough.
 //
 // A browser sends the credentials with each of the dozens of requests of a page, and a password takes long to check on purpose:
 // so what was good is remembered, by a digest, for as long as the user's row is the same.
@@ -25,6 +25,7 @@ type webUISignIn struct {
 	ready    chan struct{} // closed when the others are set
 	users    control.Users
 	sessions *control.Sessions
+	audit    *control.Audit
 	seed     [16]byte
 
 	mu   sync.Mutex
@@ -48,8 +49,8 @@ func newWebUISignIn() *webUISignIn {
 }
 
 // open begins to let people in.
-func (s *webUISignIn) open(store *sqlstore.Store) {
-	s.users = store
+func (s *webUISignIn) open(store *sqlstore.Store, audit *control.Audit) {
+	s.users, s.audit = store, audit
 	s.sessions = &control.Sessions{Users: store, Lockouts: store, Passwords: password.New(), Now: time.Now}
 	close(s.ready)
 }
@@ -62,30 +63,49 @@ func (s *webUISignIn) check(ctx context.Context, user, word, remote string) erro
 		return job.Errorf(job.Unavailable, job.WordDependencyDown, "Waybill is starting")
 	}
 	key := s.key(user, word)
-	if !s.remembers(ctx, key, user) {
-		if _, err := s.sessions.Basic(ctx, user, word, remote); err != nil {
-			return refused(err)
-		}
+	if s.remembers(ctx, key, user) {
+		_, err := s.admitted(ctx, user)
+		return refused(err)
 	}
-	u, err := s.users.UserByName(ctx, user)
+	trail := control.NewTrail(job.AuditEntry{Action: "webui.login", Address: remote})
+	trail.About("session")
+	hash, err := s.signIn(control.WithTrail(ctx, trail), user, word, remote)
+	s.audit.End(ctx, trail, err)
 	if err != nil {
 		return refused(err)
 	}
-	first, err := s.users.UserByName(ctx, control.AdminName)
-	if err != nil {
-		return err
-	}
-	if !u.Active || !u.Admin || u.AccountID != first.AccountID {
-		return fmt.Errorf("%w of its first account", standalone.ErrRefused)
-	}
-	s.remember(key, u.PasswordHash)
+	s.remember(key, hash)
 	return nil
+}
+
+// signIn checks the password, and gives its hash.
+func (s *webUISignIn) signIn(ctx context.Context, user, word, remote string) (hash string, err error) {
+	if _, err := s.sessions.Basic(ctx, user, word, remote); err != nil {
+		return "", err
+	}
+	return s.admitted(ctx, user)
+}
+
+// admitted checks that a user may see what all accounts do, as the codec server does, and gives the hash of the password.
+func (s *webUISignIn) admitted(ctx context.Context, user string) (hash string, err error) {
+	u, err := s.users.UserByName(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	account, err := s.users.Account(ctx, u.AccountID)
+	if err != nil {
+		return "", err
+	}
+	if !u.Active || !u.Admin || account.Name != control.DefaultAccount {
+		return "", job.Errorf(job.Forbidden, job.WordAccessDenied, "only admins of the account %s may see it", control.DefaultAccount)
+	}
+	return u.PasswordHash, nil
 }
 
 // refused tells a person from a fault of ours.
 func refused(err error) error {
 	switch job.CodeOf(err) {
-	case job.Unauthenticated, job.NotFound, job.RateLimited:
+	case job.Unauthenticated, job.Forbidden, job.NotFound, job.RateLimited:
 		return fmt.Errorf("%w: %s", standalone.ErrRefused, err.Error())
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -104,12 +105,32 @@ func TestWebUISignIn(t *testing.T) {
 	}
 	expect(t, "an admin of another account", ask("theirs", "password of theirs"), 401)
 	expect(t, "an unknown user", ask("nobody", "x"), 401)
+	code, out, errs := execute(t, exec.Command(binary, "admin", "audit", "export", "--data", p.data))
+	if code != 0 {
+		t.Errorf("admin audit export ends with %d: %s", code, errs)
+	}
+	for _, of := range []string{`"actor":"admin",.*"result":"ok"`, `"actor":"theirs",.*"result":"denied"`, `"actor":"",.*"result":"denied"`} {
+		if n := len(regexp.MustCompile(`(?m)^.*`+of+`.*$`).FindAllString(webUILogins(out), -1)); n != 1 {
+			t.Errorf("%d sign-ins to the Web UI with %s in the audit log:\n%s", n, of, out)
+		}
+	}
 	for range 10 {
 		expect(t, "a wrong password", ask("admin", "wrong"), 401)
 	}
 	if _, err := login(t.Context(), p.run.URL, "admin", adminPassword); err == nil || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("after ten failures at the Web UI a login ends with %v", err)
 	}
+}
+
+// webUILogins are the lines of an audit log that are about the Web UI.
+func webUILogins(out string) string {
+	var list []string
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, `"action":"webui.login"`) {
+			list = append(list, line)
+		}
+	}
+	return strings.Join(list, "")
 }
 
 // TestTemporalEnv uses what `waybill temporal env` prints with the real command, and a token that was replaced.
