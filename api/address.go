@@ -20,7 +20,7 @@ func (s *Server) clientAddress(r *http.Request) string {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil { // what stands before it was not written by a proxy of ours either
 			return client.String()
 		}
@@ -29,6 +29,17 @@ func (s *Server) clientAddress(r *http.Request) string {
 		}
 	}
 	return client.String()
+}
+
+// parseHop reads an address, with a port or in brackets as some proxies write it.
+func parseHop(s string) (netip.Addr, error) {
+	if both, err := netip.ParseAddrPort(s); err == nil {
+		return both.Addr(), nil
+	}
+	if inside, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inside, "]") {
+		s = strings.TrimSuffix(inside, "]")
+	}
+	return netip.ParseAddr(s)
 }
 
 func plainAddress(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

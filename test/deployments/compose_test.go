@@ -213,3 +213,29 @@ func TestDockerfile(t *testing.T) {
 		}
 	}
 }
+
+// TestTheBalancerIsBelieved: lockouts, limits of logins and the audit log go by the client's address, which only the balancer knows. Who
+// runs programs of others must not be believed.
+func TestTheBalancerIsBelieved(t *testing.T) {
+	t.Parallel()
+	file := composeFile(t)
+	edge, _ := dig(file, "networks", "edge", "ipam", "config").([]any)
+	if len(edge) != 1 {
+		t.Fatalf("the network edge has no addresses of its own: %v", edge)
+	}
+	subnet := substituted(text(dig(edge[0], "subnet")))
+	services := file["services"].(map[string]any)
+	for name, s := range services {
+		switch on, _ := dig(s, "networks").([]any); {
+		case strings.HasPrefix(name, "api-"):
+			if got := substituted(text(dig(s, "environment", "WAYBILL_TRUSTED_PROXIES"))); subnet == "" || got != subnet {
+				t.Errorf("%s believes %q, and the balancer is in %q", name, got, subnet)
+			}
+		case strings.HasPrefix(name, "worker-") && slices.Contains(on, any("edge")):
+			t.Errorf("%s is among those that are believed", name)
+		}
+	}
+	if got := fmt.Sprint(dig(services["balancer"], "networks")); got != "[edge]" {
+		t.Errorf("the balancer is in %s", got)
+	}
+}
