@@ -41,7 +41,7 @@ func TestReadmeTour(t *testing.T) {
 	if cli := temporalCLI(t); cli != "" {
 		replace("temporal workflow describe", fmt.Sprintf("%q workflow describe --address %s", cli, p.run.TemporalAddress))
 	} else {
-		tour = regexp.MustCompile(`(?m)^temporal .*$`).ReplaceAllString(tour, "")
+		tour = regexp.MustCompile(`(?m)^TEMPORAL_API_KEY=.*$`).ReplaceAllString(tour, "")
 	}
 	tour = "set -e\njob() { curl -s \"$api/jobs?jobconfigid=$id\" -H \"$auth\" | grep -o '[0-9a-f]\\{24\\}' | head -n 1; }\n" + tour
 	cmd := exec.Command("sh", "-c", tour)
