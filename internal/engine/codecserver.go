@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -40,6 +42,7 @@ type codecUser struct {
 // Limits of calls. The Web UI makes one for each event of a history that it shows.
 const (
 	codecBody    = 16 << 20 // bytes
+	codecSigns   = 100_000  // braces, colons and commas in them: a payload of two bytes takes a thousand in memory
 	codecRate    = 100      // calls a second of one user
 	codecBurst   = 2000
 	auditPause   = time.Minute
@@ -95,7 +98,20 @@ func (s *CodecServer) serve(w http.ResponseWriter, r *http.Request, did string) 
 		http.Error(w, "too many calls", http.StatusTooManyRequests)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, codecBody)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, codecBody))
+	signs := 0
+	for _, sign := range []string{"{", ":", ","} {
+		signs += bytes.Count(body, []byte(sign))
+	}
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)) || signs > codecSigns:
+		http.Error(w, "too many payloads for one call", http.StatusRequestEntityTooLarge)
+		return
+	case err != nil:
+		http.Error(w, "the call can not be read", http.StatusBadRequest)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	converter.NewPayloadCodecHTTPHandler(forgiving{s.Codec}).ServeHTTP(w, r)
 }
 

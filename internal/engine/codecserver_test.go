@@ -116,8 +116,16 @@ func TestOnlyThoseWhoMayHavePayloadsOpened(t *testing.T) {
 
 func TestTheCodecServerHasLimits(t *testing.T) {
 	_, h := newCodecServer(t, codecOf(ring(secret.NewKey()), true))
-	if answer, text := call(t, http.MethodPost, h.URL+"/decode", "Bearer admin", "", make([]byte, codecBody+1)); answer.StatusCode != 400 {
+	if answer, text := call(t, http.MethodPost, h.URL+"/decode", "Bearer admin", "", make([]byte, codecBody+1)); answer.StatusCode != 413 {
 		t.Errorf("a body that is too large: %d %s", answer.StatusCode, text)
+	}
+	// Small in a body, large in memory.
+	many := []byte(`{"payloads":[` + strings.Repeat("{},", codecSigns/2) + `{}]}`)
+	if answer, text := call(t, http.MethodPost, h.URL+"/encode", "Bearer admin", "", many); answer.StatusCode != 413 {
+		t.Errorf("very many payloads: %d %.100s", answer.StatusCode, text)
+	}
+	if answer, text := call(t, http.MethodPost, h.URL+"/encode", "Bearer admin", "", []byte(`{"payloads":[`+strings.Repeat("{},", 999)+`{}]}`)); answer.StatusCode != 200 {
+		t.Errorf("a thousand payloads: %d %.100s", answer.StatusCode, text)
 	}
 	for _, path := range []string{"/", "/decode/x", "/other"} {
 		if answer, _ := call(t, http.MethodPost, h.URL+path, "Bearer admin", "", nil); answer.StatusCode != 404 {
