@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -91,6 +92,10 @@ func codecForm(w http.ResponseWriter, status int, say string) {
 
 // codecLogin signs a person in for the codec server alone: the cookie is sent to no other path.
 func (p *parts) codecLogin(w http.ResponseWriter, r *http.Request, server *api.Server, sessions *control.Sessions) {
+	if fromElsewhere(r, p.url()) {
+		codecForm(w, http.StatusForbidden, "Sign in on this page itself.")
+		return
+	}
 	request := api.RequestOf(r.Context())
 	ctx, end := server.Act(r.Context(), "codec.login", "session")
 	if _, ok := server.LoginAllowed(request); !ok {
@@ -118,6 +123,15 @@ func (p *parts) codecLogin(w http.ResponseWriter, r *http.Request, server *api.S
 		Secure: strings.HasPrefix(p.url(), "https:"), SameSite: http.SameSiteStrictMode,
 	})
 	codecForm(w, http.StatusOK, "You are signed in. The Temporal Web UI now shows what workflows hold; close this page.")
+}
+
+// fromElsewhere tells whether a page of another site sent a form: it could have its reader locked out by wrong passwords.
+func fromElsewhere(r *http.Request, own string) bool {
+	guard := http.NewCrossOriginProtection()
+	if u, err := url.Parse(own); err == nil { // a proxy may have changed the host
+		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host) // one that is none is not trusted
+	}
+	return guard.Check(r) != nil
 }
 
 // maxBacklogQueues bounds for how many queues the backlog is shown.
