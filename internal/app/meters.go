@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"strings"
@@ -123,19 +124,23 @@ func observeIn(o prometheus.Observer, value float64, at trace.SpanContext) {
 	o.Observe(value)
 }
 
-// backlogMeter shows what the reconciler counted last. The reconciler runs in one process at a time, which may change; what is
-// old is not shown, so that no two processes tell different numbers for long.
+// backlogMeter shows what waits in the whole installation. Every process that is asked for its metrics counts for itself, so that
+// nobody depends on who has the reconciler; and not more often than is of use, however often it is asked.
 type backlogMeter struct {
-	mu   sync.Mutex
-	at   time.Time
-	last job.Backlog
+	mu    sync.Mutex // held while it counts: others who ask wait for the same answer
+	count func(ctx context.Context, seen time.Time) (job.Backlog, error)
+	now   func() time.Time
+	tried time.Time // when it counted last, whatever came of it
+	at    time.Time // when last was counted
+	last  job.Backlog
 
 	open, oldest, lanes, deepest, orphaned *prometheus.Desc
 }
 
 const (
-	everyBacklog = 15 * time.Second
-	backlogLives = 3 * everyBacklog
+	everyBacklog  = 10 * time.Second // at most
+	backlogWithin = 3 * time.Second  // a scraper waits for ten
+	backlogLives  = 45 * time.Second // what is older is not shown
 )
 
 func newBacklogMeter() *backlogMeter {
@@ -143,6 +148,7 @@ func newBacklogMeter() *backlogMeter {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
 	return &backlogMeter{
+		now:      time.Now,
 		open:     desc("waybill_jobs_open", "Jobs that have not ended, by status; waiting ones wait in a lane.", "status"),
 		oldest:   desc("waybill_jobs_oldest_queued_seconds", "How long the oldest job that waits for a worker has been accepted."),
 		lanes:    desc("waybill_lanes_waiting", "Lanes in which jobs wait."),
@@ -151,10 +157,28 @@ func newBacklogMeter() *backlogMeter {
 	}
 }
 
-func (b *backlogMeter) set(at time.Time, now job.Backlog) {
+// from says who counts, once the store is open.
+func (b *backlogMeter) from(count func(ctx context.Context, seen time.Time) (job.Backlog, error)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.at, b.last = at, now
+	b.count = count
+}
+
+// look is what was counted last, counted anew when it is due.
+func (b *backlogMeter) look() (at time.Time, last job.Backlog, shown bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	if b.count != nil && now.Sub(b.tried) >= everyBacklog {
+		b.tried = now
+		ctx, cancel := context.WithTimeout(context.Background(), backlogWithin)
+		defer cancel()
+		// What fails is shown as it was, for a while; that the database fails shows by itself.
+		if counted, err := b.count(ctx, now.Add(-job.WorkerSilence)); err == nil {
+			b.at, b.last = now, counted
+		}
+	}
+	return b.at, b.last, !b.at.IsZero() && now.Sub(b.at) <= backlogLives
 }
 
 // Describe is prometheus.Collector's.
@@ -166,10 +190,8 @@ func (b *backlogMeter) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector's.
 func (b *backlogMeter) Collect(to chan<- prometheus.Metric) {
-	b.mu.Lock()
-	at, last := b.at, b.last
-	b.mu.Unlock()
-	if time.Since(at) > backlogLives {
+	at, last, shown := b.look()
+	if !shown {
 		return
 	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"os"
 	"regexp"
@@ -15,13 +17,11 @@ import (
 	"waybill/internal/job"
 )
 
-// inSource are metrics as the code names them: descriptors' names in full, and the two families whose names are put together.
+// inSource are metrics as the code names them: descriptors' names in full, and the family whose names are put together.
 var inSource = regexp.MustCompile(`"(waybill_[a-z_]+)"`)
 
 // composed are names that are put together from parts.
 var composed = map[string][]string{
-	"waybill_package_":       {"waybill_package_uses_total", "waybill_package_fetches_total", "waybill_package_removals_total"},
-	"waybill_package_cache_": {"waybill_package_cache_packages", "waybill_package_cache_bytes"},
 	"waybill_retention_": {
 		"waybill_retention_jobs_total", "waybill_retention_histories_total", "waybill_retention_objects_total", "waybill_retention_bytes_total",
 		"waybill_retention_versions_total", "waybill_retention_failures_total",
@@ -64,10 +64,17 @@ func TestEveryMetricIsDocumentedAndTheReverse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := map[string]bool{}
+	told, columns := map[string]bool{}, 0
 	for line := range strings.SplitSeq(string(text), "\n") {
 		if !strings.HasPrefix(line, "|") {
+			columns = 0
 			continue
+		}
+		// The head of a table says how many columns there are; a row with fewer is shown in the wrong ones.
+		if n := strings.Count(line, "|"); columns == 0 {
+			columns = n
+		} else if n != columns {
+			t.Errorf("docs/metrics.md has a row of %d columns in a table of %d: %s", n-1, columns-1, line)
 		}
 		first, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
 		for _, m := range regexp.MustCompile("`(waybill_[a-z_]+)`").FindAllStringSubmatch(first, -1) {
@@ -94,7 +101,9 @@ func TestEveryMetricIsDocumentedAndTheReverse(t *testing.T) {
 func TestTheRegistryHasWhatTheSourceNames(t *testing.T) {
 	t.Parallel()
 	p := newParts(settings.Settings{}, nil)
-	p.meters.backlog.set(time.Now(), job.Backlog{Queued: 2, Oldest: time.Now().Add(-time.Minute), Lanes: 1, Deepest: 3, Waiting: 3, WithoutWorker: 1})
+	p.meters.backlog.from(func(context.Context, time.Time) (job.Backlog, error) {
+		return job.Backlog{Queued: 2, Oldest: time.Now().Add(-time.Minute), Lanes: 1, Deepest: 3, Waiting: 3, WithoutWorker: 1}, nil
+	})
 	p.meters.submitted(job.TriggerAPI, "refused", job.WordInactiveConfig)
 	families, err := p.metrics.Gather()
 	if err != nil {
@@ -126,13 +135,58 @@ func TestTheRegistryHasWhatTheSourceNames(t *testing.T) {
 	}
 }
 
-func TestAnOldBacklogIsNotShown(t *testing.T) {
-	t.Parallel()
-	b := newBacklogMeter()
+// shownBy is what a process shows of queued jobs when it is asked for its metrics; -1: nothing.
+func shownBy(t *testing.T, b *backlogMeter) float64 {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(b)
-	b.set(time.Now().Add(-backlogLives-time.Second), job.Backlog{Queued: 7})
-	if families, err := registry.Gather(); err != nil || len(families) != 0 {
-		t.Errorf("it is shown: %v %v", families, err)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == "waybill_jobs_open" && m.Label[0].GetValue() == "queued" {
+				return m.GetGauge().GetValue()
+			}
+		}
+	}
+	return -1
+}
+
+func TestOpenJobsAreCountedWhenSomebodyAsksAndNotTooOften(t *testing.T) {
+	t.Parallel()
+	b, asked, queued, away := newBacklogMeter(), 0, 7, error(nil)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	b.now = func() time.Time { return now }
+	if got := shownBy(t, b); got != -1 {
+		t.Errorf("before the database is open %v is shown", got)
+	}
+	b.from(func(ctx context.Context, seen time.Time) (job.Backlog, error) {
+		asked++
+		if _, limited := ctx.Deadline(); !limited || now.Sub(seen) != job.WorkerSilence {
+			t.Errorf("the count has the deadline %v, and workers count since %v", limited, seen)
+		}
+		return job.Backlog{Queued: queued}, away
+	})
+	for _, step := range []struct {
+		name          string
+		after         time.Duration
+		queued, asked int
+		away          error
+		shown         float64
+	}{
+		{"at first", 0, 7, 1, nil, 7},
+		{"asked again at once", time.Second, 8, 1, nil, 7},
+		{"asked later", everyBacklog, 8, 2, nil, 8},
+		{"the database is away", everyBacklog, 9, 3, errors.New("away"), 8},
+		{"asked at once while it is away", time.Second, 9, 3, errors.New("away"), 8},
+		{"it stays away", backlogLives, 9, 4, errors.New("away"), -1},
+		{"it is back", everyBacklog, 10, 5, nil, 10},
+	} {
+		now, queued, away = now.Add(step.after), step.queued, step.away
+		if got := shownBy(t, b); got != step.shown || asked != step.asked {
+			t.Errorf("%s: %v queued jobs are shown, counted %d times; want %v, %d times", step.name, got, asked, step.shown, step.asked)
+		}
 	}
 }

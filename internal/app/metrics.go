@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/internal/control"
+	"waybill/internal/environments"
 	"waybill/internal/job"
 	"waybill/internal/runner"
 )
@@ -63,23 +65,40 @@ func (o *observedRun) Finish(ctx context.Context, account int64, id job.ID, fenc
 	return j, err
 }
 
-// observePackages shows what the worker's package cache did and holds.
-func observePackages(c *runner.Cache, registry prometheus.Registerer) {
-	counter := func(name, help string, value func(runner.CacheStats) int64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "waybill_package_" + name + "_total", Help: help},
-			func() float64 { return float64(value(c.Stats())) })
-	}
-	gauge := func(name, help string, value func(runner.CacheStats) int64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "waybill_package_cache_" + name, Help: help},
-			func() float64 { return float64(value(c.Stats())) })
-	}
-	registry.MustRegister(
-		counter("uses", "Packages that jobs of this worker asked for.", func(s runner.CacheStats) int64 { return s.Uses }),
-		counter("fetches", "Packages this worker fetched and unpacked.", func(s runner.CacheStats) int64 { return s.Fetched }),
-		counter("removals", "Packages this worker removed to make room.", func(s runner.CacheStats) int64 { return s.Removed }),
-		gauge("packages", "Unpacked packages this worker holds.", func(s runner.CacheStats) int64 { return int64(s.Packages) }),
-		gauge("bytes", "Disk space that they take up, about.", func(s runner.CacheStats) int64 { return s.Bytes }),
+// observePackages shows what the worker's caches, of packages and of environments, did and hold.
+func observePackages(r *runner.Runner, registry prometheus.Registerer) {
+	observeStats(registry, r.Cache().Stats,
+		counted[runner.CacheStats]{"waybill_package_uses_total", "Packages that jobs of this worker asked for.", func(s runner.CacheStats) int64 { return s.Uses }},
+		counted[runner.CacheStats]{"waybill_package_fetches_total", "Packages this worker fetched and unpacked.", func(s runner.CacheStats) int64 { return s.Fetched }},
+		counted[runner.CacheStats]{"waybill_package_removals_total", "Packages this worker removed to make room.", func(s runner.CacheStats) int64 { return s.Removed }},
+		counted[runner.CacheStats]{"waybill_package_cache_packages", "Unpacked packages this worker holds.", func(s runner.CacheStats) int64 { return int64(s.Packages) }},
+		counted[runner.CacheStats]{"waybill_package_cache_bytes", "Disk space that they take up, about.", func(s runner.CacheStats) int64 { return s.Bytes }},
 	)
+	observeStats(registry, r.Environments,
+		counted[environments.Stats]{"waybill_environment_uses_total", "Environments that jobs of this worker asked for.", func(s environments.Stats) int64 { return s.Uses }},
+		counted[environments.Stats]{"waybill_environment_builds_total", "Environments this worker built.", func(s environments.Stats) int64 { return s.Built }},
+		counted[environments.Stats]{"waybill_environment_build_failures_total", "Builds of environments that came to nothing.", func(s environments.Stats) int64 { return s.Failed }},
+		counted[environments.Stats]{"waybill_environment_removals_total", "Environments this worker removed to make room.", func(s environments.Stats) int64 { return s.Removed }},
+		counted[environments.Stats]{"waybill_environment_cache_environments", "Environments this worker holds.", func(s environments.Stats) int64 { return int64(s.Environments) }},
+		counted[environments.Stats]{"waybill_environment_cache_bytes", "Disk space that they take up, about.", func(s environments.Stats) int64 { return s.Bytes }},
+	)
+}
+
+// counted is a metric that is one of the numbers somebody keeps: a counter if its name says so.
+type counted[S any] struct {
+	name, help string
+	value      func(S) int64
+}
+
+func observeStats[S any](registry prometheus.Registerer, stats func() S, metrics ...counted[S]) {
+	for _, m := range metrics {
+		now := func() float64 { return float64(m.value(stats())) }
+		if strings.HasSuffix(m.name, "_total") {
+			registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.name, Help: m.help}, now))
+			continue
+		}
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.name, Help: m.help}, now))
+	}
 }
 
 // observeSlots shows how many programs this process may run and how many it does.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"waybill/activities"
+	"waybill/api"
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/workflows/contract"
@@ -46,20 +47,10 @@ func (o observedFires) Take(ctx context.Context, in contract.TakeFireInput) (con
 	return fired, err
 }
 
-// backlogDuty counts the jobs that have not ended, in the one process that has the reconciler.
-func (p *parts) backlogDuty() control.Duty {
-	return control.Duty{Name: "count of open jobs", Every: everyBacklog, Do: func(ctx context.Context, _ bool) error {
-		now := time.Now()
-		b, err := p.store.CountBacklog(ctx, now.Add(-job.WorkerSilence))
-		if err == nil {
-			p.meters.backlog.set(now, b)
-		}
-		return err
-	}}
-}
-
-// watchDependencies asks the dependencies again and again, so that an outage shows in the metrics of each process it concerns.
+// watchDependencies asks the dependencies again and again, so that an outage shows in the metrics of each process it concerns; and
+// lets the jobs that have not ended be counted.
 func (p *parts) watchDependencies(start *starter.Starter) {
+	p.meters.backlog.from(p.store.CountBacklog)
 	check := p.checks(start)
 	look := func(ctx context.Context) {
 		for _, one := range check(ctx) {
@@ -92,7 +83,7 @@ func (p *parts) watchDependencies(start *starter.Starter) {
 }
 
 // serveMetrics serves /metrics, /healthz and /readyz of a process that has no REST API, where its settings say so.
-func (p *parts) serveMetrics(start *starter.Starter, ready func() bool) error {
+func (p *parts) serveMetrics(start *starter.Starter, room *disk, ready func() bool) error {
 	if p.settings.Observe.MetricsListen == "" {
 		return nil
 	}
@@ -105,22 +96,36 @@ func (p *parts) serveMetrics(start *starter.Starter, ready func() bool) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { probe(w, http.StatusOK, "up", nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /readyz", readiness(check, room, ready))
+	p.startHTTP(listener, mux, func() {})
+	p.log.Info("metrics and probes are served", "address", listener.Addr().String())
+	return nil
+}
+
+// readiness answers whether a process without a REST API does its work: it reaches what it needs, its disk has room, and it does not
+// drain.
+func readiness(check func(context.Context) []api.CheckResult, room *disk, ready func() bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		status, word, found := http.StatusOK, "up", map[string]string{}
-		for _, one := range check(r.Context()) {
-			found[one.Name] = "up"
-			if one.Err != nil {
-				found[one.Name], status, word = "down", http.StatusServiceUnavailable, "down"
+		if check != nil {
+			for _, one := range check(r.Context()) {
+				found[one.Name] = "up"
+				if one.Err != nil {
+					found[one.Name], status, word = "down", http.StatusServiceUnavailable, "down"
+				}
+			}
+		}
+		if room != nil {
+			found["disk"] = "up"
+			if room.full.Load() {
+				found["disk"], status, word = "full", http.StatusServiceUnavailable, "down"
 			}
 		}
 		if !ready() {
 			status, word = http.StatusServiceUnavailable, "draining"
 		}
 		probe(w, status, word, found)
-	})
-	p.startHTTP(listener, mux, func() {})
-	p.log.Info("metrics and probes are served", "address", listener.Addr().String())
-	return nil
+	}
 }
 
 func probe(w http.ResponseWriter, status int, word string, checks map[string]string) {

@@ -24,7 +24,7 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
 	workers := &control.Workers{Registry: p.store, Now: time.Now}
 	configs, _ := p.newJobs(box, start)
-	duties := append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start), p.backlogDuty())
+	duties := append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start))
 	duties = append(duties, p.newSchedules(configs, box).Duties()...)
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,

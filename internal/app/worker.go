@@ -67,7 +67,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		}
 		p.meters.sandbox.WithLabelValues(sandboxLevel(w.runner.Sandbox())).Set(1)
 		observeSlots(w.post.slots, p.metrics)
-		observePackages(w.runner.Cache(), p.metrics)
+		observePackages(w.runner, p.metrics)
 	}
 	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{
 		Identity: identity, DisableWorkflowWorker: true, WorkerStopTimeout: stopSlack, OnFatalError: w.post.failed,

@@ -92,7 +92,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	start := starter.New(w.temporal, starter.Config{})
 	var draining atomic.Bool
-	if err := w.serveMetrics(start, func() bool { return !draining.Load() }); err != nil {
+	if err := w.serveMetrics(start, work.registration.disk, func() bool { return !draining.Load() }); err != nil {
 		return err
 	}
 	w.watchDependencies(start)

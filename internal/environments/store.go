@@ -33,7 +33,32 @@ type Store struct {
 	total   int64
 	clock   int64 // counts uses: the time of day may jump
 	closed  bool
+	stats   Stats
 	errands sync.WaitGroup // builds and removals under way
+}
+
+// Stats counts what a store did since it was opened, and what it holds.
+type Stats struct {
+	Uses         int64 // environments asked for
+	Built        int64 // of these, the ones that were built
+	Failed       int64 // builds that came to nothing, those that were given up included
+	Removed      int64 // environments removed to make room
+	Environments int   // environments held now
+	Bytes        int64 // of disk that they take up, about
+}
+
+// Stats tells what the store did.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.stats
+	for _, e := range s.entries {
+		if e.finished() {
+			n.Environments++
+		}
+	}
+	n.Bytes = s.total
+	return n
 }
 
 // entry is an environment, or one on its way. Fields are guarded by Store.mu but those that are set before done is closed.
@@ -160,6 +185,7 @@ func (s *Store) take(ctx context.Context, b Build) (e *entry, first bool, err er
 		s.errands.Go(func() { s.build(shared, e, b) })
 	}
 	e.users++
+	s.stats.Uses++
 	return e, first, nil
 }
 
@@ -208,6 +234,7 @@ func (s *Store) build(ctx context.Context, e *entry, b Build) {
 	}
 	if err != nil {
 		e.err = err
+		s.stats.Failed++
 		if s.entries[e.key] == e {
 			delete(s.entries, e.key)
 		}
@@ -216,6 +243,7 @@ func (s *Store) build(ctx context.Context, e *entry, b Build) {
 	}
 	e.size, e.touched = size, time.Now()
 	s.total += size
+	s.stats.Built++
 	s.clock++
 	e.used = s.clock
 	s.evict()
@@ -304,6 +332,7 @@ func (s *Store) evict() {
 			return
 		}
 		s.drop(e)
+		s.stats.Removed++
 	}
 }
 

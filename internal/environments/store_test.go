@@ -329,3 +329,29 @@ func TestTheEndOfLongOutputIsKept(t *testing.T) {
 		t.Errorf("%d bytes: %.20q", len(tail), tail)
 	}
 }
+
+func TestAStoreCountsWhatItDid(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), func(c *Config) { c.Limit = 250 << 10 })
+	want := func(when string, w Stats) {
+		t.Helper()
+		got := s.Stats()
+		if about := int64(w.Environments) * 100 << 10; got.Bytes < about || got.Bytes > about+int64(w.Environments)*50<<10 {
+			t.Errorf("%s: %d bytes, want about %d", when, got.Bytes, about)
+		}
+		if got.Bytes = 0; got != w {
+			t.Errorf("%s: %+v, want %+v", when, got, w)
+		}
+	}
+	want("at first", Stats{})
+	use(t, s, filled("aa", 100<<10)).Release()
+	use(t, s, never("aa")).Release()
+	want("one, used twice", Stats{Uses: 2, Built: 1, Environments: 1})
+	if _, err := s.Use(t.Context(), Build{Key: "bad", Make: func(context.Context, string, io.Writer) error { return errors.New("no") }}); err == nil {
+		t.Fatal("a build that fails gives an environment")
+	}
+	want("a build that failed", Stats{Uses: 3, Built: 1, Failed: 1, Environments: 1})
+	use(t, s, filled("bb", 100<<10)).Release()
+	use(t, s, filled("cc", 100<<10)).Release() // aa makes room
+	want("one too many", Stats{Uses: 5, Built: 3, Failed: 1, Removed: 1, Environments: 2})
+}

@@ -213,6 +213,9 @@ func (r *Runner) Work() string { return r.work }
 // Cache is the packages at hand.
 func (r *Runner) Cache() *Cache { return r.cache }
 
+// Environments tells what the worker did with environments.
+func (r *Runner) Environments() environments.Stats { return r.environments.Stats() }
+
 // Close gives the work folder back. No run may be under way.
 func (r *Runner) Close() error {
 	var errs []error
