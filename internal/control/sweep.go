@@ -35,7 +35,8 @@ type Uploads interface {
 //
 // It goes round the bucket in steps, with a rest of a day between two rounds. What it finds it only notes; it deletes what it
 // finds still unknown once Grace is over. So there is that much time to notice that a database is the wrong one. Objects
-// younger than a day are not looked at: their rows may not be stored yet.
+// younger than a day are not looked at: their rows may not be stored yet. With a grace of less than a day, the grace is that
+// age, and the rest, too.
 type Sweep struct {
 	Store   SweepStore
 	Objects Objects
@@ -49,8 +50,9 @@ type Sweep struct {
 const (
 	sweepStep  = 5000           // objects looked at in one run of the retention
 	sweepBatch = 500            // of these, at once
-	sweepRest  = 24 * time.Hour // between two rounds
-	sweepYoung = 24 * time.Hour // younger objects are left alone
+	sweepRest  = 24 * time.Hour // between two rounds, at most
+	sweepYoung = 24 * time.Hour // younger objects, or those younger than the grace, are left alone
+	sweepIdle  = 24 * time.Hour // so long an upload in parts may take
 )
 
 // Step does a piece of a round.
@@ -59,7 +61,7 @@ func (s *Sweep) Step(ctx context.Context, beat func()) (sum job.Purged, err erro
 		return sum, nil
 	}
 	mark, err := s.Store.SweepMark(ctx)
-	if err != nil || mark.After == "" && s.Now().Sub(mark.Finished) < sweepRest {
+	if err != nil || mark.After == "" && s.Now().Sub(mark.Finished) < min(sweepRest, s.Grace) {
 		return sum, err
 	}
 	for looked := 0; looked < sweepStep; looked += sweepBatch {
@@ -89,7 +91,7 @@ func (s *Sweep) batch(ctx context.Context, after string, beat func()) (last stri
 	err = s.Objects.List(ctx, "accounts/", after, func(o Object) bool {
 		last = o.Key
 		n++
-		if now.Sub(o.Modified) >= sweepYoung {
+		if now.Sub(o.Modified) >= min(sweepYoung, s.Grace) {
 			if f, ok := job.FolderOfObject(o.Key); ok && (len(folders) == 0 || folders[len(folders)-1] != f) {
 				folders = append(folders, f)
 			}
@@ -129,7 +131,7 @@ func (s *Sweep) abort(ctx context.Context) error {
 	if s.Uploads == nil {
 		return nil
 	}
-	n, err := s.Uploads.AbortUploads(ctx, s.Now().Add(-sweepYoung))
+	n, err := s.Uploads.AbortUploads(ctx, s.Now().Add(-sweepIdle))
 	if n > 0 {
 		s.Log.InfoContext(ctx, "uploads that nobody went on with were ended", "uploads", n)
 	}

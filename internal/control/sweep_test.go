@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +201,22 @@ func TestASweepGoesOnWhereItEnded(t *testing.T) {
 	s.run(t, time.Hour)
 	if later, _ := s.Sweep.Store.SweepMark(t.Context()); later != mark {
 		t.Errorf("an hour later: %+v, want a rest", later)
+	}
+}
+
+// An operator who wants less than a day of grace waits for no day besides, but for packages.
+func TestAShortGraceIsAlsoTheAgeAndTheRest(t *testing.T) {
+	s := newSwept(t)
+	s.Sweep.Grace = time.Minute
+	fresh := s.strange[len(s.strange)-3:]
+	s.run(t, 59*time.Second) // too young
+	s.run(t, 61*time.Second) // noted
+	s.run(t, 59*time.Second) // it rests
+	s.has(t, "before the grace is over", slices.Concat(fresh, s.known, []string{s.blob}), true)
+	s.run(t, 2*time.Second)
+	s.has(t, "after the grace", s.strange, false)
+	s.has(t, "after the grace", append(s.known, s.blob), true)
+	if n := len(s.uploads.before); n == 0 || s.World.Now().Sub(s.uploads.before[n-1]) < 24*time.Hour {
+		t.Errorf("uploads were ended that began before %v, want none younger than a day", s.uploads.before)
 	}
 }

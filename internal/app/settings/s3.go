@@ -44,7 +44,7 @@ var s3Settings = []setting{
 	{name: "s3-sse", value: "none", help: "encryption by the object store: none, sse-s3 or sse-kms"},
 	{name: "s3-sse-kms-key", help: "id of the key of sse-kms"},
 	{name: "s3-checksums", value: "true", flag: true, help: "send and check CRC32C of objects; off for stores without trailing checksums"},
-	{name: "s3-lifecycle", value: "manage", help: "the bucket's rule that ends broken uploads: manage (set ours beside others) or off"},
+	{name: "s3-lifecycle", value: "manage", help: "the bucket's rule that ends broken uploads: manage (set ours in a bucket that has no rules) or off"},
 	{name: "s3-public-endpoint", only: servers, help: "URL by which clients reach the object store, such as https://objects.example.com; downloads can then be redirected to it"},
 	{name: "s3-public-expiry", only: servers, value: "5m", help: "how long an address that a download is redirected to is valid"},
 }
