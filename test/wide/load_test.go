@@ -18,7 +18,7 @@ import (
 const program = `#!/bin/sh
 echo "attempt $WAYBILL_ATTEMPT works for $WIDE_SECONDS s"
 sleep "$WIDE_SECONDS"
-echo "attempt $WAYBILL_ATTEMPT" > "$WAYBILL_OUT/attempt.txt"
+echo "attempt $WAYBILL_ATTEMPT" > "$LOCAL_JOB_OUT_DIR/attempt.txt"
 if [ "$WAYBILL_ATTEMPT" -le "${WIDE_FAILURES:-0}" ]; then exit 3; fi
 exit "${WIDE_CODE:-0}"
 `
