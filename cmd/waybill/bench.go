@@ -44,7 +44,7 @@ func newBench() *cobra.Command {
 	jobs.Flags().IntVar(&o.N, "n", 2000, "jobs of the concurrent phases")
 	jobs.Flags().IntVar(&o.Serial, "serial", 300, "jobs of the serial phases")
 	jobs.Flags().IntVar(&o.Concurrency, "concurrency", 32, "jobs at once in the concurrent phases")
-	cmd.AddCommand(jobs, newBenchPackages())
+	cmd.AddCommand(jobs, newBenchPackages(), newBenchLists())
 	return cmd
 }
 

@@ -74,3 +74,9 @@ func (c poolCollector) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(poolTime, prometheus.CounterValue, s.WaitDuration.Seconds(), pool)
 	}
 }
+
+// Database is the one of the settings for a command that measures: of PostgreSQL its server, else a file that is not named yet.
+func Database(s settings.Settings) sqlstore.Config {
+	c, _ := databaseConfig(s, "")
+	return c
+}

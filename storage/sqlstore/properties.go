@@ -22,6 +22,7 @@ type property struct {
 	column string
 	folded string // SQL of the lower-case value, for like and for sorting; "": the column itself is folded or needs none
 	null   bool   // the column may be NULL
+	sparse bool   // most rows have ''; an index holds the others
 }
 
 // text is a property whose _fold column holds the lower-case value where it differs.
@@ -85,8 +86,8 @@ var jobListing = listing{
 		"runNumber":            {kind: kindInt, column: "run_number"},
 		"attempt":              {kind: kindInt, column: "attempt"},
 		"tags":                 {kind: kindTags},
-		"retryOf":              {kind: kindText, column: "retry_of"},
-		"rootJob":              {kind: kindText, column: "root"},
+		"retryOf":              {kind: kindText, column: "retry_of", sparse: true},
+		"rootJob":              {kind: kindText, column: "root", sparse: true},
 		"worker":               text("worker", "worker_fold"),
 		"jobConfig.id":         {kind: kindID, column: "config_id"},
 		"jobConfig.name":       text("config_name", "config_name_fold"),

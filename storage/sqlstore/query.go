@@ -217,7 +217,11 @@ func (c *compiler) equal(e job.Compare, p property) (condition, error) {
 		return c.tagged(condition{sql: "tag IN ?", args: []any{values}}), nil
 	}
 	if len(values) == 1 {
-		return condition{sql: p.column + " = ?", args: values}, nil
+		c := condition{sql: p.column + " = ?", args: values}
+		if p.sparse && values[0] != "" {
+			c.sql = "(" + c.sql + " AND " + p.column + " <> '')" // what the index says of its rows, so that it is used
+		}
+		return c, nil
 	}
 	return condition{sql: p.column + " IN ?", args: []any{values}}, nil
 }
