@@ -27,7 +27,12 @@ var benchStart = time.Date(2026, 3, 17, 9, 41, 0, 0, time.UTC)
 
 func newBench(b *testing.B) *bench {
 	b.Helper()
-	s, err := sqlstore.Open(b.Context(), sqlstore.Config{Driver: sqlstore.SQLite, Path: filepath.Join(b.TempDir(), "waybill.db")})
+	return benchOn(b, sqlstore.Config{Driver: sqlstore.SQLite, Path: filepath.Join(b.TempDir(), "waybill.db")})
+}
+
+func benchOn(b *testing.B, config sqlstore.Config) *bench {
+	b.Helper()
+	s, err := sqlstore.Open(b.Context(), config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -138,21 +143,7 @@ func BenchmarkFinish(b *testing.B) {
 // BenchmarkJob is the whole of a job that is not a retry.
 func BenchmarkJob(b *testing.B) {
 	s := newBench(b)
-	zero := 0
-	measure(b, func(int) error {
-		j, _, err := s.Submit(b.Context(), s.submission())
-		if err != nil {
-			return err
-		}
-		if _, _, err = s.Begin(b.Context(), s.account, j.ID, 1, "worker-1", benchStart); err != nil {
-			return err
-		}
-		if err = s.Started(b.Context(), s.account, j.ID, 1, "", benchStart); err != nil {
-			return err
-		}
-		_, err = s.Finish(b.Context(), s.account, j.ID, 1, job.Outcome{Status: job.Completed, ReturnCode: &zero, At: benchStart})
-		return err
-	})
+	measure(b, func(int) error { return s.whole(b) })
 }
 
 func BenchmarkReadJob(b *testing.B) {

@@ -23,6 +23,10 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		none  job.List[job.Job]
 		stats job.JobStats
 	)
+	var err error
+	if q.Where, err = s.narrowed(ctx, q.Scope.AccountID, q.Where); err != nil {
+		return none, stats, s.fault(ctx, err)
+	}
 	l, where, err := s.filter(jobListing, q, scoped(q.Scope))
 	if err != nil {
 		return none, stats, s.fault(ctx, err)
@@ -73,6 +77,9 @@ func (s *Store) jobs(
 			branches = c.branches(q.Scope.AccountID)
 		}
 	}
+	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
+		branches = []condition{{sql: unfinished}, {sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{q.Scope.AccountID}}}
+	}
 	if rest != nil && (q.Stats || !answer.NotCounted) {
 		total, counted, err := s.countAtMost(ctx, l, where)
 		if err != nil {
@@ -115,6 +122,11 @@ func tally(l *job.List[job.Job], total int64) {
 // byScheduled tells whether the order is that of the indexes over ended jobs.
 func byScheduled(keys []sortKey) bool {
 	return len(keys) == 2 && keys[0].sql == "scheduled_at" && keys[1].sql == "id"
+}
+
+// byFinished tells whether the order is that of the index jobs_finished, but for the unfinished ones.
+func byFinished(keys []sortKey) bool {
+	return len(keys) == 2 && keys[0].sql == absentFirst("finished_at") && keys[1].sql == "id"
 }
 
 // branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
@@ -162,7 +174,7 @@ func (s *Store) branchedPage(
 	if q.Keyset {
 		offset = 0
 	}
-	order := " ORDER BY scheduled_at" + keys[0].direction() + ", id" + keys[1].direction()
+	order := " ORDER BY " + keys[0].sql + keys[0].direction() + ", id" + keys[1].direction()
 	var picks []string
 	var args []any
 	for _, b := range branches {
@@ -174,11 +186,17 @@ func (s *Store) branchedPage(
 				index = jobListing.indexed
 			case strings.Contains(b.sql, "config_id"):
 				index = "jobs_config_ended"
+			case byFinished(keys):
+				index = "jobs_finished"
 			}
 			from += " INDEXED BY " + index
 		}
+		within := order
+		if byFinished(keys) && b.sql != unfinished {
+			within = strings.Replace(order, keys[0].sql, "finished_at", 1) // as the index has it: none of these is absent
+		}
 		b = b.and(where)
-		picks = append(picks, "SELECT * FROM (SELECT id AS picked FROM "+from+" WHERE "+b.sql+order+" LIMIT ?) AS branch")
+		picks = append(picks, "SELECT * FROM (SELECT id AS picked FROM "+from+" WHERE "+b.sql+within+" LIMIT ?) AS branch")
 		args = append(append(args, b.args...), offset+size+1)
 	}
 	// The ids of the branches' pages, then the rows of the page among them.
@@ -188,5 +206,11 @@ func (s *Store) branchedPage(
 		return rows, nil, err
 	}
 	last := rows[size-1]
-	return rows, []string{strconv.FormatInt(last.ScheduledAt, 10), last.ID}, nil
+	at := last.ScheduledAt
+	if byFinished(keys) {
+		if at = absentTime; last.FinishedAt != nil {
+			at = *last.FinishedAt
+		}
+	}
+	return rows, []string{strconv.FormatInt(at, 10), last.ID}, nil
 }

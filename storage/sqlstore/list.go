@@ -156,12 +156,19 @@ func (l listing) keys(sorts []job.Sort) ([]sortKey, error) {
 		case p.folded != "":
 			key.sql = p.folded
 		case p.null:
-			key.sql = "coalesce(" + p.column + ", " + strconv.FormatInt(math.MinInt64+1, 10) + ")"
+			key.sql = absentFirst(p.column)
 		}
 		keys = append(keys, key)
 		desc = by.Desc
 	}
 	return append(keys, sortKey{sql: l.id, text: l.idKind == kindText, desc: desc}), nil
+}
+
+// absentTime sorts before all values.
+const absentTime int64 = math.MinInt64 + 1
+
+func absentFirst(column string) string {
+	return "coalesce(" + column + ", " + strconv.FormatInt(absentTime, 10) + ")"
 }
 
 // behind holds for rows that come after the place in the order.
