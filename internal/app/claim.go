@@ -13,6 +13,7 @@ import (
 
 	"waybill/internal/app/settings"
 	"waybill/internal/job"
+	"waybill/internal/secret"
 )
 
 // claimKey is where a namespace keeps whose it is, among the data that Temporal holds for its users.
@@ -39,9 +40,14 @@ type claim struct {
 func (p *parts) claimNamespace(ctx context.Context, address string, own bool) error {
 	c := claim{
 		engine: p.temporal.WorkflowService(), address: address, namespace: p.namespace,
-		mine: hex.EncodeToString(p.keys.Derive("installation")[:12]), own: own, log: p.log,
+		mine: installationOf(p.keys), own: own, log: p.log,
 	}
 	return c.make(ctx)
+}
+
+// installationOf tells installations apart by their root key.
+func installationOf(root secret.Keys) string {
+	return hex.EncodeToString(root.Derive("installation")[:12])
 }
 
 func (c claim) make(ctx context.Context) error {

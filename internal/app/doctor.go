@@ -43,6 +43,9 @@ type doctor struct {
 	// clocks are those that were read, with the moment of this machine they were read at.
 	clocks map[string]time.Duration
 	seen   map[string][]Finding
+	// claimed is whose the namespace is, if claimRead; mine is this installation, where its keys could be opened.
+	claimed, mine string
+	claimRead     bool
 }
 
 // Diagnose checks every dependency of the settings and says what to do. The checks run side by side, each bounded in time, and
@@ -80,7 +83,7 @@ func Diagnose(ctx context.Context, s settings.Settings) []Finding {
 	for _, c := range checks {
 		list = append(list, d.seen[c.name]...)
 	}
-	return append(list, d.skew()...)
+	return append(append(list, d.claim()...), d.skew()...)
 }
 
 // read notes a clock.

@@ -6,7 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds below which the doctor warns.
@@ -31,8 +32,8 @@ func (d *doctor) folderFindings() []Finding {
 	_ = f.Close()
 	_ = os.Remove(f.Name()) // if it stays it is empty
 	list := []Finding{fine("local.folder", "the data folder can be written")}
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(d.settings.Data, &s); err != nil {
+	var s unix.Statfs_t
+	if err := unix.Statfs(d.settings.Data, &s); err != nil {
 		return list
 	}
 	free := int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // the types differ between systems
@@ -49,8 +50,8 @@ func (d *doctor) folderFindings() []Finding {
 }
 
 func limitFindings() (list []Finding) {
-	var l syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err == nil {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err == nil {
 		text := fmt.Sprintf("%d open files at once", l.Cur)
 		if l.Cur < leastFiles {
 			list = append(list, odd("local.files", text, "Raise the limit (ulimit -n, LimitNOFILE) to 65536."))

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"net"
+	"net/smtp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +22,7 @@ import (
 
 	"waybill/internal/app/datafolder"
 	"waybill/internal/app/settings"
+	"waybill/internal/control"
 	"waybill/internal/engine"
 	"waybill/internal/secret"
 	"waybill/internal/standalone"
@@ -66,6 +69,7 @@ func (d *doctor) inspected(i sqlstore.Inspection, c sqlstore.Config) (list []Fin
 	}
 	add(i.TLS, odd, "database.tls", "the connection is encrypted", "the connection is not encrypted", "Add sslmode=verify-full to the URL, unless the network is private.")
 	add(i.Encoding == "UTF8", bad, "database.encoding", "encoding UTF8", "encoding "+i.Encoding, "Make the database anew with ENCODING 'UTF8'.")
+	list = append(list, fine("database.zone", "time zone "+i.Zone+"; Waybill stores moments, so any will do"))
 	add(!i.ReadOnly, bad, "database.writable", "takes writes", "takes no writes: a standby, or read-only", "Name the primary in the URL, or add target_session_attrs=read-write.")
 	add(i.MayCreate, odd, "database.create", "tables may be made", "tables may not be made by this user", "GRANT CREATE ON SCHEMA to the user that runs waybill migrate.")
 	add(i.MayTemp, odd, "database.temporary", "temporary tables may be made", "temporary tables may not be made", "GRANT TEMPORARY ON DATABASE to the user.")
@@ -126,11 +130,24 @@ func (d *doctor) sealing(ctx context.Context, store *sqlstore.Store) []Finding {
 	for _, s := range stored {
 		if s.Number == newest.Number {
 			if _, err := box.Open(s.Wrapped); err == nil {
+				d.noteInstallation(ctx, store)
 				return []Finding{fine("keys.sealing", "the master key opens sealing key "+newest.ID)}
 			}
 		}
 	}
 	return []Finding{bad("keys.sealing", "the master key does not open sealing key "+newest.ID, "Give the installation's master key: "+newest.Master+".")}
+}
+
+// noteInstallation finds out which installation the keys are of.
+func (d *doctor) noteInstallation(ctx context.Context, store *sqlstore.Store) {
+	ring := &control.Keyring{Store: store, Marks: store, Masters: d.masters, Ring: secret.NewRing(), Now: time.Now}
+	root, err := ring.Open(ctx)
+	if err != nil {
+		return // the claim is told without it
+	}
+	d.keep.Lock()
+	defer d.keep.Unlock()
+	d.mine = installationOf(root)
 }
 
 // objectStore checks the bucket.
@@ -160,7 +177,7 @@ func (d *doctor) objectStore(ctx context.Context) []Finding {
 	if err := store.Probe(ctx); err != nil {
 		list = append(list, bad("objects.probe", said(err), "The keys need GetObject, PutObject, DeleteObject and ListBucket on the bucket."))
 	} else {
-		list = append(list, fine("objects.probe", "an object was written, read and deleted"))
+		list = append(list, fine("objects.probe", "an object was written, read, read in part and deleted"))
 	}
 	if !c.Secure && d.settings.S3.Endpoint != "" {
 		list = append(list, odd("objects.tls", "the connection is not encrypted", "Set "+settings.Name("s3-tls")+", unless the network is private."))
@@ -178,10 +195,25 @@ func (d *doctor) objectStore(ctx context.Context) []Finding {
 	} else {
 		list = append(list, fine("objects.policy", "the bucket is not public"))
 	}
+	list = append(list, lifecycleFinding(i, d.settings))
 	if i.Versioned {
 		list = append(list, odd("objects.versioning", "the bucket keeps old versions", "What the retention deletes stays and costs: add a lifecycle rule that ends old versions."))
 	}
 	return list
+}
+
+// lifecycleFinding tells who ends broken uploads, and warns of rules that are not ours: one that deletes objects deletes results.
+func lifecycleFinding(i objectstore.Inspection, s settings.Settings) Finding {
+	const id = "objects.lifecycle"
+	switch {
+	case slices.Contains(i.Unasked, "lifecycle"):
+		return fine(id, "the bucket's rules can not be read or are not known; broken uploads are ended by the retention")
+	case i.Lifecycle == 0:
+		return fine(id, "the bucket has no rules; broken uploads are ended by the retention")
+	case i.Lifecycle == 1 && s.S3.Lifecycle == "manage":
+		return fine(id, "the bucket has one rule")
+	}
+	return odd(id, fmt.Sprintf("the bucket has %d rules", i.Lifecycle), "See that none of them deletes objects that jobs or packages still need; Waybill's own is waybill-uploads.")
 }
 
 // engine checks Temporal.
@@ -222,11 +254,10 @@ func (d *doctor) engine(ctx context.Context) []Finding {
 	}
 	kept := n.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration()
 	list = append(list, fine("temporal.namespace", "namespace "+o.Namespace+" keeps closed workflows for "+kept.String()))
-	if by := n.GetNamespaceInfo().GetData()[claimKey]; by == "" {
-		list = append(list, odd("temporal.claim", "the namespace is nobody's yet", "The first process takes it; see that no other Waybill uses it."))
-	} else {
-		list = append(list, fine("temporal.claim", "the namespace is of installation "+by))
-	}
+	d.keep.Lock()
+	d.claimed, d.claimRead = n.GetNamespaceInfo().GetData()[claimKey], true
+	d.keep.Unlock()
+	list = append(list, d.sealedFinding())
 	list = append(list, attributes(ctx, c.OperatorService(), o.Namespace))
 	for _, q := range []struct {
 		name string
@@ -243,6 +274,35 @@ func (d *doctor) engine(ctx context.Context) []Finding {
 		}
 	}
 	return list
+}
+
+// sealedFinding tells whether histories are readable to whoever runs Temporal.
+func (d *doctor) sealedFinding() Finding {
+	const id = "temporal.sealing"
+	t := d.settings.Temporal
+	switch {
+	case t.Seals():
+		return fine(id, "what workflows hold is sealed")
+	case t.Address == "":
+		return fine(id, "what workflows hold is not sealed: it lies beside the master key")
+	}
+	return odd(id, "what workflows hold is not sealed", "Whoever runs Temporal can read inputs and macros: set "+settings.Name("temporal-encryption")+" to on.")
+}
+
+// claim tells whose the namespace is: it needs the database, the master key and Temporal.
+func (d *doctor) claim() []Finding {
+	const id = "temporal.claim"
+	switch {
+	case !d.claimRead:
+		return nil
+	case d.claimed == "":
+		return []Finding{odd(id, "the namespace is nobody's yet", "The first process takes it; see that no other Waybill uses it.")}
+	case d.mine == "":
+		return []Finding{odd(id, "the namespace is of installation "+d.claimed, "Give the master key to learn whether that is this one.")}
+	case d.claimed != d.mine:
+		return []Finding{bad(id, "the namespace is of another installation, "+d.claimed+"; this one is "+d.mine, "Name a namespace of its own in "+settings.Name("temporal-namespace")+": each would end the other's jobs.")}
+	}
+	return []Finding{fine(id, "the namespace is this installation's")}
 }
 
 func attributes(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string) Finding {
@@ -274,12 +334,29 @@ func (d *doctor) mail(ctx context.Context) []Finding {
 		return nil
 	}
 	address := net.JoinHostPort(s.Host, fmt.Sprint(s.Port))
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return []Finding{bad("smtp.reach", address+" can not be reached", "See "+settings.Name("smtp-host")+" and "+settings.Name("smtp-port")+".")}
 	}
-	_ = c.Close() // it was only to be reached
-	return []Finding{fine("smtp.reach", address+" answers")}
+	defer conn.Close()
+	if until, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(until) // one that can not be set leaves the doctor's own
+	}
+	protect := &tls.Config{ServerName: s.Host, MinVersion: tls.VersionTLS12}
+	if s.TLS == "tls" {
+		conn = tls.Client(conn, protect)
+	}
+	c, err := smtp.NewClient(conn, s.Host)
+	if err != nil {
+		return []Finding{bad("smtp.greeting", address+" does not greet as a mail server: "+err.Error(), "See "+settings.Name("smtp-port")+" and "+settings.Name("smtp-tls")+".")}
+	}
+	if s.TLS == "starttls" {
+		if err := c.StartTLS(protect); err != nil {
+			return []Finding{bad("smtp.tls", address+" does not protect mail by STARTTLS: "+err.Error(), "See "+settings.Name("smtp-tls")+", and that its certificate is of that name.")}
+		}
+	}
+	_ = c.Quit() // it has said what was asked for
+	return []Finding{fine("smtp.greeting", address+" greets, with "+s.TLS+" protection")}
 }
 
 // ports checks that the REST address is free, or a Waybill's.
@@ -303,6 +380,14 @@ func (d *doctor) skew() (list []Finding) {
 			list = append(list, bad("clock.skew", fmt.Sprintf("the clock of the %s is %s off this machine's", name, off), "Have all machines set their clocks by NTP."))
 		} else {
 			list = append(list, fine("clock.skew", fmt.Sprintf("the clock of the %s is this machine's within %s", name, maxSkew)))
+		}
+	}
+	names := slices.Sorted(maps.Keys(d.clocks))
+	for i, one := range names {
+		for _, other := range names[i+1:] {
+			if apart := (d.clocks[one] - d.clocks[other]).Abs(); apart > maxSkew {
+				list = append(list, bad("clock.skew", fmt.Sprintf("the clocks of the %s and the %s are %s apart", one, other, apart.Round(time.Millisecond)), "Have all machines set their clocks by NTP."))
+			}
 		}
 	}
 	return list

@@ -1,11 +1,19 @@
 package app
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"waybill/internal/app/settings"
 	"waybill/internal/secret"
+	"waybill/storage/sqlstore"
 )
 
 // levels are the worst level of each id.
@@ -51,9 +59,88 @@ func TestTheDoctorOnRealComponents(t *testing.T) {
 	want("after", map[string]Level{
 		"database.schema": LevelOK, "keys.sealing": LevelOK, "objects.probe": LevelOK, "objects.policy": LevelOK, "temporal.namespace": LevelOK,
 		"temporal.attributes": LevelOK, "temporal.pollers": LevelWarn, "clock.skew": LevelOK,
+		"temporal.claim": LevelOK, "temporal.sealing": LevelWarn, "objects.lifecycle": LevelOK, "database.zone": LevelOK, "database.encoding": LevelOK,
 	})
+	public(t, s, true)
+	other := secret.NewKey().Text()
+	s.MasterKey, other = other, s.MasterKey
+	want("public, with another's key", map[string]Level{"objects.policy": LevelFail, "keys.sealing": LevelFail, "temporal.claim": LevelWarn})
+	public(t, s, false)
+	s.MasterKey = other
 	s.MasterKey = secret.NewKey().Text()
 	s.S3.SecretKey = "wrong-secret-key"
 	s.Temporal.Address = "127.0.0.1:1"
 	want("broken", map[string]Level{"keys.sealing": LevelFail, "objects.reach": LevelFail, "temporal.reach": LevelFail, "database.reach": LevelOK})
+}
+
+// public lets everybody read the bucket, or nobody any more.
+func public(t *testing.T, s settings.Settings, open bool) {
+	t.Helper()
+	c, err := minio.New(s.S3.Endpoint, &minio.Options{Creds: credentials.NewStaticV4(s.S3.AccessKey, s.S3.SecretKey, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := ""
+	if open {
+		policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + s.S3.Bucket + `/*"]}]}`
+	}
+	if err := c.SetBucketPolicy(t.Context(), s.S3.Bucket, policy); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A mail server is one that greets, and protects mail as the settings want it.
+func TestTheDoctorAndTheMailServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		greeting, tls, id string
+		level             Level
+	}{
+		"greets":            {"220 mail.example.com ESMTP", "none", "smtp.greeting", LevelOK},
+		"is something else": {"SSH-2.0-x", "none", "smtp.greeting", LevelFail},
+		"knows no STARTTLS": {"220 mail.example.com ESMTP", "starttls", "smtp.tls", LevelFail},
+		"is none with TLS":  {"220 mail.example.com ESMTP", "tls", "smtp.greeting", LevelFail},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				fmt.Fprint(conn, c.greeting, "\r\n")
+				for lines := bufio.NewScanner(conn); lines.Scan(); {
+					fmt.Fprint(conn, "250 mail.example.com\r\n")
+				}
+			}()
+			d := &doctor{}
+			d.settings.SMTP = settings.SMTP{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, TLS: c.tls}
+			if got := levels(d.mail(t.Context())); len(got) != 1 || got[c.id] != c.level {
+				t.Errorf("%v, want %s %s", got, c.id, c.level)
+			}
+		})
+	}
+}
+
+// Whose the namespace is, and whether clocks agree, is told of what the checks have read.
+func TestTheDoctorComparesWhatItRead(t *testing.T) {
+	for want, d := range map[Level]*doctor{
+		LevelOK: {claimRead: true, claimed: "a", mine: "a"}, LevelFail: {claimRead: true, claimed: "a", mine: "b"}, LevelWarn: {claimRead: true},
+	} {
+		if got := d.claim(); len(got) != 1 || got[0].Level != want {
+			t.Errorf("%s: %v", want, got)
+		}
+	}
+	d := &doctor{clocks: map[string]time.Duration{"database": 4 * time.Second, "object store": -4 * time.Second}}
+	if got := d.skew(); len(got) != 3 || got[2].Level != LevelFail {
+		t.Errorf("%v", got)
+	}
+	if got := (&doctor{}).inspected(sqlstore.Inspection{Encoding: "LATIN1", ReadOnly: true}, sqlstore.Config{Driver: sqlstore.Postgres}); levels(got)["database.encoding"] != LevelFail ||
+		levels(got)["database.writable"] != LevelFail || levels(got)["database.tls"] != LevelWarn || levels(got)["database.connections"] != LevelWarn {
+		t.Errorf("%v", got)
+	}
 }

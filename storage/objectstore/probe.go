@@ -29,5 +29,18 @@ func (s *Store) Probe(ctx context.Context) error {
 	if !bytes.Equal(got, body) {
 		return damaged(s.prefix + key)
 	}
+	// A gateway in between may know nothing of ranges, which packages and downloads need.
+	part, err := s.Get(ctx, key, 3, 5)
+	if err != nil {
+		return err
+	}
+	got, err = io.ReadAll(part)
+	_ = part.Close() // it was only read
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, body[3:8]) {
+		return damaged(s.prefix + key)
+	}
 	return explain(ctx, s.client.RemoveObject(ctx, s.bucket, s.prefix+key, minio.RemoveObjectOptions{}), "delete an object")
 }
