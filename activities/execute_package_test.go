@@ -528,7 +528,7 @@ func TestPatienceEnds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, "exit 0")
-			b.cfg.Patience = 100 * time.Millisecond
+			b.cfg.Patience, b.cfg.ObjectPatience = 100*time.Millisecond, 100*time.Millisecond
 			c.change(b)
 			_, err := b.execute()
 			if typ, final := typeOf(err); typ != string(job.Unavailable) || final {
@@ -538,7 +538,7 @@ func TestPatienceEnds(t *testing.T) {
 	}
 	t.Run("packages, and the job must not run twice", func(t *testing.T) {
 		b := newBench(t, "exit 0")
-		b.cfg.Patience, b.store.job.Spec.OnLoss = 100*time.Millisecond, job.Fail
+		b.cfg.Patience, b.cfg.ObjectPatience, b.store.job.Spec.OnLoss = 100*time.Millisecond, 100*time.Millisecond, job.Fail
 		b.objects.fail["blobs/"] = 1 << 30
 		if _, err := b.execute(); err != nil {
 			t.Fatal(err)
