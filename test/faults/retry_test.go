@@ -72,6 +72,8 @@ func (d *driver) retryMany(ctx context.Context) {
 	body := object{"recordIds": d.some(d.random, 6)}
 	if d.random.IntN(2) == 0 {
 		body = object{"jobconfigid": d.kinds[d.random.IntN(len(d.kinds))].id, "state": "finished_error"}
+	} else if len(body["recordIds"].([]string)) == 0 {
+		return // no job was accepted yet, and a bulk retry of nothing is refused
 	}
 	d.calls++
 	key := []string{"Idempotency-Key", fmt.Sprintf("%s-%d", d.name, d.calls)}
