@@ -70,6 +70,14 @@ func (s *Sessions) Basic(ctx context.Context, name, password, address string) (j
 	if err != nil {
 		return job.Actor{}, err
 	}
+	return s.actorOf(ctx, u)
+}
+
+// actorOf is the user as who makes a call, whatever they showed: password, token, key or session.
+func (s *Sessions) actorOf(_ context.Context, u job.User) (job.Actor, error) {
+	if !u.Active {
+		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+	}
 	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin}, nil
 }
 
@@ -220,10 +228,9 @@ func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, 
 	if err != nil {
 		return job.Actor{}, err
 	}
-	if !u.Active {
-		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
-	}
-	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin, Family: c.Family}, nil
+	actor, err := s.actorOf(ctx, u)
+	actor.Family = c.Family
+	return actor, err
 }
 
 // ofFamily tells whether the login that a token came from still stands.
