@@ -20,10 +20,27 @@ type User struct {
 	ID           int64
 	AccountID    int64
 	Name         string // unique over all accounts, without regard to case; never changes
-	PasswordHash string // argon2id, PHC string
+	PasswordHash string // argon2id, PHC string; empty: no password matches, the user signs in elsewhere
 	Admin        bool
 	Active       bool
-	CreatedAt    time.Time
+	Person
+	SSO        Subject // as whom an identity provider knows the user
+	Change     int64   // grows with every write of what people set
+	CreatedBy  UserRef // zero: the first start, a command, or a sign-in
+	CreatedAt  time.Time
+	ModifiedBy UserRef
+	ModifiedAt time.Time // zero: never
+}
+
+// Person is what is known of a user as a person. All of it is optional and nothing but a label.
+type Person struct {
+	Email, FirstName, LastName               string
+	Street, City, State, PostalCode, Country string
+}
+
+// Subject is a user as an identity provider names them (OpenID Connect Core, 2: iss and sub together are never given to another).
+type Subject struct {
+	Issuer, ID string
 }
 
 // Ref is the user as others show it.
@@ -74,3 +91,29 @@ type TokenFamily struct {
 	ExpiresAt   time.Time // of the refresh token
 	RevokedAt   time.Time // zero: alive
 }
+
+// LoginAttempt is one try to sign in as a user. Tries under names that nobody has are kept nowhere.
+type LoginAttempt struct {
+	ID        int64
+	AccountID int64
+	UserID    int64
+	Username  string
+	Time      time.Time
+	Success   bool
+	Word      Word // why it was refused
+	Method    LoginMethod
+	Address   string // of the client
+}
+
+// LoginMethod is what somebody showed to sign in.
+type LoginMethod string
+
+// The methods.
+const (
+	LoginPassword LoginMethod = "password"
+	LoginBasic    LoginMethod = "basic" // the same, with one call
+	LoginSSO      LoginMethod = "sso"   // an identity provider's word
+)
+
+// LoginsKept is for how long attempts to sign in are kept. The audit log remembers for longer.
+const LoginsKept = 90 * 24 * time.Hour

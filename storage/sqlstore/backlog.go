@@ -60,10 +60,11 @@ func (s *Store) PurgeExpired(ctx context.Context, now time.Time) error {
 		"DELETE FROM idempotency_keys WHERE expires_at <= @at",
 		"DELETE FROM token_families WHERE expires_at <= @at",
 		"DELETE FROM login_failures WHERE window_ends_at <= @at AND coalesce(locked_until, 0) <= @at",
+		"DELETE FROM login_attempts WHERE at <= @old",
 	} {
 		// One transaction each: they have nothing to do with one another, and short ones keep nobody waiting.
 		err := s.transactLater(ctx, func(tx *gorm.DB) error {
-			_, err := run(tx, statement, map[string]any{"at": at})
+			_, err := run(tx, statement, map[string]any{"at": at, "old": micros(now.Add(-job.LoginsKept))})
 			return err
 		})
 		if err != nil {

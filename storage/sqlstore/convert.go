@@ -278,17 +278,35 @@ func (r outputRow) output() job.Output {
 }
 
 func toUserRow(u job.User) userRow {
-	return userRow{
+	r := userRow{
 		ID: u.ID, AccountID: u.AccountID, Name: u.Name, NameKey: fold(u.Name), PasswordHash: u.PasswordHash,
 		Admin: u.Admin, Active: u.Active, CreatedAt: micros(u.CreatedAt),
+		Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Street: u.Street, City: u.City, State: u.State,
+		PostalCode: u.PostalCode, Country: u.Country, SSOIssuer: u.SSO.Issuer, SSOSubject: u.SSO.ID, Change: u.Change,
+		CreatedByID: u.CreatedBy.ID, CreatedByName: u.CreatedBy.Name, ModifiedByID: u.ModifiedBy.ID, ModifiedByName: u.ModifiedBy.Name,
 	}
+	if !u.ModifiedAt.IsZero() {
+		r.ModifiedAt = micros(u.ModifiedAt)
+	}
+	return r
 }
 
 func (r userRow) user() job.User {
-	return job.User{
+	u := job.User{
 		ID: r.ID, AccountID: r.AccountID, Name: r.Name, PasswordHash: r.PasswordHash, Admin: r.Admin, Active: r.Active,
 		CreatedAt: timeOf(r.CreatedAt),
+		Person: job.Person{
+			Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Street: r.Street, City: r.City, State: r.State,
+			PostalCode: r.PostalCode, Country: r.Country,
+		},
+		SSO: job.Subject{Issuer: r.SSOIssuer, ID: r.SSOSubject}, Change: r.Change,
+		CreatedBy:  job.UserRef{ID: r.CreatedByID, Name: r.CreatedByName},
+		ModifiedBy: job.UserRef{ID: r.ModifiedByID, Name: r.ModifiedByName},
 	}
+	if r.ModifiedAt != 0 {
+		u.ModifiedAt = timeOf(r.ModifiedAt)
+	}
+	return u
 }
 
 func toAccountRow(a job.Account) accountRow {

@@ -67,6 +67,24 @@ type userRow struct {
 	Admin        bool   `gorm:"column:admin"`
 	Active       bool   `gorm:"column:active"`
 	CreatedAt    int64  `gorm:"column:created_at;autoCreateTime:false"`
+
+	Email      string `gorm:"column:email"`
+	FirstName  string `gorm:"column:first_name"`
+	LastName   string `gorm:"column:last_name"`
+	Street     string `gorm:"column:street"`
+	City       string `gorm:"column:city"`
+	State      string `gorm:"column:state"`
+	PostalCode string `gorm:"column:postal_code"`
+	Country    string `gorm:"column:country"`
+
+	SSOIssuer      string `gorm:"column:sso_issuer"`
+	SSOSubject     string `gorm:"column:sso_subject"`
+	CreatedByID    int64  `gorm:"column:created_by_id"`
+	CreatedByName  string `gorm:"column:created_by_name"`
+	ModifiedByID   int64  `gorm:"column:modified_by_id"`
+	ModifiedByName string `gorm:"column:modified_by_name"`
+	ModifiedAt     int64  `gorm:"column:modified_at"` // 0: never
+	Change         int64  `gorm:"column:change"`
 }
 
 func (userRow) TableName() string { return "users" }

@@ -70,53 +70,16 @@ func (s *Store) CreateUser(ctx context.Context, u job.User) (job.User, error) {
 
 // SetPassword is control.UserStore's.
 func (s *Store) SetPassword(ctx context.Context, account, id int64, hash string, at time.Time) (ended int64, err error) {
-	err = s.transact(ctx, func(tx *gorm.DB) error {
-		n, err := run(tx, "UPDATE users SET password_hash = ? WHERE id = ? AND account_id = ?", hash, id, account)
-		if err == nil && n == 0 {
-			err = noUser(id)
-		}
-		if err == nil {
-			ended, err = endLogins(tx, id, at)
-		}
-		return err
-	})
-	return ended, err
+	return s.ChangePassword(ctx, account, id, hash, "", job.UserRef{}, at)
 }
 
 // SetUserActive is control.UserStore's.
 func (s *Store) SetUserActive(ctx context.Context, account, id int64, active bool, at time.Time) (ended int64, err error) {
-	err = s.transact(ctx, func(tx *gorm.DB) error {
-		ended = 0
-		if !active {
-			// The account's row is the lock that keeps two calls at once from taking each other's for the last admin.
-			if _, _, err := one[int64](tx, "SELECT id FROM accounts WHERE id = ?"+s.forUpdate(), account); err != nil {
-				return err
-			}
-			_, others, err := one[int64](tx, "SELECT id FROM users WHERE account_id = ? AND id <> ? AND admin AND active LIMIT 1", account, id)
-			if err != nil {
-				return err
-			}
-			_, admin, err := one[int64](tx, "SELECT id FROM users WHERE account_id = ? AND id = ? AND admin", account, id)
-			if err != nil {
-				return err
-			}
-			if admin && !others {
-				return job.Errorf(job.Conflict, job.WordLastAdmin, "User %d is the last active admin of the account", id)
-			}
-		}
-		n, err := run(tx, "UPDATE users SET active = ? WHERE id = ? AND account_id = ?", active, id, account)
-		if err == nil && n == 0 {
-			err = noUser(id)
-		}
-		if err == nil && !active {
-			ended, err = endLogins(tx, id, at)
-		}
-		return err
-	})
-	return ended, err
+	return s.SetUsersActive(ctx, account, []int64{id}, active, job.UserRef{}, at)
 }
 
-// endLogins revokes all tokens of a user and tells of how many logins. A token is looked up at every call, so they end at once.
-func endLogins(tx *gorm.DB, user int64, at time.Time) (int64, error) {
-	return run(tx, "UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", micros(at), user)
+// endLogins revokes all tokens of a user but those of one family, and tells of how many logins. A token is looked up at every
+// call, so they end at once.
+func endLogins(tx *gorm.DB, user int64, but string, at time.Time) (int64, error) {
+	return run(tx, "UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", micros(at), user, but)
 }

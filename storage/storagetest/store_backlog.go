@@ -183,4 +183,18 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("a key that is over is there: replayed %v, %v", replayed, err)
 		}
 	},
+	"attempts to sign in are kept for their time": func(t *testing.T, n *tenant) {
+		for _, second := range []int{0, 10} {
+			if err := n.AddLogin(t.Context(), job.LoginAttempt{AccountID: n.account.ID, UserID: n.admin.ID, Time: at(second), Success: true, Method: job.LoginSSO}, 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.PurgeExpired(t.Context(), at(5).Add(job.LoginsKept)); err != nil {
+			t.Fatal(err)
+		}
+		page, err := n.Logins(t.Context(), job.Query{Scope: n.scope()}, n.admin.ID)
+		if err != nil || len(page.Items) != 1 || !page.Items[0].Time.Equal(at(10)) {
+			t.Errorf("%+v, %v", page.Items, err)
+		}
+	},
 }

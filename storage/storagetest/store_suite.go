@@ -55,6 +55,8 @@ type Store interface {
 	control.KeyStore
 	control.AuditStore
 	control.UserStore
+	control.UserDirectory
+	control.LoginHistory
 	control.SweepStore
 }
 
@@ -117,6 +119,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"lanes":    laneCases,
 	"lists":    listCases,
 	"users":    userCases,
+	"people":   peopleCases,
 	"accounts": accountCases,
 	"tokens":   tokenCases,
 	"events":   eventCases,
