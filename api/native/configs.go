@@ -95,7 +95,7 @@ func (d *door) listConfigs(ctx context.Context, in *configListInput) (*configLis
 	return &configListReply{envelope(d, c.style, l, list, func(one job.Config) jobConfigResponse {
 		shown := show(one)
 		if permissions {
-			shown.Permissions = []string{"view", "edit", "delete", "execute"} // lists hold only what the caller may touch
+			shown.Permissions = words(c.Actor.Rights(job.KindJobConfig, one.ID, one.Owner.ID) &^ job.VerbsOf(job.Create))
 		}
 		return shown
 	})}, nil
@@ -178,7 +178,7 @@ func (d *door) putConfig(ctx context.Context, in *configWriteInput) (*configRepl
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+	if err := d.checkScheduleChange(ctx, c, in.ID, in.JSON.Value.Schedule); err != nil {
 		return nil, err
 	}
 	changed, err := d.server.Configs.Replace(ctx, c.Actor, in.ID, input)
@@ -191,7 +191,7 @@ func (d *door) putConfig(ctx context.Context, in *configWriteInput) (*configRepl
 
 func (d *door) patchConfig(ctx context.Context, in *configWriteInput) (*configReply, error) {
 	c := d.call(ctx)
-	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+	if err := d.checkScheduleChange(ctx, c, in.ID, in.JSON.Value.Schedule); err != nil {
 		return nil, err
 	}
 	changed, err := d.server.Configs.Change(ctx, c.Actor, in.ID, func(now job.Config) (control.ConfigInput, error) {
@@ -247,4 +247,13 @@ func (d *door) dropdown(ctx context.Context, in *dropdownInput) (*dropdownReply,
 		Type: "jobconfigs", TotalRecords: p.TotalRecords, TotalPages: p.TotalPages, Size: p.Size, PageNumber: p.PageNumber,
 		SortBy: p.SortBy, Direction: p.Direction, Filter: in.Filter, Warnings: p.Warnings, Links: p.Links, Items: p.Items,
 	}}, nil
+}
+
+// words shows rights.
+func words(rights job.Verbs) []string {
+	list := make([]string, 0, 5)
+	for _, v := range rights.List() {
+		list = append(list, string(v))
+	}
+	return list
 }

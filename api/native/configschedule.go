@@ -15,6 +15,17 @@ func (d *door) checkScheduleMember(m member[string]) error {
 	return d.server.Schedules.CheckCron(m.Value)
 }
 
+// checkScheduleChange is checkScheduleMember for a config that is there: whoever changes it may not be allowed to have it started.
+func (d *door) checkScheduleChange(ctx context.Context, c call, ref string, m member[string]) error {
+	if !m.Set {
+		return nil
+	}
+	if err := d.checkScheduleMember(m); err != nil {
+		return err
+	}
+	return d.server.Schedules.MaySetCron(ctx, c.Actor, ref, m.Value)
+}
+
 // scheduled shows configs with their next fires; set first makes the schedule what the request says.
 func (d *door) scheduled(ctx context.Context, c call, m member[string], found job.Config) (jobConfigResponse, error) {
 	if m.Set {

@@ -47,7 +47,7 @@ func (s *AccountSettings) RetentionState(ctx context.Context, a job.Actor) (Rete
 
 // RunRetention starts a run of the retention, unless one is under way. It goes over all accounts, as every run does.
 func (s *AccountSettings) RunRetention(ctx context.Context, a job.Actor) error {
-	if !a.Admin {
+	if !a.Administers(job.Edit) {
 		return job.Errorf(job.Forbidden, job.WordAccessDenied, "The retention can be run by an admin only")
 	}
 	return s.Schedule.RunNow(ctx)
@@ -95,8 +95,11 @@ func (s *AccountSettings) Change(ctx context.Context, a job.Actor, edit func(job
 }
 
 func adminOnly(a job.Actor, what string) error {
-	if a.Admin {
+	if a.Administers(job.Edit) {
 		return nil
+	}
+	if a.Admin {
+		return allowed(a, job.Edit)
 	}
 	return job.Errorf(job.Forbidden, job.WordAccessDenied, "%s can be changed by an admin only", what)
 }

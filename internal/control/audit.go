@@ -120,7 +120,7 @@ func (a *Audit) List(ctx context.Context, by job.Actor, q job.Query) (job.List[j
 }
 
 func (a *Audit) may(by job.Actor) error {
-	if by.Admin {
+	if by.Administers(job.View) {
 		return nil
 	}
 	return job.Errorf(job.Forbidden, job.WordAccessDenied, "The audit log can be read by an admin only")

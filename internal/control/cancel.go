@@ -25,7 +25,7 @@ func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (j job.Job, 
 }
 
 func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
-	j, err := s.Get(ctx, a, ref)
+	j, err := s.For(ctx, a, ref, job.Execute)
 	if err != nil {
 		return job.Job{}, err
 	}
@@ -85,7 +85,7 @@ func (s *Jobs) CancelMany(ctx context.Context, a job.Actor, refs []string, runni
 	}
 	defer func() { s.passCancels(ctx, accepted) }() // also those that were recorded before an error
 	for _, ref := range refs {
-		j, err := s.Get(ctx, a, ref)
+		j, err := s.For(ctx, a, ref, job.Execute)
 		switch {
 		case err != nil && job.CodeOf(err) != job.NotFound && job.CodeOf(err) != job.Forbidden:
 			return accepted, skipped, err

@@ -56,6 +56,9 @@ type ConfigInput struct {
 
 // Create stores a new job config that belongs to the actor.
 func (s *Configs) Create(ctx context.Context, a job.Actor, in ConfigInput) (job.Config, error) {
+	if !a.May(job.Create, job.KindJobConfig, 0, a.User.ID) { // what is one's own everybody may make, unless their key may not
+		return job.Config{}, denied(a, job.Create, "The job config would be yours")
+	}
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	c := job.Config{
 		AccountID: a.AccountID, ObjectID: in.ObjectID, Owner: a.User,
@@ -73,20 +76,16 @@ func (s *Configs) Create(ctx context.Context, a job.Actor, in ConfigInput) (job.
 	return s.Writer.CreateConfig(ctx, c)
 }
 
-// Get finds a config by decimal id or object id. One of the actor's account that is not theirs is Forbidden.
+// Get finds a config by decimal id or object id, for somebody who wants to view it.
 func (s *Configs) Get(ctx context.Context, a job.Actor, ref string) (job.Config, error) {
-	c, err := s.find(ctx, a.AccountID, ref)
-	if err != nil {
-		return job.Config{}, err
-	}
-	if !a.MayTouch(c.Owner.ID) {
-		return job.Config{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Job config %s belongs to another user", ref)
-	}
-	return c, nil
+	return s.For(ctx, a, ref, job.View)
 }
 
 // List lists the configs in the actor's scope.
 func (s *Configs) List(ctx context.Context, a job.Actor, q job.Query) (job.List[job.Config], error) {
+	if err := allowed(a, job.View); err != nil {
+		return job.List[job.Config]{}, err
+	}
 	q.Scope = a.Scope()
 	return s.Reader.Configs(ctx, q)
 }
@@ -101,7 +100,7 @@ func (s *Configs) Replace(ctx context.Context, a job.Actor, ref string, in Confi
 func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func(job.Config) (ConfigInput, error)) (job.Config, error) {
 	const tries = 5
 	for try := 1; ; try++ {
-		c, err := s.Get(ctx, a, ref)
+		c, err := s.For(ctx, a, ref, job.Edit)
 		if err != nil {
 			return job.Config{}, err
 		}
@@ -131,23 +130,23 @@ func (s *Configs) Change(ctx context.Context, a job.Actor, ref string, edit func
 
 // SetActive switches all of the configs or none.
 func (s *Configs) SetActive(ctx context.Context, a job.Actor, refs []string, active bool) error {
-	ids, err := s.ids(ctx, a, refs)
+	ids, err := s.ids(ctx, a, refs, job.Edit)
 	if err != nil {
 		return err
 	}
 	TrailOf(ctx).About("jobconfig", decimals(ids)...)
 	TrailOf(ctx).Changed([]job.AuditChange{{Field: "active", Before: yesNo(!active), After: yesNo(active)}})
-	return s.Writer.SetConfigsActive(ctx, a.Scope(), ids, active, a.User, s.Now().UTC().Truncate(time.Microsecond))
+	return s.Writer.SetConfigsActive(ctx, a.ScopeOf(job.Edit), ids, active, a.User, s.Now().UTC().Truncate(time.Microsecond))
 }
 
 // Delete deletes all of the configs or none. Their jobs and logs stay readable.
 func (s *Configs) Delete(ctx context.Context, a job.Actor, refs []string) error {
-	ids, err := s.ids(ctx, a, refs)
+	ids, err := s.ids(ctx, a, refs, job.Delete)
 	if err != nil {
 		return err
 	}
 	TrailOf(ctx).About("jobconfig", decimals(ids)...)
-	if err := s.Writer.DeleteConfigs(ctx, a.Scope(), ids); err != nil {
+	if err := s.Writer.DeleteConfigs(ctx, a.ScopeOf(job.Delete), ids); err != nil {
 		return err
 	}
 	if s.Forget != nil {
@@ -159,7 +158,7 @@ func (s *Configs) Delete(ctx context.Context, a job.Actor, refs []string) error 
 // maxBulk bounds what one bulk call may name.
 const maxBulk = 1000
 
-func (s *Configs) ids(ctx context.Context, a job.Actor, refs []string) ([]int64, error) {
+func (s *Configs) ids(ctx context.Context, a job.Actor, refs []string, v job.Verb) ([]int64, error) {
 	if len(refs) == 0 {
 		return nil, job.Errorf(job.Invalid, job.WordMissingField, "recordIds is required")
 	}
@@ -168,7 +167,7 @@ func (s *Configs) ids(ctx context.Context, a job.Actor, refs []string) ([]int64,
 	}
 	ids := make([]int64, 0, len(refs))
 	for _, ref := range refs {
-		c, err := s.Get(ctx, a, ref)
+		c, err := s.For(ctx, a, ref, v)
 		if err != nil {
 			return nil, err
 		}

@@ -152,7 +152,11 @@ func (s *Deliveries) List(ctx context.Context, a job.Actor, jobRef string) ([]jo
 
 // Get finds a delivery of a job.
 func (s *Deliveries) Get(ctx context.Context, a job.Actor, jobRef, id string) (job.Delivery, error) {
-	j, err := s.Jobs.Get(ctx, a, jobRef)
+	return s.find(ctx, a, jobRef, id, job.View)
+}
+
+func (s *Deliveries) find(ctx context.Context, a job.Actor, jobRef, id string, v job.Verb) (job.Delivery, error) {
+	j, err := s.Jobs.For(ctx, a, jobRef, v)
 	if err != nil {
 		return job.Delivery{}, err
 	}
@@ -170,7 +174,7 @@ func (s *Deliveries) Attempts(ctx context.Context, d job.Delivery) ([]job.Delive
 
 // Redeliver tries a delivery that has ended once more from the beginning, whatever came of it before.
 func (s *Deliveries) Redeliver(ctx context.Context, a job.Actor, jobRef, id string) (job.Delivery, error) {
-	d, err := s.Get(ctx, a, jobRef, id)
+	d, err := s.find(ctx, a, jobRef, id, job.Execute)
 	if err != nil {
 		return job.Delivery{}, err
 	}

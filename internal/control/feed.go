@@ -95,6 +95,9 @@ func (f *Feed) complain(ctx context.Context, err error) {
 func (f *Feed) Follow(
 	ctx context.Context, a job.Actor, q EventQuery, see func(events []job.Event, upTo job.EventMark) error,
 ) error {
+	if err := allowed(a, job.View); err != nil {
+		return err
+	}
 	rings, stop := f.Bell.ListenAll() // before the first look, so that nothing falls in between
 	defer stop()
 	q.Scope, q.All, q.Limit = a.Scope(), false, feedBatch

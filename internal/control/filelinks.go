@@ -15,11 +15,11 @@ type fileEntity struct {
 	runtime job.RuntimeConfig // of a job config
 }
 
-// entity finds the owner of files, and sees to it that the actor may read its files, or write them. Those of an account are
-// for everybody in it to read and for admins to write; those of a user are that user's and the admins'.
-func (s *Files) entity(ctx context.Context, a job.Actor, o FileOwner, write bool) (fileEntity, error) {
+// entity finds the owner of files, and sees to it that the actor may view its files, or edit them. Those of an account are
+// for everybody in it to view, and for admins, and those who were given it, to edit; those of a user are that user's and the admins'.
+func (s *Files) entity(ctx context.Context, a job.Actor, o FileOwner, v job.Verb) (fileEntity, error) {
 	if o.Type == job.EntityJobConfig {
-		c, err := s.Configs.Get(ctx, a, o.Ref)
+		c, err := s.Configs.forFiles(ctx, a, o.Ref, v)
 		return fileEntity{Type: o.Type, ID: c.ID, runtime: c.Runtime}, err
 	}
 	id, err := strconv.ParseInt(o.Ref, 10, 64)
@@ -32,8 +32,11 @@ func (s *Files) entity(ctx context.Context, a job.Actor, o FileOwner, write bool
 		if id != a.AccountID {
 			return e, noOwner(o)
 		}
-		if write && !a.Admin {
-			return e, job.Errorf(job.Forbidden, job.WordAccessDenied, "Only admins change the files of an account")
+		if v == job.View { // for everybody of the account
+			return e, allowed(a, v)
+		}
+		if !a.May(v, job.KindAccountFiles, id, 0) {
+			return e, denied(a, v, "The files of an account are its admins'")
 		}
 		return e, nil
 	case job.EntityUser:
@@ -43,7 +46,10 @@ func (s *Files) entity(ctx context.Context, a job.Actor, o FileOwner, write bool
 			}
 			return e, err
 		}
-		if !a.MayTouch(id) {
+		if !a.May(v, job.KindUserFiles, id, id) {
+			if err := allowed(a, v); err != nil {
+				return e, err
+			}
 			return e, job.Errorf(job.Forbidden, job.WordAccessDenied, "The files of user %d are private", id)
 		}
 		return e, nil
@@ -58,7 +64,7 @@ func noOwner(o FileOwner) error {
 // Link lets a job config use a file of another entity of the account, which the actor may read. Jobs then run or get the
 // file as if the config had it.
 func (s *Files) Link(ctx context.Context, a job.Actor, o FileOwner, source FileOwner, key string) (job.File, error) {
-	e, err := s.entity(ctx, a, o, true)
+	e, err := s.entity(ctx, a, o, job.Edit)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -81,7 +87,7 @@ func (s *Files) Link(ctx context.Context, a job.Actor, o FileOwner, source FileO
 	if err := CheckKey(key); err != nil {
 		return job.File{}, err
 	}
-	from, err := s.entity(ctx, a, source, false)
+	from, err := s.entity(ctx, a, source, job.View)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -102,7 +108,7 @@ func (s *Files) Link(ctx context.Context, a job.Actor, o FileOwner, source FileO
 
 // Unlink takes a link away. Jobs that ran through it keep what they ran.
 func (s *Files) Unlink(ctx context.Context, a job.Actor, o FileOwner, link string) error {
-	e, err := s.entity(ctx, a, o, true)
+	e, err := s.entity(ctx, a, o, job.Edit)
 	if err != nil {
 		return err
 	}

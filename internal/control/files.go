@@ -64,7 +64,7 @@ type Upload struct {
 // Add streams an upload into the object store and makes it the newest version of its key. The body is spooled to disk
 // while it is hashed, because an archive can only be checked when it is whole: a refused upload leaves nothing behind.
 func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (job.File, error) {
-	e, err := s.entity(ctx, a, o, true)
+	e, err := s.entity(ctx, a, o, job.Edit)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -179,7 +179,7 @@ func (s *Files) keep(ctx context.Context, account int64, temp *os.File, size int
 
 // Get finds a version of a file; version 0 is the newest.
 func (s *Files) Get(ctx context.Context, a job.Actor, o FileOwner, key string, version int) (job.File, error) {
-	e, err := s.entity(ctx, a, o, false)
+	e, err := s.entity(ctx, a, o, job.View)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -196,7 +196,7 @@ func (s *Files) Open(ctx context.Context, f job.File, offset, length int64) (io.
 
 // List lists the newest versions of an entity's files, linked ones among them.
 func (s *Files) List(ctx context.Context, a job.Actor, o FileOwner, q job.Query) (job.List[job.File], error) {
-	e, err := s.entity(ctx, a, o, false)
+	e, err := s.entity(ctx, a, o, job.View)
 	if err != nil {
 		return job.List[job.File]{}, err
 	}
@@ -206,7 +206,7 @@ func (s *Files) List(ctx context.Context, a job.Actor, o FileOwner, q job.Query)
 
 // Versions lists the versions of a key, newest first. pinned is the version a config pins, 0 for none.
 func (s *Files) Versions(ctx context.Context, a job.Actor, o FileOwner, key string, q job.Query) (files job.List[job.File], pinned int, err error) {
-	e, err := s.entity(ctx, a, o, false)
+	e, err := s.entity(ctx, a, o, job.View)
 	if err != nil {
 		return files, 0, err
 	}
@@ -220,7 +220,7 @@ func (s *Files) Versions(ctx context.Context, a job.Actor, o FileOwner, key stri
 
 // Delete takes a key out of an entity's files. Jobs that ran its versions keep them.
 func (s *Files) Delete(ctx context.Context, a job.Actor, o FileOwner, key string) error {
-	e, err := s.entity(ctx, a, o, true)
+	e, err := s.entity(ctx, a, o, job.Edit)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (s *Files) Delete(ctx context.Context, a job.Actor, o FileOwner, key string
 // EntryPoints finds what is known of a package: its entry points and what its manifest says. An empty key means a config's
 // own package.
 func (s *Files) EntryPoints(ctx context.Context, a job.Actor, o FileOwner, key string) (name string, found job.Archive, err error) {
-	e, err := s.entity(ctx, a, o, false)
+	e, err := s.entity(ctx, a, o, job.View)
 	if err != nil {
 		return "", job.Archive{}, err
 	}

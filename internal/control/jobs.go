@@ -41,23 +41,16 @@ type Limits struct {
 	HeartbeatTimeout time.Duration // after which a silent worker is lost
 }
 
-// Get finds a job. One of the actor's account that is not theirs is Forbidden.
+// Get finds a job, for somebody who wants to view it.
 func (s *Jobs) Get(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
-	if !job.ValidID(ref) {
-		return job.Job{}, job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", short(ref))
-	}
-	j, err := s.Reader.Job(ctx, a.AccountID, job.ID(ref))
-	if err != nil {
-		return job.Job{}, err
-	}
-	if !a.MayTouch(j.OwnerID) {
-		return job.Job{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Job %s belongs to another user", ref)
-	}
-	return j, nil
+	return s.For(ctx, a, ref, job.View)
 }
 
 // List lists the jobs in the actor's scope.
 func (s *Jobs) List(ctx context.Context, a job.Actor, q job.Query) (job.List[job.Job], job.JobStats, error) {
+	if err := allowed(a, job.View); err != nil {
+		return job.List[job.Job]{}, job.JobStats{}, err
+	}
 	q.Scope = a.Scope()
 	return s.Reader.Jobs(ctx, q)
 }

@@ -76,11 +76,12 @@ type Submission struct {
 	Records []string
 	// StartLater leaves the start of the workflow to the reconciler.
 	StartLater bool
-	// MayShow tells whether a start that is skipped may be answered with a job of that owner. If not, it is Conflict,
+	// MayShow tells whether a start that is skipped may be answered with a job of that config and owner. If not, it is Conflict,
 	// WordConcurrencyLimit, and leaves nothing behind, its key included. nil: with any.
-	MayShow func(owner int64) bool
+	MayShow func(config, owner int64) bool
 
-	held bool // whoever submits it starts it, too
+	held      bool // whoever submits it starts it, too
+	ownConfig bool // the config is the submitter's
 }
 
 // Idempotency identifies a repeatable call.

@@ -21,7 +21,7 @@ func (s *Jobs) Errors(ctx context.Context, a job.Actor, ref string, q job.Query)
 
 // ResolveErrors says of open errors that they are dealt with, and counts those that were open. all takes every one.
 func (s *Jobs) ResolveErrors(ctx context.Context, a job.Actor, ref string, records []string, all bool) (int64, error) {
-	j, err := s.Get(ctx, a, ref)
+	j, err := s.For(ctx, a, ref, job.Execute)
 	if err != nil {
 		return 0, err
 	}
@@ -66,7 +66,7 @@ func (s *Jobs) ErrorData(ctx context.Context, a job.Actor, ref, record string) (
 
 // SetErrorData replaces the record that the next retry sends. data is JSON.
 func (s *Jobs) SetErrorData(ctx context.Context, a job.Actor, ref, record string, data []byte) (job.RecordData, error) {
-	j, err := s.Get(ctx, a, ref)
+	j, err := s.For(ctx, a, ref, job.Execute)
 	if err != nil {
 		return job.RecordData{}, err
 	}

@@ -41,8 +41,11 @@ type RetryRequest struct {
 // overrides laid over it, and its success completes the result of every job above it. The config may be gone; what a
 // retry needs is the parent and its package.
 func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Submitted, err error) {
-	parent, err := s.Get(ctx, a, r.Job)
+	parent, err := s.For(ctx, a, r.Job, job.Execute)
 	if err != nil {
+		return Submitted{}, err
+	}
+	if err := s.mayStart(ctx, a, parent); err != nil {
 		return Submitted{}, err
 	}
 	ctx, span := tracing.Start(ctx, "retry job", tracing.Link(parent.Spec.Trace)...)

@@ -26,7 +26,7 @@ func nextOf(s job.Schedule, times schedule.Times, now time.Time, n int) []time.T
 
 // Run makes the schedule fire now, by its own overlap.
 func (s *Schedules) Run(ctx context.Context, a job.Actor, ref string) error {
-	v, err := s.Get(ctx, a, ref)
+	v, err := s.forStart(ctx, a, ref)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ const maxBackfill = 1000
 
 // Backfill makes the schedule fire for every time it names between from and to.
 func (s *Schedules) Backfill(ctx context.Context, a job.Actor, ref string, from, to time.Time, overlap job.Overlap) (int, error) {
-	v, err := s.Get(ctx, a, ref)
+	v, err := s.forStart(ctx, a, ref)
 	if err != nil {
 		return 0, err
 	}
@@ -79,7 +79,7 @@ func (s *Schedules) Backfill(ctx context.Context, a job.Actor, ref string, from,
 	if due == 0 {
 		return 0, nil
 	}
-	v, err = s.change(ctx, a, ref, func(sch *job.Schedule) (bool, error) {
+	v, err = s.change(ctx, a, ref, job.Execute, func(sch *job.Schedule) (bool, error) {
 		sch.Backfills = append(sch.Backfills, job.Backfill{From: from, To: to})
 		if over := len(sch.Backfills) - job.MaxBackfills; over > 0 {
 			sch.Backfills = slices.Delete(sch.Backfills, 0, over)

@@ -117,10 +117,26 @@ func (s *Schedules) CheckCron(cron string) error {
 	return s.checkTimes(&r)
 }
 
+// MaySetCron tells beforehand what SetCron would refuse for want of a right, so that a request that does more does nothing of it.
+func (s *Schedules) MaySetCron(ctx context.Context, a job.Actor, ref, cron string) error {
+	if cron == "" {
+		return nil
+	}
+	v, err := s.viewFor(ctx, a, ref, job.Edit)
+	if err == nil && v.Rule.Kind == job.CronSchedule && v.Rule.Cron == cron {
+		return nil
+	}
+	if err != nil && job.CodeOf(err) != job.NotFound {
+		return err
+	}
+	_, err = s.Configs.For(ctx, a, ref, job.Execute)
+	return err
+}
+
 // SetCron gives a config a schedule in UTC by its pattern alone, or changes the pattern of the one it has; "" takes it away. A pattern that
 // is the schedule's already changes nothing, so that a client may send back what it read.
 func (s *Schedules) SetCron(ctx context.Context, a job.Actor, ref, cron string) error {
-	v, err := s.Get(ctx, a, ref)
+	v, err := s.viewFor(ctx, a, ref, job.Edit)
 	switch {
 	case job.CodeOf(err) == job.NotFound && cron == "":
 		return nil
@@ -134,7 +150,10 @@ func (s *Schedules) SetCron(ctx context.Context, a job.Actor, ref, cron string) 
 	case v.Rule.Kind == job.CronSchedule && v.Rule.Cron == cron:
 		return nil
 	}
-	_, err = s.change(ctx, a, ref, func(sch *job.Schedule) (bool, error) {
+	if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil {
+		return err
+	}
+	_, err = s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {
 		r := sch.Rule
 		r.Kind, r.Cron, r.Interval, r.Zone = job.CronSchedule, cron, "", ""
 		err := s.checkTimes(&r)

@@ -60,7 +60,16 @@ func (s *Schedules) view(sch job.Schedule) (ScheduleView, error) {
 
 // Get finds the schedule of a config.
 func (s *Schedules) Get(ctx context.Context, a job.Actor, ref string) (ScheduleView, error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+	return s.viewFor(ctx, a, ref, job.View)
+}
+
+// forStart is Get, for somebody who wants it to fire.
+func (s *Schedules) forStart(ctx context.Context, a job.Actor, ref string) (ScheduleView, error) {
+	return s.viewFor(ctx, a, ref, job.Execute)
+}
+
+func (s *Schedules) viewFor(ctx context.Context, a job.Actor, ref string, v job.Verb) (ScheduleView, error) {
+	c, err := s.Configs.For(ctx, a, ref, v)
 	if err != nil {
 		return ScheduleView{}, err
 	}
@@ -68,9 +77,9 @@ func (s *Schedules) Get(ctx context.Context, a job.Actor, ref string) (ScheduleV
 	if err != nil {
 		return ScheduleView{}, err
 	}
-	v, err := s.look(ctx, sch)
-	v.Unreachable = false // it is the answer to a change that warns
-	return v, err
+	view, err := s.look(ctx, sch)
+	view.Unreachable = false // it is the answer to a change that warns
+	return view, err
 }
 
 // look adds to a view what came of the last fire.
@@ -92,7 +101,10 @@ func (s *Schedules) look(ctx context.Context, sch job.Schedule) (ScheduleView, e
 
 // Create gives a config its schedule.
 func (s *Schedules) Create(ctx context.Context, a job.Actor, ref string, in ScheduleInput) (ScheduleView, error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+	c, err := s.Configs.For(ctx, a, ref, job.Edit)
+	if err == nil { // it starts jobs
+		_, err = s.Configs.For(ctx, a, ref, job.Execute)
+	}
 	if err != nil {
 		return ScheduleView{}, err
 	}
@@ -116,7 +128,10 @@ func (s *Schedules) Create(ctx context.Context, a job.Actor, ref string, in Sche
 
 // Replace sets all of a schedule.
 func (s *Schedules) Replace(ctx context.Context, a job.Actor, ref string, in ScheduleInput) (ScheduleView, error) {
-	return s.change(ctx, a, ref, func(sch *job.Schedule) (bool, error) {
+	if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil { // it starts jobs
+		return ScheduleView{}, err
+	}
+	return s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {
 		limit := sch.Rule.MaxRuns
 		err := s.fill(sch, in)
 		// A new limit is counted from now on; the same one goes on being counted.
@@ -138,15 +153,20 @@ func (s *Schedules) setPaused(ctx context.Context, a job.Actor, ref string, paus
 	if !printable(note, maxNote) {
 		return ScheduleView{}, invalidField("note has at most %d characters and no control characters", maxNote)
 	}
-	return s.change(ctx, a, ref, func(sch *job.Schedule) (bool, error) {
+	if !paused {
+		if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil {
+			return ScheduleView{}, err
+		}
+	}
+	return s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {
 		sch.Paused, sch.Note = paused, note
 		return false, nil
 	})
 }
 
 // change edits the stored schedule, again when somebody else was faster, and tells the engine.
-func (s *Schedules) change(ctx context.Context, a job.Actor, ref string, edit func(*job.Schedule) (reset bool, err error)) (ScheduleView, error) {
-	c, err := s.Configs.Get(ctx, a, ref)
+func (s *Schedules) change(ctx context.Context, a job.Actor, ref string, v job.Verb, edit func(*job.Schedule) (reset bool, err error)) (ScheduleView, error) {
+	c, err := s.Configs.For(ctx, a, ref, v)
 	if err != nil {
 		return ScheduleView{}, err
 	}
@@ -176,7 +196,7 @@ func (s *Schedules) change(ctx context.Context, a job.Actor, ref string, edit fu
 
 // Delete takes a config's schedule away. Jobs it made stay.
 func (s *Schedules) Delete(ctx context.Context, a job.Actor, ref string) error {
-	c, err := s.Configs.Get(ctx, a, ref)
+	c, err := s.Configs.For(ctx, a, ref, job.Edit)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type Sessions struct {
 	Users     Users
 	Tokens    Tokens
 	Lockouts  Lockouts
+	Grants    GrantStore
 	Jobs      JobFinder // of the tokens that jobs have
 	Passwords Passwords
 	Signer    *token.Signer
@@ -74,11 +75,17 @@ func (s *Sessions) Basic(ctx context.Context, name, password, address string) (j
 }
 
 // actorOf is the user as who makes a call, whatever they showed: password, token, key or session.
-func (s *Sessions) actorOf(_ context.Context, u job.User) (job.Actor, error) {
+func (s *Sessions) actorOf(ctx context.Context, u job.User) (job.Actor, error) {
 	if !u.Active {
 		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
 	}
-	return job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin}, nil
+	a := job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin}
+	if u.Admin || s.Grants == nil {
+		return a, nil
+	}
+	var err error
+	a.Grants, err = s.Grants.Grants(ctx, u.AccountID, u.ID) // afresh, so that what is taken away is gone at once
+	return a, err
 }
 
 func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {

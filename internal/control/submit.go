@@ -60,7 +60,7 @@ const idempotencyLife = 24 * time.Hour
 func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made Submitted, err error) {
 	ctx, span := tracing.Start(ctx, "submit job")
 	defer func() { s.endSubmit(span, r.trigger(), made, err) }()
-	c, err := s.Configs.Get(ctx, a, r.Config)
+	c, err := s.Configs.For(ctx, a, r.Config, job.Execute)
 	if err != nil {
 		return Submitted{}, err
 	}
@@ -100,7 +100,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	if !r.firedAt.IsZero() {
 		j.Trigger, j.FiredAt = job.TriggerSchedule, r.firedAt
 	}
-	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, held: !r.firedAt.IsZero()})
+	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, held: !r.firedAt.IsZero(), ownConfig: c.Owner.ID == a.User.ID})
 }
 
 func (r SubmitRequest) trigger() job.Trigger {
@@ -148,7 +148,10 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	if err := s.withinAccount(ctx, a.AccountID, &sub.Job.Spec); err != nil {
 		return Submitted{}, err
 	}
-	sub.MayShow = a.MayTouch
+	own := sub.Job.ConfigID
+	sub.MayShow = func(config, owner int64) bool {
+		return a.May(job.View, job.KindJobConfig, config, owner) || config == own && sub.ownConfig && a.Allows(job.View)
+	}
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
 	j.Spec.Trace = tracing.Of(ctx)

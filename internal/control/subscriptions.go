@@ -54,7 +54,7 @@ func (s *Subscriptions) Get(ctx context.Context, a job.Actor, config string) (jo
 func (s *Subscriptions) Put(
 	ctx context.Context, a job.Actor, config string, in SubscriptionInput,
 ) (job.Subscription, job.Config, error) {
-	c, err := s.Configs.Get(ctx, a, config)
+	c, err := s.Configs.For(ctx, a, config, job.Edit)
 	if err != nil {
 		return job.Subscription{}, c, err
 	}
@@ -81,7 +81,7 @@ func (s *Subscriptions) Put(
 
 // Delete ends the subscription of a config.
 func (s *Subscriptions) Delete(ctx context.Context, a job.Actor, config string) error {
-	c, err := s.Configs.Get(ctx, a, config)
+	c, err := s.Configs.For(ctx, a, config, job.Edit)
 	if err != nil {
 		return err
 	}

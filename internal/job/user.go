@@ -46,29 +46,23 @@ type Subject struct {
 // Ref is the user as others show it.
 func (u User) Ref() UserRef { return UserRef{ID: u.ID, Name: u.Name} }
 
-// Actor is who makes a call.
+// Actor is who makes a call. What they may do is asked by the methods in access.go.
 type Actor struct {
 	AccountID int64
 	User      UserRef
-	Admin     bool
+	Admin     bool   // of the account: may do everything in it
 	Family    string // token family of the login; empty for Basic credentials
+	Grants    Grants // by access policies; an admin needs none
+	Limit     Verbs  // what the caller showed is good for these only; 0: for everything the user may
+	Job       *OwnJob
 }
-
-// Scope is what the actor may see in lists: the account, and for a general user only what is their own.
-func (a Actor) Scope() Scope {
-	if a.Admin {
-		return Scope{AccountID: a.AccountID}
-	}
-	return Scope{AccountID: a.AccountID, OwnerID: a.User.ID}
-}
-
-// MayTouch tells whether the actor may use a record of their own account that belongs to owner.
-func (a Actor) MayTouch(owner int64) bool { return a.Admin || a.User.ID == owner }
 
 // Scope limits a query. Every query has one.
 type Scope struct {
 	AccountID int64
 	OwnerID   int64 // 0: everything in the account
+	// Configs are job configs that the owner sees beside their own, with their jobs.
+	Configs []int64
 }
 
 // Destination is a named pool of workers: one Temporal task queue.

@@ -128,7 +128,7 @@ func (s *Store) skipped(tx *gorm.DB, sub control.Submission, instead job.ID) (jo
 	if err != nil {
 		return job.Job{}, err
 	}
-	if sub.MayShow != nil && !sub.MayShow(there.OwnerID) {
+	if sub.MayShow != nil && !sub.MayShow(there.ConfigID, there.OwnerID) {
 		return job.Job{}, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once, of another user")
 	}
 	if i := sub.Idempotency; i.Key != "" {
