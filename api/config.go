@@ -20,6 +20,8 @@ type Config struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Account  *control.AccountSettings
+	// DoorSessions are the logins of the Informatica door.
+	DoorSessions *control.DoorSessions
 
 	Destinations  *control.Destinations
 	Workers       *control.Workers

@@ -25,26 +25,27 @@ import (
 
 // Every port is satisfied by a real part.
 var (
-	_ control.ConfigReader  = (*sqlstore.Store)(nil)
-	_ control.ConfigWriter  = (*sqlstore.Store)(nil)
-	_ control.FileStore     = (*sqlstore.Store)(nil)
-	_ control.JobReader     = (*sqlstore.Store)(nil)
-	_ control.JobWriter     = (*sqlstore.Store)(nil)
-	_ control.Run           = (*sqlstore.Store)(nil)
-	_ control.Settlement    = (*sqlstore.Store)(nil)
-	_ control.Expiry        = (*sqlstore.Store)(nil)
-	_ control.LaneStore     = (*sqlstore.Store)(nil)
-	_ control.CancelBacklog = (*sqlstore.Store)(nil)
-	_ control.Backlog       = (*sqlstore.Store)(nil)
-	_ control.Users         = (*sqlstore.Store)(nil)
-	_ control.AccountStore  = (*sqlstore.Store)(nil)
-	_ control.Tokens        = (*sqlstore.Store)(nil)
-	_ control.Lockouts      = (*sqlstore.Store)(nil)
-	_ control.EventReader   = (*sqlstore.Store)(nil)
-	_ control.EventPurger   = (*sqlstore.Store)(nil)
-	_ control.AuditStore    = (*sqlstore.Store)(nil)
-	_ control.Starter       = (*starter.Starter)(nil)
-	_ control.Logs          = joblog.Reader{}
+	_ control.ConfigReader     = (*sqlstore.Store)(nil)
+	_ control.ConfigWriter     = (*sqlstore.Store)(nil)
+	_ control.FileStore        = (*sqlstore.Store)(nil)
+	_ control.JobReader        = (*sqlstore.Store)(nil)
+	_ control.JobWriter        = (*sqlstore.Store)(nil)
+	_ control.Run              = (*sqlstore.Store)(nil)
+	_ control.Settlement       = (*sqlstore.Store)(nil)
+	_ control.Expiry           = (*sqlstore.Store)(nil)
+	_ control.LaneStore        = (*sqlstore.Store)(nil)
+	_ control.CancelBacklog    = (*sqlstore.Store)(nil)
+	_ control.Backlog          = (*sqlstore.Store)(nil)
+	_ control.Users            = (*sqlstore.Store)(nil)
+	_ control.AccountStore     = (*sqlstore.Store)(nil)
+	_ control.Tokens           = (*sqlstore.Store)(nil)
+	_ control.Lockouts         = (*sqlstore.Store)(nil)
+	_ control.DoorSessionStore = (*sqlstore.Store)(nil)
+	_ control.EventReader      = (*sqlstore.Store)(nil)
+	_ control.EventPurger      = (*sqlstore.Store)(nil)
+	_ control.AuditStore       = (*sqlstore.Store)(nil)
+	_ control.Starter          = (*starter.Starter)(nil)
+	_ control.Logs             = joblog.Reader{}
 )
 
 // newID makes job ids and object ids: 24 hex digits, ordered by time.
@@ -104,6 +105,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
+		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: time.Now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
 		Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies,

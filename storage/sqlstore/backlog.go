@@ -61,10 +61,14 @@ func (s *Store) PurgeExpired(ctx context.Context, now time.Time) error {
 		"DELETE FROM token_families WHERE expires_at <= @at",
 		"DELETE FROM login_failures WHERE window_ends_at <= @at AND coalesce(locked_until, 0) <= @at",
 		"DELETE FROM login_attempts WHERE at <= @old",
+		"DELETE FROM door_sessions WHERE ended_at IS NOT NULL OR used_at <= @idle OR created_at <= @day",
 	} {
 		// One transaction each: they have nothing to do with one another, and short ones keep nobody waiting.
 		err := s.transactLater(ctx, func(tx *gorm.DB) error {
-			_, err := run(tx, statement, map[string]any{"at": at, "old": micros(now.Add(-job.LoginsKept))})
+			_, err := run(tx, statement, map[string]any{
+				"at": at, "old": micros(now.Add(-job.LoginsKept)),
+				"idle": micros(now.Add(-control.DoorSessionIdle - control.DoorSessionGrace)), "day": micros(now.Add(-control.DoorSessionLife)),
+			})
 			return err
 		})
 		if err != nil {

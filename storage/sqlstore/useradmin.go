@@ -78,8 +78,13 @@ func (s *Store) SetUserActive(ctx context.Context, account, id int64, active boo
 	return s.SetUsersActive(ctx, account, []int64{id}, active, job.UserRef{}, at)
 }
 
-// endLogins revokes all tokens of a user but those of one family, and tells of how many logins. A token is looked up at every
-// call, so they end at once.
+// endLogins revokes all tokens of a user but those of one family, and ends all sessions; it tells of how many logins. Both are looked up
+// at every call, so they end at once.
 func endLogins(tx *gorm.DB, user int64, but string, at time.Time) (int64, error) {
-	return run(tx, "UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", micros(at), user, but)
+	sessions, err := run(tx, "UPDATE door_sessions SET ended_at = ? WHERE user_id = ? AND ended_at IS NULL", micros(at), user)
+	if err != nil {
+		return 0, err
+	}
+	tokens, err := run(tx, "UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", micros(at), user, but)
+	return sessions + tokens, err
 }

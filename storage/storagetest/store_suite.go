@@ -58,6 +58,7 @@ type Store interface {
 	control.UserDirectory
 	control.LoginHistory
 	control.SweepStore
+	control.DoorSessionStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -82,6 +83,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "keys", keyCases, open)
 	alone(t, "audit purge", auditPurgeCases, open)
 	alone(t, "sweep", sweepCases, open)
+	alone(t, "session purge", doorSessionPurgeCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.
@@ -122,6 +124,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"people":   peopleCases,
 	"accounts": accountCases,
 	"tokens":   tokenCases,
+	"sessions": doorSessionCases,
 	"events":   eventCases,
 
 	"deliveries": deliveryCases,

@@ -51,6 +51,7 @@ type Store interface {
 	control.RecordWriter
 	control.AuditStore
 	control.UserStore
+	control.DoorSessionStore
 }
 
 // World is all use cases and what stands behind them.
@@ -64,6 +65,7 @@ type World struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Own      *control.AccountSettings // of the account itself
+	Doors    *control.DoorSessions
 
 	Places        *control.Places
 	Destinations  *control.Destinations
@@ -110,6 +112,7 @@ func New(t testing.TB, store Store) *World {
 		Users: store, Tokens: store, Lockouts: store, Jobs: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
+	w.Doors = &control.DoorSessions{Sessions: w.Sessions, Store: store, Now: w.Now}
 	w.Places = &control.Places{Store: store, Now: w.Now}
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
