@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"net/url"
 	"time"
 )
@@ -33,8 +34,8 @@ func (d Database) Session() string {
 }
 
 var databaseSettings = []setting{
-	{name: "database", secret: true, help: "URL of a PostgreSQL database (default: SQLite, in the data folder)"},
-	{name: "database-direct", secret: true, help: "URL that reaches PostgreSQL itself, for migrations and the embedded Temporal, where --database goes through a pooler (default: --database)"},
+	{name: "database", secret: true, bare: noPassword, help: "URL of a PostgreSQL database; with a password by the environment only (default: SQLite, in the data folder)"},
+	{name: "database-direct", secret: true, bare: noPassword, help: "URL that reaches PostgreSQL itself, for migrations and the embedded Temporal, where --database goes through a pooler (default: --database)"},
 	{name: "database-tls", help: "protection of the connections to PostgreSQL: disable, require, verify-ca or verify-full (default: as the URL says)"},
 	{name: "database-ca", help: "file with the certificates that the server's certificate is checked with (default: as the URL says)"},
 	{name: "database-cert", help: "file with the client's certificate for PostgreSQL (default: as the URL says)"},
@@ -65,6 +66,18 @@ func (p *parser) database() Database {
 		IdleTransaction:   p.duration("database-idle-transaction-timeout", time.Second, 24*time.Hour),
 		Pooled:            p.word("database-pooler", "none", "transaction") == "transaction",
 	}
+}
+
+// noPassword refuses a URL with a password in it.
+func noPassword(value string) error {
+	u, err := url.Parse(value)
+	if err != nil {
+		return errors.New("is not a URL")
+	}
+	if _, has := u.User.Password(); has || u.Query().Has("password") {
+		return errors.New("holds a password, which every user of the machine could read there")
+	}
+	return nil
 }
 
 // databaseTLS is what the settings say of TLS, as the parameters of a URL.

@@ -88,9 +88,10 @@ type SMTP struct {
 // setting describes one member of Settings.
 type setting struct {
 	name, value, help string
-	secret            bool   // no flag: a command line can be read by every user of the machine
-	flag              bool   // true or false; the flag alone means true
-	only              []Role // none: every command has the flag
+	secret            bool                     // no flag: a command line can be read by every user of the machine
+	bare              func(value string) error // a secret with a flag all the same: what the flag may not hold
+	flag              bool                     // true or false; the flag alone means true
+	only              []Role                   // none: every command has the flag
 }
 
 // Role is what a process is there for.
@@ -162,7 +163,7 @@ func EnvName(flag string) string {
 // Name is how messages name a setting: its flag, where it has one, and its environment variable.
 func Name(name string) string {
 	for _, s := range settings {
-		if s.name == name && s.secret {
+		if s.name == name && s.secret && s.bare == nil {
 			return EnvName(name)
 		}
 	}
@@ -173,7 +174,7 @@ func Name(name string) string {
 func AddFlags(flags *pflag.FlagSet, role Role) {
 	flags.String("config", "", "settings file (YAML); also "+EnvName("config"))
 	for _, s := range settings {
-		if s.secret || s.only != nil && !slices.Contains(s.only, role) {
+		if s.secret && s.bare == nil || s.only != nil && !slices.Contains(s.only, role) {
 			continue
 		}
 		flags.String(s.name, s.value, s.help+"; also "+EnvName(s.name))
@@ -221,10 +222,24 @@ func Load(flags *pflag.FlagSet) (Settings, error) {
 		}
 		return f.Name, f.Value.String()
 	}), nil))
+	add(bareFlags(flags))
 	s, more := parse(k)
 	s.Runners = runners
 	faults = append(faults, more...)
 	return s, errors.Join(faults...)
+}
+
+// bareFlags refuses what a command line may not hold, for it can be read by every user of the machine.
+func bareFlags(flags *pflag.FlagSet) error {
+	var faults []error
+	for _, s := range settings {
+		if f := flags.Lookup(s.name); s.bare != nil && f != nil && f.Changed {
+			if err := s.bare(f.Value.String()); err != nil {
+				faults = append(faults, fmt.Errorf("--%s %w; give it as %s or %s", s.name, err, EnvName(s.name), EnvName(s.name)+fileSuffix))
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 // fileSuffix ends the name of an environment variable that names a file with a secret in it.

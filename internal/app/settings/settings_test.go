@@ -138,7 +138,7 @@ func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
 	if err == nil {
 		t.Fatal("taken")
 	}
-	for _, part := range []string{"WAYBILL_DATABASE is a URL", "WAYBILL_MASTER_KEY", "--s3-access-key", "WAYBILL_S3_SECRET_KEY and", "--temporal"} {
+	for _, part := range []string{"--database (WAYBILL_DATABASE) is a URL", "WAYBILL_MASTER_KEY", "--s3-access-key", "WAYBILL_S3_SECRET_KEY and", "--temporal"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the report does not speak of %q:\n%v", part, err)
 		}
@@ -148,10 +148,37 @@ func TestSecretsHaveNoFlagAndAreNotShown(t *testing.T) {
 	}
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	AddFlags(flags, Up)
-	for _, name := range []string{"database", "s3-secret-key", "master-key", "admin-password"} {
+	for _, name := range []string{"s3-secret-key", "master-key", "admin-password"} {
 		if flags.Lookup(name) != nil {
 			t.Errorf("there is a flag for the secret %s", name)
 		}
+	}
+}
+
+func TestADatabaseURLOnTheCommandLineHoldsNoPassword(t *testing.T) {
+	load := func(args ...string) (Settings, error) {
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		AddFlags(flags, Up)
+		if err := flags.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		return Load(flags)
+	}
+	s, err := load("--database", "postgres://waybill@db.example.com/waybill")
+	if err != nil || s.Database.URL != "postgres://waybill@db.example.com/waybill" {
+		t.Errorf("a URL without a password: %q, %v", s.Database.URL, err)
+	}
+	for _, name := range []string{"database", "database-direct"} {
+		for _, url := range []string{"postgres://waybill:hidden@db.example.com/waybill", "postgres://db.example.com/waybill?password=hidden", "postgres://%zz:hidden@x"} {
+			_, err := load("--"+name, url)
+			if err == nil || !strings.Contains(err.Error(), EnvName(name)+"_FILE") || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("--%s %s: %v", name, url, err)
+			}
+		}
+	}
+	t.Setenv("WAYBILL_DATABASE", "postgres://waybill:hidden@db.example.com/waybill")
+	if s, err := load(); err != nil || s.Database.URL == "" {
+		t.Errorf("a password in the environment: %v", err)
 	}
 }
 
