@@ -106,14 +106,13 @@ func (s *servers) temporal(p programs) *process {
 		ports = append(ports, port)
 	}
 	s.engineAt = fmt.Sprintf("127.0.0.1:%d", front)
-	dynamic := filepath.Join(dir, "dynamic.yaml")
+	dynamic, err := filepath.Abs("../../deployments/compose/temporal-dynamic.yaml")
+	if err != nil {
+		return unprepared("Temporal", err)
+	}
 	config := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf(temporalConfig, append([]any{s.databaseAt, front, dynamic}, ports...)...)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return unprepared("Temporal", err)
-	}
-	// It would ask a public service for newer versions.
-	if err := os.WriteFile(dynamic, []byte("frontend.enableServerVersionCheck:\n  - value: false\n"), 0o600); err != nil {
 		return unprepared("Temporal", err)
 	}
 	prepared := false

@@ -262,7 +262,7 @@ func (c *composition) temporal() {
 			c.t.Fatalf("temporal-schema.sh: %v\n%s", err, text)
 		}
 	}
-	env := []string{"BIND_ON_IP=127.0.0.1", "BROADCAST_ADDRESS=127.0.0.1", "HISTORY_SHARDS=4", fmt.Sprintf("FRONTEND_PORT=%d", c.ports["temporal:7233"])}
+	env := []string{"BIND_ON_IP=127.0.0.1", "BROADCAST_ADDRESS=127.0.0.1", "HISTORY_SHARDS=4", "DYNAMIC_CONFIG=" + c.file("temporal-dynamic.yaml"), fmt.Sprintf("FRONTEND_PORT=%d", c.ports["temporal:7233"])}
 	for _, name := range []string{"FRONTEND_MEMBERSHIP_PORT", "MATCHING_PORT", "MATCHING_MEMBERSHIP_PORT", "HISTORY_PORT", "HISTORY_MEMBERSHIP_PORT", "WORKER_PORT", "WORKER_MEMBERSHIP_PORT", "METRICS"} {
 		port, err := freePort()
 		if err != nil {
