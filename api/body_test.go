@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -86,38 +85,15 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-func TestLimiterForgetsTheOldest(t *testing.T) {
+func TestCallersAreNetworks(t *testing.T) {
 	t.Parallel()
-	l, now := newLimiter(60), time.Unix(0, 0)
-	for i := range maxAddresses + 10 {
-		if _, ok := l.allow(fmt.Sprint("a", i), now); !ok {
-			t.Fatal("refused", i)
-		}
-	}
-	if l.recent.Len() != maxAddresses || len(l.byAddress) != maxAddresses {
-		t.Errorf("remembers %d, %d", l.recent.Len(), len(l.byAddress))
-	}
-	if _, known := l.byAddress["a0"]; known {
-		t.Error("the oldest is remembered")
-	}
-}
-
-func TestLimiterCountsNetworks(t *testing.T) {
-	t.Parallel()
-	l, now := newLimiter(2), time.Unix(0, 0)
-	for i, c := range []struct {
-		address string
-		ok      bool
-	}{
-		{"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
-		{"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.1", true}, {"192.0.2.1", false},
+	for address, want := range map[string]Caller{
+		"2001:db8::1": "address:2001:db8::/64", "2001:db8::2": "address:2001:db8::/64", "2001:db8:0:1::1": "address:2001:db8:0:1::/64",
+		"192.0.2.1": "address:192.0.2.1", "@": "address:@",
 	} {
-		if wait, ok := l.allow(c.address, now); ok != c.ok || (wait > 0) == c.ok || wait > 30*time.Second {
-			t.Errorf("%d: %s %v, wait %v", i, c.address, ok, wait)
+		if got := CallerAt(&Request{Address: address}); got != want {
+			t.Errorf("%s is counted as %s", address, got)
 		}
-	}
-	if _, ok := newLimiter(-1).allow("192.0.2.1", now); !ok {
-		t.Error("no limit refuses")
 	}
 }
 

@@ -45,8 +45,8 @@ type Config struct {
 	BaseURL func() string
 	Product Product
 
-	// LoginRate is how many logins a minute one address may try. 0: 20; negative: no limit.
-	LoginRate int
+	// Limits of calls. The zero value has those of the specifications.
+	Limits Limits
 	// CursorKey signs list cursors; 32 random bytes, the same on every server that shares a database.
 	CursorKey []byte
 	// RFC3339 makes RFC 3339 the dates of the native door where a request does not choose (setting api.dates).

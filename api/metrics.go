@@ -18,6 +18,7 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -29,14 +30,17 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "waybill_http_request_duration_seconds", Help: "Time from a request's header to the end of its reply.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60, 300},
 		}, []string{"route", "method"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "waybill_calls_refused_total", Help: "Calls over a limit, by what is limited: the name of a door, or login.",
+		}, []string{"limit"}),
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.duration, m.refused, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		var twice prometheus.AlreadyRegisteredError
 		err := r.Register(c)
 		// The runtime's collectors may be there already, put by whoever owns the registry; our own may not.
-		if errors.As(err, &twice) && c != prometheus.Collector(m.requests) && c != prometheus.Collector(m.duration) {
+		if errors.As(err, &twice) && c != prometheus.Collector(m.requests) && c != prometheus.Collector(m.duration) && c != prometheus.Collector(m.refused) {
 			continue
 		}
 		if err != nil {

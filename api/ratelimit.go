@@ -1,63 +1,91 @@
 package api
 
 import (
-	"container/list"
+	"context"
 	"net/netip"
-	"sync"
+	"strconv"
 	"time"
 
-	"golang.org/x/time/rate"
+	"waybill/internal/job"
+	"waybill/internal/limit"
 )
 
-// limiter is a leaky bucket for each address. It remembers the most recent addresses only, so that a flood from many of
-// them costs a fixed amount of memory.
-type limiter struct {
-	perMinute int
-	mu        sync.Mutex
-	recent    *list.List // of *bucket, most recently seen first
-	byAddress map[string]*list.Element
+// Limits say how many calls callers may make.
+type Limits struct {
+	// Doors has the rule of each door by its name. A door that has none takes what its specification says.
+	Doors map[string]limit.Rule
+	// Login is how many logins one address may try, on all doors together.
+	Login limit.Rule
+	// Shared keeps what the processes of an installation count together. nil: this one serves all its callers.
+	Shared limit.Shared
 }
 
-type bucket struct {
-	address string
-	limit   *rate.Limiter
+// ruleLogin is the name of the limit of logins.
+const ruleLogin = "login"
+
+// defaultRules are the limits of the specifications (native.md, 1.5; diem.md, 1; informatica.md, 3.1).
+var defaultRules = map[string]limit.Rule{
+	"diem":        limit.Windows("diem", 100, time.Minute),
+	"informatica": limit.Windows("informatica", 600, time.Minute),
 }
 
-// maxAddresses is how many addresses a limiter remembers.
-const maxAddresses = 10_000
+// DefaultLogins is the limit of logins in calls a minute.
+const DefaultLogins = 20
 
-func newLimiter(perMinute int) *limiter {
-	return &limiter{perMinute: perMinute, recent: list.New(), byAddress: map[string]*list.Element{}}
+// Caller is who is counted. Make one with CallerBy or CallerAt.
+type Caller string
+
+// CallerBy is whoever shows a certain key, login or session, by its id; kind keeps the ids of different things apart.
+func CallerBy(kind, id string) Caller { return Caller(kind + ":" + id) }
+
+// CallerAt is whoever calls from the address of the call: for calls of which no more is known. A host of IPv6 has a whole /64 to pick
+// from, so that is one caller.
+func CallerAt(r *Request) Caller { return Caller("address:" + network(r.Address)) }
+
+// CallerOf is who a call is counted for: the login that its token came from, or the user, or the address of somebody unknown.
+func CallerOf(r *Request) Caller {
+	switch a := r.Actor; {
+	case a.Family != "":
+		return CallerBy("login", a.Family)
+	case a.User.ID != 0:
+		return CallerBy("user", strconv.FormatInt(a.User.ID, 10))
+	}
+	return CallerAt(r)
 }
 
-// allow takes one from the address's bucket, or tells how long it takes until there is one again.
-func (l *limiter) allow(address string, now time.Time) (time.Duration, bool) {
-	if l.perMinute < 0 {
-		return 0, true
+// CountCall counts a call on the door of that name (Door.Name). Where the quota it answers is Refused the call must not be made, and
+// TooMany is its error.
+func (s *Server) CountCall(ctx context.Context, door string, who Caller) limit.Quota {
+	q := s.limiter.Take(ctx, s.rule(door), string(who))
+	if q.Refused() {
+		s.metrics.refused.WithLabelValues(door).Inc()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := l.bucket(network(address)).limit.ReserveN(now, 1)
-	if wait := r.DelayFrom(now); wait > 0 {
-		r.CancelAt(now)
-		return wait, false
-	}
-	return 0, true
+	return q
 }
 
-func (l *limiter) bucket(address string) *bucket {
-	if e, ok := l.byAddress[address]; ok {
-		l.recent.MoveToFront(e)
-		return e.Value.(*bucket)
+// TooMany is the error of a call that is refused: 429 with Retry-After.
+func TooMany(q limit.Quota) error {
+	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many calls: %d at most", q.Limit)
+	e.RetryAfter = q.Wait
+	return e
+}
+
+// rule is the limit of a door.
+func (s *Server) rule(door string) limit.Rule {
+	if r, set := s.Limits.Doors[door]; set {
+		r.Name = door
+		return r
 	}
-	if l.recent.Len() >= maxAddresses {
-		oldest := l.recent.Back()
-		l.recent.Remove(oldest)
-		delete(l.byAddress, oldest.Value.(*bucket).address)
+	return defaultRules[door]
+}
+
+// LoginAllowed counts a login attempt of the call's address; false comes with how long to wait.
+func (s *Server) LoginAllowed(r *Request) (time.Duration, bool) {
+	q := s.limiter.Take(context.Background(), s.Limits.Login, string(CallerAt(r)))
+	if q.Refused() {
+		s.metrics.refused.WithLabelValues(ruleLogin).Inc()
 	}
-	b := &bucket{address, rate.NewLimiter(rate.Limit(float64(l.perMinute)/60), l.perMinute)}
-	l.byAddress[address] = l.recent.PushFront(b)
-	return b
+	return q.Wait, !q.Refused()
 }
 
 // network is what counts as one address: an IPv6 host has a whole /64 to pick from.

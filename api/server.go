@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/internal/job"
+	"waybill/internal/limit"
 )
 
 // Server answers all calls. It is an http.Handler; whoever serves it should set ReadHeaderTimeout and IdleTimeout only:
@@ -22,7 +23,7 @@ type Server struct {
 	doors     []Door
 	documents []document
 	metrics   *metrics
-	logins    *limiter
+	limiter   *limit.Limiter
 }
 
 // New makes a server without doors; register them (native.Register) before it serves.
@@ -33,7 +34,7 @@ func New(c Config) (*Server, error) {
 	c.defaults()
 	humaFaults()
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{Config: c, engine: gin.New(), logins: newLimiter(c.LoginRate)}
+	s := &Server{Config: c, engine: gin.New(), limiter: limit.New(c.Limits.Shared, c.Log, c.Now)}
 	var err error
 	if s.metrics, err = newMetrics(c.Metrics); err != nil {
 		return nil, err
@@ -68,9 +69,10 @@ func (c *Config) defaults() {
 	if c.Closing == nil {
 		c.Closing = context.Background()
 	}
-	if c.LoginRate == 0 {
-		c.LoginRate = 20
+	if c.Limits.Login.Name == "" {
+		c.Limits.Login = limit.Leaking(ruleLogin, DefaultLogins, DefaultLogins/60.0)
 	}
+	c.Limits.Login.Name = ruleLogin
 }
 
 func (s *Server) noRoute(c *gin.Context) {
@@ -108,9 +110,4 @@ func (s *Server) Routes() []string {
 		out = append(out, r.Method+" "+r.Path)
 	}
 	return out
-}
-
-// LoginAllowed counts a login attempt of the call's address; false comes with how long to wait.
-func (s *Server) LoginAllowed(r *Request) (time.Duration, bool) {
-	return s.logins.allow(r.Address, s.Now())
 }

@@ -135,6 +135,9 @@ func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
 		r := api.RequestOf(hc.Context())
 		d.styleOf(r, c.Writer.Header())
 		err := d.identify(hc.Context(), r, who)
+		if q := d.server.CountCall(hc.Context(), d.self.Name, api.CallerOf(r)); q.Refused() {
+			err = api.TooMany(q)
+		}
 		if err == nil {
 			err = r.Malformed()
 		}

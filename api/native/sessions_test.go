@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill/api"
+	"waybill/internal/limit"
 )
 
 func TestTokensRotate(t *testing.T) {
@@ -78,7 +79,7 @@ func TestLockoutTellsWhenToComeBack(t *testing.T) {
 
 func TestLoginRateOfAnAddress(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *api.Config) { c.LoginRate = 3 }) // newFixture has used one
+	f := newFixture(t, func(c *api.Config) { c.Limits.Login = limit.Leaking("login", 3, 0.05) }) // newFixture has used one
 	good := `{"username":"admin","password":"example-password"}`
 	f.do("POST", "/api/login", good, noToken).want(t, 200, "")
 	f.do("POST", "/v2/api/login", good, noToken).want(t, 200, "")

@@ -84,3 +84,6 @@ func (s *Store) ClearLogins(ctx context.Context, subject string) error {
 		return err
 	})
 }
+
+// loginPlaceLife is for how long a network from which a user signed in is known.
+const loginPlaceLife = 90 * 24 * time.Hour

@@ -12,6 +12,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/limit"
 )
 
 // Store is every port of internal/control that a database satisfies.
@@ -59,6 +60,7 @@ type Store interface {
 	control.LoginHistory
 	control.SweepStore
 	control.DoorSessionStore
+	limit.Shared
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -79,6 +81,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "backlog", backlogCases, open)
 	alone(t, "lane backlog", laneBacklogCases, open)
 	alone(t, "purge", purgeCases, open)
+	alone(t, "calls", callCases, open)
 	alone(t, "outbox", outboxCases, open)
 	alone(t, "keys", keyCases, open)
 	alone(t, "audit purge", auditPurgeCases, open)
