@@ -2,7 +2,10 @@ package api
 
 import (
 	"encoding/base64"
+	"net/http"
 	"strings"
+
+	"waybill/internal/job"
 )
 
 // Credentials are what a call's Authorization header holds.
@@ -30,4 +33,20 @@ func CredentialsOf(header string) Credentials {
 		}
 	}
 	return Credentials{}
+}
+
+// KeyHeader is the header that an API key comes in.
+const KeyHeader = "x-api-key"
+
+// KeyOf is the API key of a call. Of several none can be believed: what stands between the client and us may look at another one.
+func KeyOf(h http.Header) (key string, sent bool, err error) {
+	values := h.Values(KeyHeader)
+	switch len(values) {
+	case 0:
+		return "", false, nil
+	case 1:
+		key = strings.TrimSpace(values[0])
+		return key, key != "", nil
+	}
+	return "", true, job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "There is more than one API key")
 }

@@ -19,6 +19,7 @@ type Config struct {
 	Files    *control.Files
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
+	Keys     *control.APIKeys
 	Account  *control.AccountSettings
 	// DoorSessions are the logins of the Informatica door.
 	DoorSessions *control.DoorSessions
@@ -95,6 +96,7 @@ func (c *Config) check() error {
 	need(c.Files != nil, "Files")
 	need(c.Jobs != nil, "Jobs")
 	need(c.Sessions != nil, "Sessions")
+	need(c.Keys != nil, "Keys")
 	need(c.Account != nil, "Account")
 	need(c.Destinations != nil, "Destinations")
 	need(c.Workers != nil, "Workers")

@@ -22,6 +22,9 @@ var acts = map[string]act{
 	"POST /login/refresh": {"login.refresh", "session", nil},
 	"POST /logout":        {"logout", "session", nil},
 
+	"POST /apikeys":        {"apikey.create", "apikey", nil},
+	"DELETE /apikeys/{id}": {"apikey.revoke", "apikey", []string{"id"}},
+
 	"PUT /account":                {"account.update", "account", nil},
 	"PATCH /account":              {"account.update", "account", nil},
 	"POST /account/retention/run": {"account.retention.run", "account", nil},

@@ -25,6 +25,7 @@ func (d *door) document() huma.Config {
 				Schemas: registry,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "The access_token of POST /login"},
+					"apikey": {Type: "apiKey", In: "header", Name: "x-api-key", Description: "A key of POST /apikeys; it is taken as a bearer token, too"},
 					"basic":  {Type: "http", Scheme: "basic", Description: "User and password; only on routes that start jobs"},
 				},
 			},

@@ -37,7 +37,7 @@ func (u colleagues) User(ctx context.Context, account, id int64) (job.User, erro
 }
 
 // theirs is what the admin of account 1 has: an id for each place of a path.
-type theirs struct{ config, objectID, job, delivery, destination, worker, link string }
+type theirs struct{ config, objectID, job, delivery, destination, worker, link, key string }
 
 func (f *fixture) theirs(t *testing.T) (all theirs) {
 	all.config = f.config("theirs", "run.sh")
@@ -60,6 +60,7 @@ func (f *fixture) theirs(t *testing.T) (all theirs) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all.key, _ = f.do("POST", "/api/apikeys", `{"name":"theirs"}`).want(t, 201, "").json["id"].(string)
 	all.worker = f.beat("1@a", destination.TaskQueue).ID
 	f.Pass(3 * time.Second) // what is known of workers is by then found out anew
 	return all
@@ -69,7 +70,7 @@ func (f *fixture) theirs(t *testing.T) (all theirs) {
 func (all theirs) path(t *testing.T, route string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	ids := map[string]string{
-		"{id}": map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker,
+		"{id}": map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker, "apikeys": all.key,
 			"account": "1", "users": "1"}[first],
 		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{linkid}": all.link, "{messagename}": "reply",
 	}
@@ -93,7 +94,7 @@ func (f *fixture) seen(t *testing.T, all theirs) map[string]string {
 		"/jobconfigs/" + all.config, "/jobconfigs/" + all.config + "/files", "/jobconfigs/" + all.config + "/schedule",
 		"/jobconfigs/" + all.config + "/schedule/fires", "/jobconfigs/" + all.config + "/subscription", "/jobs/" + all.job,
 		"/jobs/" + all.job + "/family", "/jobs/" + all.job + "/errors", "/jobs/" + all.job + "/errors/r1/data", "/jobs/" + all.job + "/deliveries",
-		"/account/1/files", "/users/1/files", "/jobs?jobconfigid=" + all.config, "/destinations/" + all.destination, "/workers", "/account",
+		"/account/1/files", "/users/1/files", "/jobs?jobconfigid=" + all.config, "/destinations/" + all.destination, "/workers", "/account", "/apikeys/" + all.key,
 	} {
 		out[path] = f.do("GET", "/api"+path, nil).want(t, 200, "").text
 	}

@@ -39,6 +39,7 @@ func Register(s *api.Server) error {
 	}
 	d.api = s.AddDoor(d.self, d.document())
 	d.sessionRoutes()
+	d.apiKeyRoutes()
 	d.configRoutes()
 	d.scheduleRoutes()
 	d.fileRoutes()
@@ -93,12 +94,12 @@ const (
 func operation[I, O any](d *door, who access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.SkipValidateParams, op.SkipValidateBody = true, true
 	op.OperationID = operationID(op.Method, op.Path)
-	op.Middlewares = append(huma.Middlewares{d.audited(op.Method, op.Path), d.enter(who)}, op.Middlewares...)
+	op.Middlewares = append(huma.Middlewares{d.audited(op.Method, op.Path), d.enter(who, scopeOf(op.Method, op.Path))}, op.Middlewares...)
 	switch who {
 	case bearer:
-		op.Security = []map[string][]string{{"bearer": {}}}
+		op.Security = []map[string][]string{{"bearer": {}}, {"apikey": {}}}
 	case bearerOrBasic:
-		op.Security = []map[string][]string{{"bearer": {}}, {"basic": {}}}
+		op.Security = []map[string][]string{{"bearer": {}}, {"apikey": {}}, {"basic": {}}}
 	case open:
 		op.Security = []map[string][]string{}
 	}
@@ -129,7 +130,7 @@ func operationID(method, path string) string {
 }
 
 // enter is the first thing that happens in a call: the dates the caller prefers, and who it is.
-func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
+func (d *door) enter(who access, scope job.KeyScope) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		c := api.Gin(hc)
 		r := api.RequestOf(hc.Context())
@@ -137,6 +138,9 @@ func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
 		err := d.identify(hc.Context(), r, who)
 		if q := d.server.CountCall(hc.Context(), d.self.Name, api.CallerOf(r)); q.Refused() {
 			err = api.TooMany(q)
+		}
+		if err == nil {
+			err = checkScope(r.Actor, scope)
 		}
 		if err == nil {
 			err = r.Malformed()
@@ -155,7 +159,17 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 		return nil
 	}
 	given := api.CredentialsOf(r.HTTP.Header.Get("Authorization"))
-	var err error
+	key, sent, err := api.KeyOf(r.HTTP.Header)
+	if err != nil {
+		return err
+	}
+	if sent || control.LooksLikeKey(given.Bearer) {
+		if !sent {
+			key = given.Bearer
+		}
+		r.Actor, err = d.server.Keys.Authenticate(ctx, key)
+		return err
+	}
 	if given.Basic && who == bearerOrBasic {
 		r.Actor, err = d.server.Sessions.Basic(ctx, given.User, given.Password, r.Address)
 		return err

@@ -30,7 +30,7 @@ func TestRoutesThatAreNotThere(t *testing.T) {
 	for _, route := range []string{
 		"GET /api/agents", "PUT /api/agents/1/x/y", "GET /api/jobtemplates", "POST /api/jobconfigs/1/clone", "GET /api/users/1", "GET /api/user",
 		"DELETE /v2/api/users/1/access/policies/2", "POST /api/jobs/package", "GET /api/device/code",
-		"POST /api/listener/orders-in", "GET /api/apikeys", "GET /api/resources/x/y", "GET /api/integrations/1/jobs",
+		"POST /api/listener/orders-in", "GET /api/resources/x/y", "GET /api/integrations/1/jobs",
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		f.do(method, path, nil).fault(t, 404, "not_supported", "")

@@ -41,7 +41,7 @@ var notBuilt = map[string][]string{
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",
 		"/jobtemplates/:id/jobconfigs", "/account/:id/macros", "/users", "/users/:id/macros",
 		"/access/policies", "/users/:id/access/policies", "/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
-		"/jobconfig-aliases/:id/allowed-ips", "/apikeys",
+		"/jobconfig-aliases/:id/allowed-ips",
 	},
 	"GET PUT": {"/users/:id"},
 	"GET PUT DELETE": {
@@ -56,7 +56,6 @@ var notBuilt = map[string][]string{
 	"PUT":                  {"/jobconfigs/:id/owner", "/jobtemplates/:id/owner"},
 	"PUT DELETE":           {"/jobconfigs/:id/tags", "/users/:id/access/policies/:policy"},
 	"PATCH":                {"/users/activate", "/users/deactivate"},
-	"GET DELETE":           {"/apikeys/:id"},
 	"GET POST PUT PATCH DELETE": {
 		"/agents", "/agents/*rest", "/artifacts", "/artifacts/*rest", "/integrations", "/integrations/*rest", "/resources/*rest",
 	},

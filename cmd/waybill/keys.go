@@ -39,7 +39,7 @@ func newKeys() *cobra.Command {
 		_, err := fmt.Fprintf(out, "Sealing key %s is gone.\n", args[0])
 		return err
 	})
-	drop.Flags().BoolVar(&force, "force", false, "also when access tokens signed with it may be in use, whose users sign in again, or workflows need it, which then stand still")
+	drop.Flags().BoolVar(&force, "force", false, "also when access tokens signed with it may be in use, whose users sign in again, API keys are, which end, or workflows need it, which then stand still")
 	cmd.AddCommand(drop)
 	return cmd
 }
@@ -83,7 +83,7 @@ func listKeys(ctx context.Context, k *app.Keyring, out io.Writer, _ []string) er
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "SEALING KEY\tMADE\tSEALS\tMASTER KEYS\tWHERE")
+	fmt.Fprintln(w, "SEALING KEY\tMADE\tSEALS\tAPI KEYS\tMASTER KEYS\tWHERE")
 	for _, u := range keys {
 		var where []string
 		for place, n := range u.Sealed {
@@ -92,7 +92,7 @@ func listKeys(ctx context.Context, k *app.Keyring, out io.Writer, _ []string) er
 			}
 		}
 		slices.Sort(where)
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", u.ID, u.CreatedAt.Format(time.RFC3339), u.Total, strings.Join(u.Masters, " "), strings.Join(where, ", "))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\n", u.ID, u.CreatedAt.Format(time.RFC3339), u.Total, u.Signed, strings.Join(u.Masters, " "), strings.Join(where, ", "))
 	}
 	return w.Flush()
 }

@@ -19,6 +19,7 @@ import (
 	"waybill/internal/job"
 	"waybill/internal/joblog"
 	"waybill/internal/password"
+	"waybill/internal/token"
 	"waybill/storage/sqlstore"
 	"waybill/workflows/starter"
 )
@@ -93,6 +94,9 @@ func (p *parts) serve(s serving) (*work, error) {
 		Users: p.store, Tokens: p.store, Lockouts: p.store, Jobs: p.store, Passwords: password.New(),
 		Signer: p.signer(), Now: time.Now, NewFamily: newID,
 	}
+	keys := &control.APIKeys{
+		Store: p.store, Sessions: sessions, Configs: configs, Signer: token.NewKeySigner(p.keyring.Ring.Derived("api-key"), time.Now), Now: time.Now, NewID: newID, Log: p.log,
+	}
 	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log, Observe: p.meters.fed}
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
@@ -104,7 +108,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
-		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Account: account,
+		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Keys: keys, Account: account,
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: time.Now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: time.Now},
 		Workers:      workers, Places: places,
@@ -129,6 +133,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	p.mountCodec(handler, sessions)
 	p.showBacklog()
 	p.background("audit log", audit.Run)
+	p.background("uses of API keys", keys.Run)
 	p.background("feed of events", feed.Run)
 	p.startHTTP(s.listener, endsConnections(handler, draining), letGo)
 	p.watchDependencies(start)

@@ -24,6 +24,7 @@ type SealingKey struct {
 
 // KeyStore keeps sealing keys and finds what they sealed.
 type KeyStore interface {
+	SignedKeys
 	SealingKeys(ctx context.Context) ([]SealingKey, error)
 	// AddSealingKeys stores all or none. A number and master that are taken: Conflict, WordStale.
 	AddSealingKeys(ctx context.Context, keys []SealingKey) error
@@ -33,6 +34,14 @@ type KeyStore interface {
 	// EachSealed shows every stored text that may hold something sealed and stores what see gives for it, unless the text was
 	// changed meanwhile.
 	EachSealed(ctx context.Context, see func(place, text string) (string, error)) error
+}
+
+// SignedKeys knows the API keys that are signed with a key derived from a sealing key.
+type SignedKeys interface {
+	// SignedAPIKeys counts those that have not expired.
+	SignedAPIKeys(ctx context.Context, sealing string, now time.Time) (int, error)
+	// EndSignedAPIKeys deletes them.
+	EndSignedAPIKeys(ctx context.Context, sealing string) error
 }
 
 // Keyring is the keys of an installation (ADR 0010): sealing keys, of which the newest seals and all open, in the database, each
@@ -223,6 +232,7 @@ type KeyUse struct {
 	Masters   []string
 	Sealed    map[string]int // by column
 	Total     int
+	Signed    int // API keys in JWT form that end with it
 }
 
 // List tells what keys there are, oldest first, and counts what they seal.
@@ -241,6 +251,11 @@ func (k *Keyring) List(ctx context.Context) ([]KeyUse, error) {
 			uses[n-1].Retired = s.CreatedAt
 		}
 		uses = append(uses, KeyUse{Number: s.Number, ID: s.ID, CreatedAt: s.CreatedAt, Masters: []string{s.Master}, Sealed: map[string]int{}})
+	}
+	for i := range uses {
+		if uses[i].Signed, err = k.Store.SignedAPIKeys(ctx, uses[i].ID, k.Now()); err != nil {
+			return nil, err
+		}
 	}
 	err = k.Store.EachSealed(ctx, func(place, text string) (string, error) {
 		_, by := k.Box().Reseal(text)
@@ -295,7 +310,7 @@ func (k *Keyring) Reseal(ctx context.Context) (n int, err error) {
 }
 
 // Drop deletes a sealing key for good. One that seals something, or may be used by a process that has not seen the next one, is
-// not dropped; nor, unless forced, one whose access tokens may still be in use.
+// not dropped; nor, unless forced, one whose access tokens may still be in use or that signed API keys, which then end.
 func (k *Keyring) Drop(ctx context.Context, id string, force bool) error {
 	uses, err := k.List(ctx)
 	if err != nil {
@@ -320,6 +335,11 @@ func (k *Keyring) Drop(ctx context.Context, id string, force bool) error {
 		return job.Errorf(job.Conflict, job.WordStale, "Processes may still seal with key %s; try again in %s", id, 3*KeyRefresh-age.Truncate(time.Second))
 	case age < AccessLife && !force:
 		return job.Errorf(job.Conflict, job.WordStale, "Access tokens signed with key %s may be in use for another %s; force it to end them", id, (AccessLife - age).Truncate(time.Second))
+	case u.Signed > 0 && !force:
+		return job.Errorf(job.Conflict, job.WordStale, "%d API keys are signed with key %s and end with it; force it to end them", u.Signed, id)
+	}
+	if err := k.Store.EndSignedAPIKeys(ctx, id); err != nil {
+		return err
 	}
 	return k.Store.DropSealingKey(ctx, id)
 }

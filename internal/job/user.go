@@ -55,6 +55,7 @@ type Actor struct {
 	Grants    Grants // by access policies; an admin needs none
 	Limit     Verbs  // what the caller showed is good for these only; 0: for everything the user may
 	Job       *OwnJob
+	Key       *KeyGrant // of the API key that was shown; nil: none
 }
 
 // Scope limits a query. Every query has one.

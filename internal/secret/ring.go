@@ -223,14 +223,23 @@ func (d Derived) Newest() (id string, key []byte) {
 
 // Key is that of an id. The empty id is the oldest key's: of the time when there was one only.
 func (d Derived) Key(id string) (key []byte, found bool) {
-	d.ring.mu.RLock()
-	defer d.ring.mu.RUnlock()
-	if id == "" {
-		id = d.ring.oldest
+	k, found, missing := d.ring.key(id)
+	if !found && missing != nil { // another process may have made it a moment ago
+		missing(id)
+		k, found, _ = d.ring.key(id)
 	}
-	k, found := d.ring.keys[id]
 	if !found {
 		return nil, false
 	}
 	return k.Keys.Derive(d.use), true
+}
+
+func (r *Ring) key(id string) (k Numbered, found bool, missing func(string)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if id == "" {
+		id = r.oldest
+	}
+	k, found = r.keys[id]
+	return k, found, r.missing
 }

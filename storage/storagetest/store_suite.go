@@ -58,6 +58,7 @@ type Store interface {
 	control.UserStore
 	control.UserDirectory
 	control.LoginHistory
+	control.APIKeyStore
 	control.SweepStore
 	control.DoorSessionStore
 	limit.Shared
@@ -128,6 +129,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"accounts": accountCases,
 	"tokens":   tokenCases,
 	"sessions": doorSessionCases,
+	"api keys": apiKeyCases,
 	"events":   eventCases,
 
 	"deliveries": deliveryCases,

@@ -52,6 +52,7 @@ type Store interface {
 	control.AuditStore
 	control.UserStore
 	control.DoorSessionStore
+	control.APIKeyStore
 }
 
 // World is all use cases and what stands behind them.
@@ -64,6 +65,7 @@ type World struct {
 	Files    *control.Files
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
+	Keys     *control.APIKeys
 	Own      *control.AccountSettings // of the account itself
 	Doors    *control.DoorSessions
 
@@ -113,6 +115,10 @@ func New(t testing.TB, store Store) *World {
 		Now: w.Now, NewFamily: newID,
 	}
 	w.Doors = &control.DoorSessions{Sessions: w.Sessions, Store: store, Now: w.Now}
+	w.Keys = &control.APIKeys{
+		Store: store, Sessions: w.Sessions, Configs: w.Configs, Signer: token.NewKeySigner(secret.NewRing(secret.Numbered{Number: 1, Keys: keys}).Derived("api-key"), w.Now),
+		Now: w.Now, NewID: newID, Log: w.Jobs.Log,
+	}
 	w.Places = &control.Places{Store: store, Now: w.Now}
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}

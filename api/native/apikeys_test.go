@@ -1,0 +1,232 @@
+package native_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// withKey shows an API key instead of an access token.
+func withKey(key string) with {
+	return func(r *http.Request) {
+		r.Header.Del("Authorization")
+		r.Header.Set("x-api-key", key)
+	}
+}
+
+func (f *fixture) apiKey(t *testing.T, body string) (id, key string) {
+	t.Helper()
+	r := f.do("POST", "/api/apikeys", body).want(t, 201, "")
+	return r.json["id"].(string), r.json["key"].(string)
+}
+
+func TestAnAPIKeyIsShownOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, form := range []string{"jwt", "opaque"} {
+		r := f.do("POST", "/api/apikeys", `{"name":"nightly `+form+`","description":"for cron","form":"`+form+`","scopes":["read","run"]}`)
+		r.want(t, 201, `{"name":"nightly `+form+`","description":"for cron","org":"default","form":"`+form+`","scopes":["run","read"],"user":`+adminRef+`,
+			"created":"Mar 17, 2026 9:40:58 AM","expires":"Mar 17, 2027 9:40:58 AM"}`)
+		id, key := r.json["id"].(string), r.json["key"].(string)
+		if !job.ValidID(id) || len(key) < 50 || (form == "opaque") != strings.HasPrefix(key, "wbk_") || r.Header().Get("Location") != "http://localhost:8080/api/apikeys/"+id {
+			t.Errorf("%s, Location %s", r.text, r.Header().Get("Location"))
+		}
+		for _, path := range []string{"/api/apikeys", "/api/apikeys/" + id} {
+			if r := f.do("GET", path, nil).want(t, 200, ""); !strings.Contains(r.text, id) || strings.Contains(r.text, `"key"`) {
+				t.Errorf("%s: %s", path, r.text)
+			}
+		}
+		f.do("GET", "/api/apikeys?filterby=form&operators=eq&filter="+form, nil).want(t, 200, `{"totalRecords":1,"items":[{"id":"`+id+`"}]}`)
+		// Both headers open the door.
+		f.do("GET", "/api/jobconfigs", nil, withKey(key)).want(t, 200, "")
+		f.do("GET", "/api/jobconfigs", nil, header("Authorization", "Bearer "+key)).want(t, 200, "")
+		if log := f.faults.String(); strings.Contains(log, key) {
+			t.Errorf("the log has the key: %s", log)
+		}
+	}
+}
+
+func TestAJWTKeySaysWhatClientsLookAt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id, key := f.apiKey(t, `{"name":"k","expires":"2026-04-01T00:00:00Z"}`)
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(key, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(text, &claims); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"id": id, "org": "default", "uid": "1", "name": "admin", "email": "admin", "iat": float64(f.Now().Unix()), "exp": float64(time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC).Unix()),
+	} {
+		if claims[name] != want {
+			t.Errorf("%s is %v, want %v", name, claims[name], want)
+		}
+	}
+}
+
+func TestARevokedOrExpiredKeyIsDeadAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, form := range []string{"jwt", "opaque"} {
+		id, key := f.apiKey(t, `{"name":"k","form":"`+form+`"}`)
+		f.do("GET", "/api/jobs", nil, withKey(key)).want(t, 200, "")
+		f.do("DELETE", "/api/apikeys/"+id, nil).want(t, 204, "")
+		f.do("GET", "/api/jobs", nil, withKey(key)).fault(t, 401, "token_invalid", "API key is not valid")
+		f.do("GET", "/api/apikeys/"+id, nil).fault(t, 404, "not_found", "")
+		f.do("DELETE", "/api/apikeys/"+id, nil).fault(t, 404, "not_found", "")
+
+		_, brief := f.apiKey(t, `{"name":"brief","form":"`+form+`","expires":`+"1773741000"+`}`) // 9:50:00
+		f.do("GET", "/api/jobs", nil, withKey(brief)).want(t, 200, "")
+		was := f.Now()
+		f.Pass(10 * time.Minute)
+		f.do("GET", "/api/jobs", nil, withKey(brief)).fault(t, 401, "token_expired", "API key has expired")
+		f.Pass(was.Sub(f.Now()))
+	}
+}
+
+func TestForgedKeysOpenNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	_, key := f.apiKey(t, `{"name":"k"}`)
+	_, opaque := f.apiKey(t, `{"name":"o","form":"opaque"}`)
+	parts := strings.Split(key, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
+	for name, forged := range map[string]string{
+		"no JWT": "abc", "none": none + "." + parts[1] + ".", "cut": key[:len(key)-2], "another signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
+		"opaque, another secret": opaque[:len(opaque)-4] + "AAAA", "opaque, cut": opaque[:len(opaque)-1], "an access token": f.token,
+	} {
+		f.do("GET", "/api/jobs", nil, withKey(forged)).fault(t, 401, "token_invalid", "")
+		if name != "an access token" {
+			f.do("GET", "/api/jobs", nil, header("Authorization", "Bearer "+forged)).fault(t, 401, "token_invalid", "")
+		}
+	}
+	f.do("GET", "/api/jobs", nil, withKey(key), func(r *http.Request) { r.Header.Add("x-api-key", opaque) }).fault(t, 401, "token_invalid", "There is more than one API key")
+	// A key is no password and no refresh token.
+	f.do("POST", "/api/login/refresh", map[string]string{"refresh_token": opaque}, noToken).fault(t, 401, "refresh_invalid", "")
+}
+
+func TestAKeyActsAsItsMaker(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	u := f.User(t, "uma", "password-of-uma")
+	config := f.config("the admin's", "run.sh")
+	admin, _ := f.apiKey(t, `{"name":"the admin's"}`)
+	f.token = f.login("uma", "password-of-uma")
+	id, key := f.apiKey(t, `{"name":"uma's"}`)
+	f.do("GET", "/api/jobconfigs/"+config, nil, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("GET", "/api/apikeys/"+admin, nil, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("DELETE", "/api/apikeys/"+admin, nil, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("GET", "/api/apikeys", nil, withKey(key)).want(t, 200, `{"totalRecords":1,"items":[{"id":"`+id+`","user":{"name":"uma"}}]}`)
+	f.do("POST", "/api/jobconfigs", `{"name":"uma's"}`, withKey(key)).want(t, 201, `{"user":{"name":"uma"}}`)
+	f.token = f.login("admin", "example-password")
+	f.do("GET", "/api/apikeys", nil).want(t, 200, `{"totalRecords":2}`)
+
+	if _, err := f.Store.SetUserActive(t.Context(), f.account, u.ID, false, f.Now()); err != nil {
+		t.Fatal(err)
+	}
+	f.do("GET", "/api/jobconfigs", nil, withKey(key)).fault(t, 401, "user_inactive", "")
+
+	f.Account(t, "other", "eve", "password-of-eve")
+	f.token = f.login("eve", "password-of-eve")
+	f.do("GET", "/api/apikeys/"+id, nil).fault(t, 404, "not_found", "")
+	f.do("DELETE", "/api/apikeys/"+id, nil).fault(t, 404, "not_found", "")
+	f.do("GET", "/api/apikeys", nil).want(t, 200, `{"totalRecords":0}`)
+}
+
+func TestAKeyMakesNoGreaterKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	one, two := f.config("one", ""), f.config("two", "")
+	_, key := f.apiKey(t, `{"name":"k","scopes":["read","write"],"resources":["`+one+`"],"expires":"2026-04-01T00:00:00Z"}`)
+	f.do("POST", "/api/apikeys", `{"name":"more","scopes":["run"]}`, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("POST", "/api/apikeys", `{"name":"more","expires":"2026-04-02T00:00:00Z"}`, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("POST", "/api/apikeys", `{"name":"more","resources":["`+two+`"]}`, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("POST", "/api/apikeys", `{"name":"as much"}`, withKey(key)).
+		want(t, 201, `{"scopes":["read","write"],"resources":["`+one+`"],"expires":"Apr 1, 2026 12:00:00 AM"}`)
+}
+
+func TestBadAPIKeyRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for body, code := range map[string]string{
+		`{}`: "missing_field", `{"name":""}`: "missing_field", `{"name":"a\u0000b"}`: "invalid_field", `{"name":"` + strings.Repeat("x", 256) + `"}`: "invalid_field",
+		`{"name":"x","scopes":["admin"]}`: "invalid_field", `{"name":"x","scopes":"read"}`: "invalid_field", `{"name":"x","form":"rsa"}`: "invalid_field",
+		`{"name":"x","expires":"2026-03-17T09:40:58Z"}`: "invalid_field", `{"name":"x","expires":"tomorrow"}`: "invalid_field", `{"name":"x","expires":"2040-01-01T00:00:00Z"}`: "invalid_field",
+		`{"name":"x","resources":["9999"]}`: "invalid_field", `{"name":"x","resources":["nonsense"]}`: "invalid_field", `{"name":"x","description":"a\u0000b"}`: "invalid_field",
+		`{"name"`: "malformed_json",
+	} {
+		f.do("POST", "/api/apikeys", body).fault(t, 400, code, "")
+	}
+	f.do("GET", "/api/apikeys", nil).want(t, 200, `{"totalRecords":0}`)
+	f.do("GET", "/api/apikeys/nonsense", nil).fault(t, 404, "not_found", "")
+}
+
+func TestTheLastUseOfAKeyIsNotedLater(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id, key := f.apiKey(t, `{"name":"k"}`)
+	f.Pass(time.Hour)
+	f.do("GET", "/api/jobs", nil, withKey(key)).want(t, 200, "")
+	if r := f.do("GET", "/api/apikeys/"+id, nil).want(t, 200, ""); r.json["lastUsed"] != nil {
+		t.Errorf("a call waited for the note: %s", r.text)
+	}
+	if err := f.Keys.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.do("GET", "/api/apikeys/"+id, nil).want(t, 200, `{"lastUsed":"Mar 17, 2026 10:40:58 AM"}`)
+}
+
+// TestScopesOfKeysOverAllRoutes calls every route of the document with keys of one scope each: exactly one of them gets past the
+// scope, and which one is said here a second time.
+func TestScopesOfKeysOverAllRoutes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	keys := map[string]string{}
+	for _, scope := range []string{"run", "read", "write"} {
+		_, keys[scope] = f.apiKey(t, `{"name":"`+scope+`","scopes":["`+scope+`"]}`)
+	}
+	all := f.theirs(t)
+	walked := map[string]int{}
+	for _, route := range f.routes(t) {
+		method, path, _ := strings.Cut(route, " ")
+		if path == "/login" || path == "/login/refresh" || path == "/product/info" || path == "/events" {
+			continue // for everybody, or without end
+		}
+		want := "write"
+		switch {
+		case method == "GET":
+			want = "read"
+		case strings.HasSuffix(path, "/jobs") || strings.HasSuffix(path, "/retry") || strings.HasSuffix(path, "/schedule/run") || strings.HasSuffix(path, "/backfill"):
+			want = "run"
+		case method == "DELETE" && (path == "/jobs/{id}" || path == "/jobs/stop"), strings.Contains(path, "listener"):
+			want = "run"
+		}
+		walked[want]++
+		for scope, key := range keys {
+			if scope == want {
+				continue
+			}
+			r := f.do(method, "/api"+all.path(t, path), `{}`, withKey(key))
+			if r.Code != 403 || r.json["code"] != "access_denied" || r.json["message"] != "The API key has not the scope "+want {
+				t.Errorf("%s with the scope %s: %d %s", route, scope, r.Code, r.text)
+			}
+		}
+		if method == "GET" && strings.Contains(path, "events") {
+			continue
+		}
+		if r := f.do(method, "/api"+all.path(t, path), `{}`, withKey(keys[want])); strings.Contains(r.text, "has not the scope") || r.Code == 401 {
+			t.Errorf("%s with its own scope %s: %d %s", route, want, r.Code, r.text)
+		}
+	}
+	if walked["read"] < 40 || walked["run"] < 7 || walked["write"] < 30 {
+		t.Errorf("walked %v", walked)
+	}
+}

@@ -1,0 +1,136 @@
+package storagetest
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"waybill/internal/job"
+)
+
+func (n *tenant) newAPIKey(name string) job.APIKey {
+	return job.APIKey{
+		ID: string(newID()), AccountID: n.account.ID, Maker: n.admin.Ref(), Email: "a@example.com", Org: n.account.Name, Name: name,
+		Description: "for " + name, Form: job.KeyJWT, SignedBy: "0a0b0c0d", Scopes: []job.KeyScope{job.ScopeRun, job.ScopeRead},
+		Configs: []int64{n.config.ID}, CreatedAt: start, ExpiresAt: at(1000),
+	}
+}
+
+func (n *tenant) apiKey(t *testing.T, name string, change ...func(*job.APIKey)) job.APIKey {
+	t.Helper()
+	k := n.newAPIKey(name)
+	for _, fn := range change {
+		fn(&k)
+	}
+	if err := n.CreateAPIKey(t.Context(), k, 100); err != nil {
+		t.Fatalf("CreateAPIKey(%s): %v", name, err)
+	}
+	return k
+}
+
+func (n *tenant) apiKeyNames(t *testing.T, q job.Query) (names []string) {
+	t.Helper()
+	if q.Scope.AccountID == 0 {
+		q.Scope = n.scope()
+	}
+	list, err := n.APIKeys(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range list.Items {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+var apiKeyCases = map[string]func(*testing.T, *tenant){
+	"what is stored is found": func(t *testing.T, n *tenant) {
+		for _, want := range []job.APIKey{
+			n.apiKey(t, "jwt"), n.apiKey(t, "opaque", func(k *job.APIKey) {
+				k.Form, k.SignedBy, k.Digest, k.Configs, k.Scopes = job.KeyOpaque, "", "ab12", nil, job.KeyScopes
+			}),
+		} {
+			if got, err := n.APIKey(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, %v, want %+v", got, err, want)
+			}
+		}
+		for _, id := range []string{string(newID()), "", "nonsense\x00"} {
+			if _, err := n.APIKey(t.Context(), id); job.CodeOf(err) != job.NotFound {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
+	},
+	"lists know their account and maker": func(t *testing.T, n *tenant) {
+		n.apiKey(t, "B one")
+		n.apiKey(t, "a two", func(k *job.APIKey) { k.Form = job.KeyOpaque })
+		n.other(t).apiKey(t, "of others")
+		if names := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(names, []string{"a two", "B one"}) {
+			t.Errorf("all: %v", names)
+		}
+		if names := n.apiKeyNames(t, job.Query{Scope: job.Scope{AccountID: n.account.ID, OwnerID: n.admin.ID + 1_000_000}}); names != nil {
+			t.Errorf("of another user: %v", names)
+		}
+		if names := n.apiKeyNames(t, job.Query{Where: job.Compare{Property: "form", Op: job.Eq, Values: []any{"opaque"}}}); !reflect.DeepEqual(names, []string{"a two"}) {
+			t.Errorf("opaque ones: %v", names)
+		}
+		if names := n.apiKeyNames(t, job.Query{Sort: []job.Sort{{Property: "lastUsed"}, {Property: "name", Desc: true}}, Size: 1, Keyset: true}); !reflect.DeepEqual(names, []string{"B one"}) {
+			t.Errorf("by last use, then name: %v", names)
+		}
+	},
+	"a user has so many": func(t *testing.T, n *tenant) {
+		n.apiKey(t, "one")
+		if err := n.CreateAPIKey(t.Context(), n.newAPIKey("two"), 1); job.CodeOf(err) != job.Invalid {
+			t.Errorf("over the limit: %v", err)
+		}
+		if err := n.CreateAPIKey(t.Context(), n.newAPIKey("two"), 2); err != nil {
+			t.Errorf("below it: %v", err)
+		}
+		gone := n.newAPIKey("of nobody")
+		gone.Maker.ID += 1_000_000
+		if err := n.CreateAPIKey(t.Context(), gone, 10); job.CodeOf(err) != job.NotFound {
+			t.Errorf("of nobody: %v", err)
+		}
+	},
+	"the last use only grows": func(t *testing.T, n *tenant) {
+		k := n.apiKey(t, "one")
+		for _, c := range []struct{ noted, want time.Time }{{at(5), at(5)}, {at(3), at(5)}, {at(7), at(7)}} {
+			if err := n.NoteAPIKeyUses(t.Context(), map[string]time.Time{k.ID: c.noted, string(newID()): c.noted}); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := n.APIKey(t.Context(), k.ID); err != nil || !got.UsedAt.Equal(c.want) {
+				t.Errorf("noted %v: %v, %v", c.noted, got.UsedAt, err)
+			}
+		}
+	},
+	"a deleted key is gone": func(t *testing.T, n *tenant) {
+		k := n.apiKey(t, "one")
+		if err := n.DeleteAPIKey(t.Context(), n.other(t).account.ID, k.ID); job.CodeOf(err) != job.NotFound {
+			t.Errorf("from another account: %v", err)
+		}
+		if err := n.DeleteAPIKey(t.Context(), n.account.ID, k.ID); err != nil {
+			t.Errorf("its own: %v", err)
+		}
+		if _, err := n.APIKey(t.Context(), k.ID); job.CodeOf(err) != job.NotFound {
+			t.Errorf("found: %v", err)
+		}
+		if err := n.DeleteAPIKey(t.Context(), n.account.ID, k.ID); job.CodeOf(err) != job.NotFound {
+			t.Errorf("twice: %v", err)
+		}
+	},
+	"keys end with what signed them": func(t *testing.T, n *tenant) {
+		signed := "5161" + n.account.Name
+		by := func(k *job.APIKey) { k.SignedBy = signed }
+		n.apiKey(t, "one", by)
+		n.apiKey(t, "expired", by, func(k *job.APIKey) { k.ExpiresAt = at(5) })
+		other := n.apiKey(t, "other")
+		if count, err := n.SignedAPIKeys(t.Context(), signed, at(10)); err != nil || count != 1 {
+			t.Errorf("%d, %v", count, err)
+		}
+		if err := n.EndSignedAPIKeys(t.Context(), signed); err != nil {
+			t.Error(err)
+		}
+		if names := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(names, []string{other.Name}) {
+			t.Errorf("left: %v", names)
+		}
+	},
+}
