@@ -26,5 +26,8 @@ func (s *Store) Presign(ctx context.Context, key, filename, contentType string) 
 	if err != nil {
 		return "", translate(ctx, err, "sign an address")
 	}
+	if s.clocked != nil {
+		u = s.clocked.presigned(u)
+	}
 	return u.String(), nil
 }

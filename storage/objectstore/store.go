@@ -81,6 +81,8 @@ type Config struct {
 
 	// Around is put around what carries the requests out, to watch them. May be nil.
 	Around func(http.RoundTripper) http.RoundTripper
+	// Now is this machine's clock; nil: time.Now.
+	Now func() time.Time
 }
 
 // Encryption is what the store is asked to encrypt objects with.
@@ -116,6 +118,7 @@ type Store struct {
 	checksum  minio.ChecksumType
 	// unsigned leaves the body out of the request's signature: TLS protects it, or it never leaves the machine.
 	unsigned bool
+	clocked  *clocked // nil: requests are signed by this machine's clock, whatever the store's says
 }
 
 var _ control.Objects = (*Store)(nil)
@@ -165,9 +168,17 @@ func newStore(c Config) (*Store, error) {
 		s.checksum = minio.ChecksumFullObjectCRC32C
 	}
 	keys := c.credentials()
+	carry := around(t, c.Around)
+	if s.unsigned {
+		s.clocked = &clocked{next: carry, keys: keys, now: c.Now}
+		if c.Now == nil {
+			s.clocked.now = time.Now
+		}
+		carry = s.clocked
+	}
 	options := func(secure bool) *minio.Options {
 		return &minio.Options{
-			Creds: keys, Secure: secure, Region: c.Region, Transport: around(t, c.Around), MaxRetries: attempts, BucketLookup: c.Lookup.minio(),
+			Creds: keys, Secure: secure, Region: c.Region, Transport: carry, MaxRetries: attempts, BucketLookup: c.Lookup.minio(),
 			TrailingHeaders: c.Checksums,
 		}
 	}
