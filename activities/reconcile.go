@@ -110,8 +110,8 @@ func (l Loop) run(ctx context.Context, passes chan control.Pass) {
 func (a *Activities) watchLoop(ctx context.Context, end func(error), stopping <-chan struct{}, passes <-chan control.Pass, result *contract.ReconcileResult) {
 	beat := time.NewTicker(a.cfg.Beat)
 	defer beat.Stop()
-	began := a.cfg.Now().UTC()
-	progress := contract.ReconcileProgress{Worker: a.cfg.Worker, Since: began}
+	began := time.Now()
+	progress := contract.ReconcileProgress{Worker: a.cfg.Worker, Since: a.cfg.Now().UTC()}
 	for {
 		activity.RecordHeartbeat(ctx, progress)
 		select {

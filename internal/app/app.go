@@ -199,7 +199,7 @@ func gatewayObjects(s3 s3gateway.Credentials) objectstore.Config {
 
 // makeAdmin makes the account and the user of the first start.
 func (a *App) makeAdmin(ctx context.Context) error {
-	accounts := control.Accounts{Users: a.store, Hasher: password.New(), Now: time.Now}
+	accounts := control.Accounts{Users: a.store, Hasher: password.New(), Now: a.now}
 	if has, err := accounts.HasUser(ctx, control.AdminName); has || err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ func (p *parts) watchStore(c *sqlstore.Config) {
 		Name: "waybill_database_errors_total", Help: "Errors of the database, by kind, and whether what failed was done again.",
 	}, []string{"kind", "repeated"})
 	p.metrics.MustRegister(failed, poolCollector{p})
+	c.Now = p.now
 	c.Observe = func(kind sqlstore.Trouble, again bool) {
 		repeated := "no"
 		if again {

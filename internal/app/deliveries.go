@@ -2,7 +2,6 @@ package app
 
 import (
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -29,12 +28,12 @@ var (
 
 // deliverer starts deliveries, as duties of the reconciler. What is not about a job is kept as long as events are.
 func (p *parts) deliverer(start *starter.Starter) *control.Deliverer {
-	return &control.Deliverer{Outbox: p.store, Engine: start, Keep: p.settings.EventRetention, Now: time.Now, Log: p.log}
+	return &control.Deliverer{Outbox: p.store, Engine: start, Keep: p.settings.EventRetention, Now: p.now, Log: p.log}
 }
 
 // newWebhooks makes what other parts of the product have addresses called with.
 func (p *parts) newWebhooks() control.Webhooks {
-	return &control.Deliveries{Store: p.store, Targets: p.guard(), Now: time.Now, NewID: newID}
+	return &control.Deliveries{Store: p.store, Targets: p.guard(), Now: p.now, NewID: newID}
 }
 
 // newDeliveries makes the activities that tell those outside. Every process that serves the system's queues has them.
@@ -42,9 +41,9 @@ func (p *parts) newDeliveries(box secret.Box) (*activities.Deliveries, error) {
 	c := activities.DeliverConfig{
 		Run: p.store, Jobs: p.store, Logs: joblog.Reader{Objects: p.objects}, Secrets: box,
 		Calls:  webhook.New(webhook.Config{Guard: p.guard(), UserAgent: "Waybill/" + Version()}),
-		Render: native.Renderer(p.url, p.settings.Dates == "rfc3339", time.Now),
+		Render: native.Renderer(p.url, p.settings.Dates == "rfc3339", p.now),
 		Link:   func(id job.ID) string { return strings.TrimRight(p.url(), "/") + "/api/jobs/" + string(id) },
-		Now:    time.Now, Log: p.log, Observe: observeDeliveries(p.metrics), Tracer: p.traces.Tracer(),
+		Now:    p.now, Log: p.log, Observe: observeDeliveries(p.metrics), Tracer: p.traces.Tracer(),
 	}
 	if s := p.settings.SMTP; s.Host != "" {
 		mailer, err := mail.New(mail.Config{

@@ -63,11 +63,7 @@ func (p *parts) watchDependencies(start *starter.Starter) {
 				p.meters.upTime.WithLabelValues(one.Name).SetToCurrentTime()
 			}
 		}
-		asked := time.Now()
-		if at, err := p.store.Clock(ctx); err == nil {
-			answered := time.Now()
-			p.meters.skew.Set(asked.Add(answered.Sub(asked) / 2).Sub(at).Seconds())
-		}
+		p.compareClocks(ctx)
 	}
 	p.background("look at the dependencies", func(ctx context.Context) {
 		ticker := time.NewTicker(everyCheck)

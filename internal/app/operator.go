@@ -31,8 +31,8 @@ func OpenOperator(ctx context.Context, s settings.Settings) (*Operator, error) {
 		return nil, err
 	}
 	return &Operator{
-		Users: &control.UserAdmin{Store: p.store, Users: p.store, Hasher: password.New(), Now: time.Now},
-		audit: &control.Audit{Store: p.store, Log: slog.Default(), Now: time.Now}, store: p.store,
+		Users: &control.UserAdmin{Store: p.store, Users: p.store, Hasher: password.New(), Now: p.now},
+		audit: &control.Audit{Store: p.store, Log: slog.Default(), Now: p.now}, store: p.store,
 	}, nil
 }
 
@@ -83,7 +83,7 @@ func (o *Operator) ExportAudit(ctx context.Context, from, to time.Time, f contro
 
 // Act runs an act on the keys with its entry in the audit log.
 func (k *Keyring) Act(ctx context.Context, action string, do func(ctx context.Context) error) error {
-	return acting(ctx, &control.Audit{Store: k.store, Log: k.log, Now: time.Now}, action, "keys", do)
+	return acting(ctx, &control.Audit{Store: k.store, Log: k.log, Now: k.now}, action, "keys", do)
 }
 
 var _ control.UserStore = (*sqlstore.Store)(nil)

@@ -45,6 +45,7 @@ type parts struct {
 	// sdkMetrics puts what the SDK measures into metrics.
 	sdkMetrics client.MetricsHandler
 	meters     *meters
+	clock      *clock
 	bell       *control.Bell
 	url        func() string      // by which clients reach the REST API
 	traces     *telemetry.Tracing // nil: none
@@ -54,7 +55,7 @@ type parts struct {
 func newParts(s settings.Settings, log *slog.Logger) parts {
 	registry := newRegistry()
 	return parts{
-		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), meters: newMeters(registry), bell: control.NewBell(),
+		lifecycle: newLifecycle(), settings: s, log: log, metrics: registry, sdkMetrics: engine.NewMetrics(registry), meters: newMeters(registry), clock: newClock(), bell: control.NewBell(),
 		url: func() string { return s.BaseURL },
 	}
 }
@@ -62,7 +63,7 @@ func newParts(s settings.Settings, log *slog.Logger) parts {
 // auditLog is the one of this process, which counts refused calls together whatever they knock at. The store must be open.
 func (p *parts) auditLog() *control.Audit {
 	if p.audit == nil {
-		p.audit = &control.Audit{Store: p.store, Log: p.log, Now: time.Now}
+		p.audit = &control.Audit{Store: p.store, Log: p.log, Now: p.now}
 	}
 	return p.audit
 }
@@ -123,7 +124,8 @@ func (p *parts) openMigratedStore(ctx context.Context, file string) error {
 // checkKey opens the keys that secrets are sealed with. They are sealed with the master key, so a process with a wrong one is
 // found out here.
 func (p *parts) checkKey(ctx context.Context) (err error) {
-	p.keyring = &control.Keyring{Store: p.store, Marks: p.store, Masters: p.masters, Ring: secret.NewRing(), Now: time.Now}
+	p.compareClocks(ctx)
+	p.keyring = &control.Keyring{Store: p.store, Marks: p.store, Masters: p.masters, Ring: secret.NewRing(), Now: p.now}
 	p.keys, err = p.keyring.Open(ctx)
 	return p.namedKey(err)
 }
@@ -148,9 +150,7 @@ func (p *parts) followKeys() {
 
 // signer makes and checks access tokens.
 func (p *parts) signer() *token.Signer {
-
-	return token.NewRingSigner(p.keyring.Ring.Derived("access-token"), time.Now)
-
+	return token.NewRingSigner(p.keyring.Ring.Derived("access-token"), p.now)
 }
 
 func (p *parts) closeStore(context.Context) error {

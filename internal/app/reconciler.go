@@ -20,16 +20,16 @@ const loopBeat = 1500 * time.Millisecond
 // newReconciler makes the reconciler with all its duties: every process can run its loop, whatever else it does.
 func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.Reconciler {
 	lanes := &control.LaneKeeper{Store: p.store, Engine: start, Log: p.log}
-	usher := &control.Usher{Jobs: p.store, Engine: start, Now: time.Now, Log: p.log}
-	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: time.Now, Log: p.log}
-	workers := &control.Workers{Registry: p.store, Now: time.Now}
+	usher := &control.Usher{Jobs: p.store, Engine: start, Now: p.now, Log: p.log}
+	cancels := &control.CancelCourier{Backlog: p.store, Starter: start, Now: p.now, Log: p.log}
+	workers := &control.Workers{Registry: p.store, Now: p.now}
 	configs, _ := p.newJobs(box, start)
 	duties := append(p.deliverer(start).Duties(), lanes.Duty(), usher.Duty(), cancels.Duty(), p.retentionDuty(), p.orphanDuty(start))
 	duties = append(duties, p.newSchedules(configs, box).Duties()...)
 	return &control.Reconciler{
 		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,
-		Bell: p.bell, Limits: p.limits(), Now: time.Now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
-		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, time.Now), workers.PurgeDuty(),
+		Bell: p.bell, Limits: p.limits(), Now: p.now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
+		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, p.now), workers.PurgeDuty(),
 			control.FoldCounts(p.store)),
 	}
 }
@@ -37,7 +37,7 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 // keepReconciler sees to it that the reconciler's workflow is there.
 func (p *parts) keepReconciler() {
 	keeper := control.ReconcilerKeeper{
-		Engine: starter.New(p.temporal, starter.Config{}), Alone: p.ownEngine, Seen: observeSilence(p.metrics), Log: p.log,
+		Engine: starter.New(p.temporal, starter.Config{}), Alone: p.ownEngine, Seen: observeSilence(p.metrics, p.now), Log: p.log,
 	}
 	p.background("keeper of the reconciler", keeper.Run)
 }
@@ -73,13 +73,13 @@ func (p *parts) loopOf(r *control.Reconciler) activities.Loop {
 }
 
 // observeSilence shows, in every process, how long the one that has the loop has not given a sign of life.
-func observeSilence(registry prometheus.Registerer) func(control.ReconcilerState) {
+func observeSilence(registry prometheus.Registerer, now control.Clock) func(control.ReconcilerState) {
 	var last atomic.Int64 // Unix nanoseconds
-	last.Store(time.Now().UnixNano())
+	last.Store(now().UnixNano())
 	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_reconciler_silence_seconds",
 		Help: "Time since the process that has the reconciler's loop, whichever it is, gave a sign of life that this one saw.",
-	}, func() float64 { return max(time.Since(time.Unix(0, last.Load())).Seconds(), 0) })) // the engine's clock may be ahead
+	}, func() float64 { return max(now().Sub(time.Unix(0, last.Load())).Seconds(), 0) })) // the engine's clock may be ahead
 	return func(s control.ReconcilerState) {
 		if !s.Beat.IsZero() {
 			last.Store(s.Beat.UnixNano())

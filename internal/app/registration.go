@@ -49,7 +49,7 @@ func (r *registration) leave(ctx context.Context) error {
 func (r *registration) store(ctx context.Context, status job.WorkerStatus) (drain bool, err error) {
 	me := r.me
 	me.Note = r.disk.note()
-	me.Status, me.Running, me.BeatAt = status, r.post.slots.running(), time.Now().UTC().Truncate(time.Microsecond)
+	me.Status, me.Running, me.BeatAt = status, r.post.slots.running(), r.parts.now().UTC().Truncate(time.Microsecond)
 	return r.registry.Beat(ctx, me)
 }
 

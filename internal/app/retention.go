@@ -34,10 +34,10 @@ func (p *parts) retentionEngine() *starter.Retention {
 func (p *parts) newRetention() *control.Retention {
 	return &control.Retention{
 		Sweep: &control.Sweep{
-			Store: p.store, Objects: p.objects, Uploads: p.objects, Grace: p.settings.Outages.SweepGrace, Now: time.Now, Log: p.log,
+			Store: p.store, Objects: p.objects, Uploads: p.objects, Grace: p.settings.Outages.SweepGrace, Now: p.now, Log: p.log,
 		},
 		Store: p.store, Blobs: p.store, Objects: p.objects, Histories: p.retentionEngine(), Default: p.retentionDefault(),
-		Now: time.Now, Log: p.log, Count: countPurged(p.metrics),
+		Now: p.now, Log: p.log, Count: countPurged(p.metrics),
 	}
 }
 
@@ -53,7 +53,7 @@ func (p *parts) retentionDuty() control.Duty {
 
 // orphanDuty ends workflows that no unfinished job stands behind.
 func (p *parts) orphanDuty(start *starter.Starter) control.Duty {
-	o := &control.Orphanage{Engine: starter.NewOpen(p.temporal), Known: p.store, Starter: start, Now: time.Now, Log: p.log}
+	o := &control.Orphanage{Engine: starter.NewOpen(p.temporal), Known: p.store, Starter: start, Now: p.now, Log: p.log}
 	return o.Duty()
 }
 

@@ -88,34 +88,34 @@ func (p *parts) serve(s serving) (*work, error) {
 	schedules := p.newSchedules(configs, box)
 	files := &control.Files{
 		Configs: configs, Users: p.store, Links: p.store, Store: p.store, Blobs: p.store, Objects: p.objects, Archives: archives{archive.DefaultLimits},
-		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: time.Now,
+		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: p.now,
 	}
 	sessions := &control.Sessions{
 		Users: p.store, Tokens: p.store, Lockouts: p.store, Jobs: p.store, Passwords: password.New(),
-		Signer: p.signer(), Now: time.Now, NewFamily: newID,
+		Signer: p.signer(), Now: p.now, NewFamily: newID,
 	}
 	keys := &control.APIKeys{
-		Store: p.store, Sessions: sessions, Configs: configs, Signer: token.NewKeySigner(p.keyring.Ring.Derived("api-key"), time.Now), Now: time.Now, NewID: newID, Log: p.log,
+		Store: p.store, Sessions: sessions, Configs: configs, Signer: token.NewKeySigner(p.keyring.Ring.Derived("api-key"), p.now), Now: p.now, NewID: newID, Log: p.log,
 	}
 	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log, Observe: p.meters.fed}
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
 	audit := p.auditLog()
-	reconciler.Duties = append(reconciler.Duties, control.PurgeAudit(p.store, p.settings.Audit.Retention, time.Now))
-	places := &control.Places{Store: p.store, Now: time.Now}
-	workers := &control.Workers{Registry: p.store, Places: places, Now: time.Now}
+	reconciler.Duties = append(reconciler.Duties, control.PurgeAudit(p.store, p.settings.Audit.Retention, p.now))
+	places := &control.Places{Store: p.store, Now: p.now}
+	workers := &control.Workers{Registry: p.store, Places: places, Now: p.now}
 	draining, drain := context.WithCancel(context.Background())
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Keys: keys, Account: account,
-		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: time.Now},
-		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: time.Now},
+		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},
+		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: p.now},
 		Workers:      workers, Places: places,
-		Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies,
+		Now: p.now, Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies,
 		Feed: feed, Schedules: schedules, EventsKept: p.settings.EventRetention,
-		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: time.Now, NewID: newID},
-		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: time.Now}, Mail: p.settings.SMTP.Host != "",
+		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: p.now, NewID: newID},
+		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: p.now}, Mail: p.settings.SMTP.Host != "",
 		BaseURL:   p.url,
 		Product:   api.Product{Name: "Waybill", Version: Version(), BuildDate: buildDate(), Copyright: "The Waybill authors", Role: string(s.role)},
 		CursorKey: p.keys.Derive("cursor"), RFC3339: p.settings.Dates == "rfc3339",

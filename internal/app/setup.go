@@ -142,7 +142,7 @@ func (k *installer) engine(ctx context.Context) error {
 
 // admin makes the first account and its admin. A password is given back only if it is this call's and the user's.
 func (k *installer) admin(ctx context.Context) (word string, err error) {
-	accounts := control.Accounts{Users: k.store, Hasher: password.New(), Now: time.Now}
+	accounts := control.Accounts{Users: k.store, Hasher: password.New(), Now: k.now}
 	there := func() (bool, error) {
 		has, err := accounts.HasUser(ctx, control.AdminName)
 		if has {
@@ -162,7 +162,7 @@ func (k *installer) admin(ctx context.Context) (word string, err error) {
 		word = password.Random()
 		given = word
 	}
-	audit := &control.Audit{Store: k.store, Log: k.log, Now: time.Now}
+	audit := &control.Audit{Store: k.store, Log: k.log, Now: k.now}
 	err = acting(ctx, audit, "account.create", "account", func(ctx context.Context) error {
 		_, _, err := accounts.Create(ctx, control.DefaultAccount, control.AdminName, given, contract.SystemQueue)
 		return err

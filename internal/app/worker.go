@@ -62,7 +62,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 			me: job.Worker{
 				ID: identity, AccountID: to.AccountID, TaskQueue: to.TaskQueue, Hostname: host, PID: os.Getpid(), Version: Version(),
 				Labels: p.settings.Labels, Runners: w.runner.Kinds(), Sandbox: w.runner.InForce(), Concurrency: p.concurrency(),
-				StartedAt: time.Now().UTC().Truncate(time.Microsecond),
+				StartedAt: p.now().UTC().Truncate(time.Microsecond),
 			},
 		}
 		p.meters.sandbox.WithLabelValues(sandboxLevel(w.runner.Sandbox())).Set(1)
@@ -77,8 +77,8 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 	config := activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.settlement(), Expiry: p.store, Lanes: p.store,
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
-		Tokens: control.JobTokens{Signer: p.signer(), Now: time.Now}, URL: p.url,
-		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: time.Now, Log: p.log,
+		Tokens: control.JobTokens{Signer: p.signer(), Now: p.now}, URL: p.url,
+		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: p.now, Log: p.log,
 		Purger: p.newRetention(), Loop: p.loopOf(reconciler), ObjectPatience: p.settings.Outages.ObjectPatience,
 	}
 	if w.runner != nil {
@@ -115,7 +115,7 @@ func (p *parts) newRunner(folder string) (*runner.Runner, error) {
 		Work: folder, CacheSize: p.settings.CacheSize, Sandbox: sandbox.Mode(p.settings.Sandbox),
 		JobLimits: jobLimits(p.settings.Jobs), NoNetwork: p.settings.Jobs.NoNetwork, OutFiles: p.settings.Outputs.Files,
 		OutBytes: p.settings.Outputs.Bytes, OutFileBytes: p.settings.Outputs.FileBytes, LogTime: p.settings.Outages.ObjectPatience,
-		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log,
+		Protect: []string{p.settings.Data}, Runtimes: table, Logger: p.log, Now: p.now,
 		Environments: runner.Environments{
 			Size: p.settings.EnvironmentSize, Max: p.settings.EnvironmentMaxSize, Time: p.settings.EnvironmentBuildTime,
 			Variables: p.settings.EnvironmentVariables,

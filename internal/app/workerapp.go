@@ -75,7 +75,7 @@ func (w *Worker) start(ctx context.Context) error {
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
-	places := &control.Places{Store: w.store, Now: time.Now}
+	places := &control.Places{Store: w.store, Now: w.now}
 	to, err := places.Find(ctx, w.settings.Destination)
 	if err != nil {
 		return named("the destination of "+settings.Name("destination"), err)

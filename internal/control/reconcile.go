@@ -28,9 +28,9 @@ type Reconciler struct {
 	// Duties are what other parts of the product want looked after in the same loop.
 	Duties []Duty
 
-	open   map[job.ID]struct{} // jobs whose workflow was open when the present round of steps began
-	moved  atomic.Int64        // when the loop last came on, Unix nanoseconds
-	faults atomic.Int64        // what could not be done so far
+	open   map[job.ID]struct{}       // jobs whose workflow was open when the present round of steps began
+	moved  atomic.Pointer[time.Time] // when the loop last came on, with its monotonic clock: the other one may jump
+	faults atomic.Int64              // what could not be done so far
 }
 
 // Pass is one pass of the loop.
@@ -126,10 +126,18 @@ func (l *loop) pass(ctx context.Context) {
 }
 
 // comeOn notes that the loop does not hang.
-func (r *Reconciler) comeOn() { r.moved.Store(time.Now().UnixNano()) }
+func (r *Reconciler) comeOn() {
+	now := time.Now()
+	r.moved.Store(&now)
+}
 
 // Moved is when the loop last came on: one that has not for minutes hangs.
-func (r *Reconciler) Moved() time.Time { return time.Unix(0, r.moved.Load()) }
+func (r *Reconciler) Moved() time.Time {
+	if at := r.moved.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Sweep looks at every unfinished job last written before the time. It stops at the first sign that the engine or the
 // database is down.
