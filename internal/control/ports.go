@@ -288,13 +288,3 @@ type Tokens interface {
 	// RevokeTokens ends the family. Idempotent.
 	RevokeTokens(ctx context.Context, id string, at time.Time) error
 }
-
-// Lockouts counts failed logins for a subject (user name + client address).
-type Lockouts interface {
-	// LockedUntil returns the zero time for a subject that is not locked at now.
-	LockedUntil(ctx context.Context, subject string, now time.Time) (time.Time, error)
-	// LoginFailed counts a failure in the window that began with the first; at limit it locks for lock. It returns LockedUntil.
-	LoginFailed(ctx context.Context, subject string, now time.Time, window time.Duration, limit int, lock time.Duration) (time.Time, error)
-	// ClearLogins forgets the subject.
-	ClearLogins(ctx context.Context, subject string) error
-}

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"waybill/internal/job"
@@ -32,10 +31,6 @@ type Sessions struct {
 const (
 	AccessLife  = 10 * time.Hour
 	refreshLife = 30 * 24 * time.Hour
-
-	lockoutWindow   = 15 * time.Minute
-	lockoutFailures = 10
-	lockoutLength   = 15 * time.Minute
 
 	roleUser, roleAdmin = "ROLE_USER", "ROLE_ADMIN"
 )
@@ -88,22 +83,9 @@ func (s *Sessions) actorOf(ctx context.Context, u job.User) (job.Actor, error) {
 	return a, err
 }
 
+// check tells whose name and password it is. Names that nobody has take as long, and are locked out like others.
 func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {
 	ctx, trail := aside(ctx), TrailOf(ctx) // the count of failures is no part of the act
-	now := s.Now().UTC()
-	subject := strings.ToLower(name) + "\n" + network(address) // whoever has one address of IPv6 has a whole network of them
-	until, err := s.Lockouts.LockedUntil(ctx, subject, now)
-	if err != nil {
-		return job.User{}, err
-	}
-	if until.After(now) {
-		if trail != nil { // whose account it is; the answer is the same for a name that nobody has
-			if u, err := s.Users.UserByName(ctx, name); err == nil {
-				trail.By(u.AccountID, u.Ref())
-			}
-		}
-		return job.User{}, lockedOut(until.Sub(now))
-	}
 	u, err := s.Users.UserByName(ctx, name)
 	if err != nil && job.CodeOf(err) != job.NotFound {
 		return job.User{}, err
@@ -111,30 +93,21 @@ func (s *Sessions) check(ctx context.Context, name, password, address string) (j
 	if err == nil { // other names are not kept: people type their passwords there
 		trail.By(u.AccountID, u.Ref())
 	}
+	g := guessOf(u, name, address)
+	if err := s.begin(ctx, &g, s.Now().UTC()); err != nil {
+		return job.User{}, err
+	}
 	good, err := s.Passwords.Matches(ctx, password, u.PasswordHash)
 	if err != nil {
 		return job.User{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "Passwords can not be checked now")
 	}
 	if !good {
-		until, err := s.Lockouts.LoginFailed(ctx, subject, now, lockoutWindow, lockoutFailures, lockoutLength)
-		if err != nil {
-			return job.User{}, err
-		}
-		if until.After(now) {
-			return job.User{}, lockedOut(until.Sub(now))
-		}
-		return job.User{}, job.Errorf(job.Unauthenticated, job.WordBadCredentials, "Bad credentials")
+		return job.User{}, s.failed(ctx, g, s.Now().UTC())
 	}
 	if !u.Active {
 		return job.User{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
 	}
-	return u, s.Lockouts.ClearLogins(ctx, subject)
-}
-
-func lockedOut(wait time.Duration) error {
-	e := job.Errorf(job.Unauthenticated, job.WordLockedOut, "Too many failed logins; try again later")
-	e.RetryAfter = wait
-	return e
+	return u, s.succeeded(ctx, g, s.Now().UTC())
 }
 
 func (s *Sessions) grant(u job.User, family, refresh string, now time.Time) (Grant, error) {

@@ -320,7 +320,7 @@ func TestEndedSessionsAreMadeAnew(t *testing.T) {
 			t.Errorf("read: %v", err)
 		}
 		kill()
-		if err := s.ClearLogins(t.Context(), "x"); err != nil {
+		if err := s.RevokeTokens(t.Context(), "x", time.Now()); err != nil {
 			t.Errorf("write: %v", err)
 		}
 		runs := 0

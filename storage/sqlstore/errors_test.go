@@ -110,7 +110,7 @@ func TestAClosedStoreIsUnavailable(t *testing.T) {
 		}
 		_, err := s.Config(t.Context(), c.AccountID, c.ID)
 		for name, err := range map[string]error{
-			"read": err, "ping": s.Ping(t.Context()), "write": s.ClearLogins(t.Context(), "x"), "migrate": s.Migrate(t.Context()),
+			"read": err, "ping": s.Ping(t.Context()), "write": s.RevokeTokens(t.Context(), "x", time.Now()), "migrate": s.Migrate(t.Context()),
 		} {
 			if job.CodeOf(err) != job.Unavailable || job.WordOf(err) != job.WordDependencyDown {
 				t.Errorf("%s = %v, want unavailable", name, err)

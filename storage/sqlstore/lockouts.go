@@ -78,9 +78,37 @@ func (s *Store) LoginFailed(
 }
 
 // ClearLogins is control.Lockouts'.
-func (s *Store) ClearLogins(ctx context.Context, subject string) error {
+func (s *Store) ClearLogins(ctx context.Context, subject string, now time.Time) (locked time.Time, err error) {
+	subject = subjectKey(subject)
+	row, found, err := one[loginFailuresRow](s.read.WithContext(ctx),
+		"SELECT "+columnsOf[loginFailuresRow]("")+" FROM login_failures WHERE subject = ?", subject)
+	if err != nil || !found { // as of most who sign in
+		return time.Time{}, s.fault(ctx, err)
+	}
+	if locked = row.lockedAt(micros(now)); !locked.IsZero() {
+		return locked, nil
+	}
+	err = s.transact(ctx, func(tx *gorm.DB) error {
+		_, err := run(tx, "DELETE FROM login_failures WHERE subject = ? AND coalesce(locked_until, 0) <= ?", subject, micros(now))
+		return err
+	})
+	return time.Time{}, err
+}
+
+// LoginPlace is control.Lockouts'.
+func (s *Store) LoginPlace(ctx context.Context, subject string) (time.Time, error) {
+	seen, found, err := one[int64](s.read.WithContext(ctx), "SELECT seen_at FROM login_places WHERE subject = ?", subjectKey(subject))
+	if err != nil || !found {
+		return time.Time{}, s.fault(ctx, err)
+	}
+	return timeOf(seen), nil
+}
+
+// NoteLoginPlace is control.Lockouts'.
+func (s *Store) NoteLoginPlace(ctx context.Context, subject string, at time.Time) error {
 	return s.transact(ctx, func(tx *gorm.DB) error {
-		_, err := run(tx, "DELETE FROM login_failures WHERE subject = ?", subjectKey(subject))
+		_, err := run(tx, `INSERT INTO login_places (subject, seen_at) VALUES (?, ?)
+			ON CONFLICT (subject) DO UPDATE SET seen_at = excluded.seen_at WHERE login_places.seen_at < excluded.seen_at`, subjectKey(subject), micros(at))
 		return err
 	})
 }

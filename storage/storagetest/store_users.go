@@ -198,8 +198,8 @@ var tokenCases = map[string]func(*testing.T, *tenant){
 			if err != nil || !until.IsZero() {
 				t.Errorf("locked until %v, %v, want no lock", until, err)
 			}
-			if err := n.ClearLogins(ctx, subject); err != nil {
-				t.Fatal(err)
+			if until, err := n.ClearLogins(ctx, subject, at(1)); err != nil || !until.IsZero() {
+				t.Fatal(until, err)
 			}
 		}
 		if until, err := n.LockedUntil(ctx, "unknown", at(0)); err != nil || !until.IsZero() {

@@ -51,6 +51,7 @@ type Settings struct {
 	Jobs    JobLimits
 	Outputs OutLimits
 	Outages Outages
+	Limits  Limits
 
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
@@ -112,7 +113,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
+var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -342,7 +343,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 			Password: k.String("smtp-password"), From: k.String("smtp-from"), TLS: p.word("smtp-tls", "none", "starttls", "tls"),
 		},
 
-		Jobs: p.jobLimits(), Outputs: p.outLimits(), Outages: p.outages(),
+		Jobs: p.jobLimits(), Outputs: p.outLimits(), Outages: p.outages(), Limits: p.limits(),
 		EnvironmentSize: p.number("environment-size", 0, 1<<50), EnvironmentMaxSize: p.number("environment-max-size", 1, 1<<50),
 		EnvironmentBuildTime: p.duration("environment-build-time", time.Second, 24*time.Hour), EnvironmentVariables: p.variables("environment-variables"),
 
