@@ -7,9 +7,9 @@ import (
 	"waybill/internal/limit"
 )
 
-// limits says how many calls callers may make. A process whose database is a file of its own serves all its callers alone; others share
+// callLimits says how many calls callers may make. A process whose database is a file of its own serves all its callers alone; others share
 // what they count.
-func (p *parts) limits() api.Limits {
+func (p *parts) callLimits() api.Limits {
 	s := p.settings.Limits
 	l := api.Limits{
 		Doors: map[string]limit.Rule{
