@@ -112,11 +112,7 @@ func (p *parts) serve(s serving) (*work, error) {
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: p.now},
 		Workers:      workers, Places: places,
-<<<<<<< HEAD
 		Now: p.now, Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies, Limits: p.callLimits(),
-=======
-		Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies, Limits: p.callLimits(),
->>>>>>> f857fe2 (Name the limits of calls apart from those of jobs)
 		Feed: feed, Schedules: schedules, EventsKept: p.settings.EventRetention,
 		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: p.now, NewID: newID},
 		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: p.now}, Mail: p.settings.SMTP.Host != "",
