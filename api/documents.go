@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 
 // document is the OpenAPI document of a door.
 type document struct {
-	name string
-	api  huma.API
+	name  string
+	api   huma.API
+	serve map[string]gin.HandlerFunc // by format
 }
 
 //go:embed docs.html
@@ -35,24 +37,59 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (s *Server) documentRoutes() {
-	s.engine.GET(
-		"/openapi.json",
-		s.document(func(d document) ([]byte, error) { return json.Marshal(d.api.OpenAPI()) }, "json"),
-	)
-	s.engine.GET("/openapi.yaml", s.document(func(d document) ([]byte, error) { return d.api.OpenAPI().YAML() }, "yaml"))
-	s.engine.GET("/docs", func(c *gin.Context) { docsFile(c, "docs.html", docsPage) })
-	s.engine.GET("/docs/:file", func(c *gin.Context) {
-		name := path.Base(c.Param("file"))
-		if name == "docs.js" {
-			docsFile(c, name, docsScript)
-			return
-		}
-		if text, err := fs.ReadFile(swaggerfiles.FS, name); err == nil && docsAssets[name] {
-			docsFile(c, name, text)
-			return
+	s.engine.GET("/openapi.json", s.document("json", firstDocument))
+	s.engine.GET("/openapi.yaml", s.document("yaml", firstDocument))
+	s.engine.GET("/openapi/:file", func(c *gin.Context) {
+		name, kind, _ := strings.Cut(c.Param("file"), ".")
+		for _, d := range s.documents {
+			if serve := d.serve[kind]; d.name == name && serve != nil {
+				serve(c)
+				return
+			}
 		}
 		s.noRoute(c)
 	})
+	s.engine.GET("/docs", func(c *gin.Context) { docsFile(c, "docs.html", docsPage) })
+	s.engine.GET("/docs/:file", func(c *gin.Context) {
+		name := path.Base(c.Param("file"))
+		switch {
+		case name == "docs.js":
+			docsFile(c, name, docsScript)
+		case name == "documents.json":
+			c.JSON(http.StatusOK, s.listed())
+		case docsAssets[name]:
+			text, err := fs.ReadFile(swaggerfiles.FS, name)
+			if err != nil { // it is in this binary
+				panic(err)
+			}
+			docsFile(c, name, text)
+		default:
+			s.noRoute(c)
+		}
+	})
+}
+
+// listedDocument is how the docs page is told of a document.
+type listedDocument struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+}
+
+func (s *Server) listed() []listedDocument {
+	list := make([]listedDocument, 0, len(s.documents))
+	for _, d := range s.documents {
+		list = append(list, listedDocument{Name: d.name, Title: d.api.OpenAPI().Info.Title, URL: "/openapi/" + d.name + ".json"})
+	}
+	return list
+}
+
+// firstDocument is the document that is shown where none is named.
+func firstDocument(s *Server) (document, bool) {
+	if len(s.documents) == 0 {
+		return document{}, false
+	}
+	return s.documents[0], true
 }
 
 // docsAssets are the files of Swagger UI that the page uses; the others in the package (source maps, variants) are not
@@ -69,13 +106,17 @@ func docsFile(c *gin.Context, name string, text []byte) {
 	http.ServeContent(c.Writer, c.Request, name, time.Time{}, bytes.NewReader(text))
 }
 
-// document serves the document of the first door, made once: by then every operation is registered.
-func (s *Server) document(render func(document) ([]byte, error), kind string) gin.HandlerFunc {
+// document serves a document, made once: by the first call every operation is registered.
+func (s *Server) document(kind string, which func(*Server) (document, bool)) gin.HandlerFunc {
 	text := sync.OnceValues(func() ([]byte, error) {
-		if len(s.documents) == 0 {
+		d, found := which(s)
+		switch {
+		case !found:
 			return nil, job.Errorf(job.NotFound, WordRouteNotFound, "There is no such route")
+		case kind == "yaml":
+			return d.api.OpenAPI().YAML()
 		}
-		return render(s.documents[0])
+		return json.Marshal(d.api.OpenAPI())
 	})
 	return func(c *gin.Context) {
 		body, err := text()

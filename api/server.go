@@ -87,7 +87,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 func (s *Server) AddDoor(d Door, config huma.Config) huma.API {
 	s.doors = append(s.doors, d)
 	api := huma.NewAPI(config, &router{engine: s.engine, bases: d.Bases, tails: map[string]*tail{}, none: s.noRoute})
-	s.documents = append(s.documents, document{name: d.Name, api: api})
+	self := document{name: d.Name, api: api}
+	this := func(*Server) (document, bool) { return self, true }
+	self.serve = map[string]gin.HandlerFunc{"json": s.document("json", this), "yaml": s.document("yaml", this)}
+	s.documents = append(s.documents, self)
 	return api
 }
 

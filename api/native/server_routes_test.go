@@ -344,7 +344,7 @@ func checkReferences(t *testing.T, doc map[string]any) {
 }
 
 // operational routes are outside of the document: they are not part of the API but of running it.
-var operational = []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /docs", "GET /docs/:file", "GET /openapi.json", "GET /openapi.yaml"}
+var operational = []string{"GET /healthz", "GET /readyz", "GET /metrics", "GET /docs", "GET /docs/:file", "GET /openapi.json", "GET /openapi.yaml", "GET /openapi/:file"}
 
 // checkRoutes compares the document with what is served.
 func checkRoutes(t *testing.T, f *fixture, documented map[string]bool) {
