@@ -32,6 +32,7 @@ type Config struct {
 	Deliveries    *control.Deliveries
 	Subscriptions *control.Subscriptions
 	Audit         *control.Audit
+	Policies      *control.Policies
 	// TrustedProxies are the proxies whose X-Forwarded-For tells the client's address.
 	TrustedProxies []netip.Prefix
 	// Presigner makes addresses of objects that clients can reach. nil: they can not reach the object store.
@@ -106,6 +107,7 @@ func (c *Config) check() error {
 	need(c.Deliveries != nil, "Deliveries")
 	need(c.Subscriptions != nil, "Subscriptions")
 	need(c.Audit != nil, "Audit")
+	need(c.Policies != nil, "Policies")
 	need(c.BaseURL != nil, "BaseURL")
 	need(len(c.CursorKey) >= 16, "CursorKey (at least 16 bytes)")
 	return errors.Join(faults...)

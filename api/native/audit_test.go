@@ -49,7 +49,7 @@ func TestEveryWriteLeavesAnEntry(t *testing.T) {
 	actions := map[string]bool{}
 	for i, route := range routes {
 		method, path, _ := strings.Cut(route, " ")
-		path = strings.NewReplacer("{id}", "987654", "{key}", "a.sh", "{linkid}", "4711", "{recordId}", "r1", "{delivery}", "d1").Replace(path)
+		path = strings.NewReplacer("{id}", "987654", "{key}", "a.sh", "{linkid}", "4711", "{recordId}", "r1", "{delivery}", "d1", "{policy}", "7").Replace(path)
 		if strings.Contains(path, "{") {
 			t.Fatalf("%s: what is its parameter?", route)
 		}

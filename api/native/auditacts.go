@@ -70,6 +70,13 @@ var acts = map[string]act{
 	"PUT /jobs/{id}/errors/{recordId}/data":           {"job.errors.edit", "record", []string{"id", "recordId"}},
 	"POST /jobs/{id}/deliveries/{delivery}/redeliver": {"delivery.redeliver", "delivery", []string{"delivery"}},
 
+	"POST /access/policies":                       {"accesspolicy.create", "accesspolicy", nil},
+	"PUT /access/policies/{id}":                   {"accesspolicy.update", "accesspolicy", []string{"id"}},
+	"DELETE /access/policies/{id}":                {"accesspolicy.delete", "accesspolicy", []string{"id"}},
+	"POST /users/{id}/access/policies":            {"accesspolicy.give", "user", []string{"id"}},
+	"PUT /users/{id}/access/policies/{policy}":    {"accesspolicy.give", "user", []string{"id"}},
+	"DELETE /users/{id}/access/policies/{policy}": {"accesspolicy.take", "user", []string{"id"}},
+
 	"POST /destinations":        {"destination.create", "destination", nil},
 	"PUT /destinations/{id}":    {"destination.update", "destination", []string{"id"}},
 	"DELETE /destinations/{id}": {"destination.delete", "destination", []string{"id"}},

@@ -37,7 +37,7 @@ func (u colleagues) User(ctx context.Context, account, id int64) (job.User, erro
 }
 
 // theirs is what the admin of account 1 has: an id for each place of a path.
-type theirs struct{ config, objectID, job, delivery, destination, worker, link, key string }
+type theirs struct{ config, objectID, job, delivery, destination, worker, link, key, policy string }
 
 func (f *fixture) theirs(t *testing.T) (all theirs) {
 	all.config = f.config("theirs", "run.sh")
@@ -55,6 +55,7 @@ func (f *fixture) theirs(t *testing.T) (all theirs) {
 	all.job = string(id)
 	deliveries := f.do("GET", "/api/jobs/"+all.job+"/deliveries", nil).want(t, 200, "").json["items"].([]any)
 	all.delivery, _ = deliveries[0].(map[string]any)["id"].(string)
+	all.policy = f.policy(t, "theirs", "1", "jobconfigs", []string{"*"}, all.config)
 	all.destination, _ = f.do("POST", "/api/destinations", `{"name":"south"}`).want(t, 201, "").json["id"].(string)
 	destination, err := f.Store.Destination(t.Context(), 1, 2)
 	if err != nil {
@@ -71,8 +72,8 @@ func (all theirs) path(t *testing.T, route string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	ids := map[string]string{
 		"{id}": map[string]string{"jobconfigs": all.config, "jobs": all.job, "destinations": all.destination, "workers": all.worker, "apikeys": all.key,
-			"account": "1", "users": "1"}[first],
-		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{linkid}": all.link, "{messagename}": "reply",
+			"account": "1", "users": "1", "access": all.policy}[first],
+		"{key}": "run.sh", "{recordId}": "r1", "{number}": "1", "{delivery}": all.delivery, "{linkid}": all.link, "{policy}": all.policy, "{messagename}": "reply",
 	}
 	path := regexp.MustCompile(`\{\w+\}`).ReplaceAllStringFunc(route, func(name string) string {
 		if ids[name] == "" {

@@ -51,6 +51,7 @@ func Register(s *api.Server) error {
 	d.destinationRoutes()
 	d.workerRoutes()
 	d.auditRoutes()
+	d.policyRoutes()
 	d.unsupportedRoutes()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
@@ -94,7 +95,7 @@ const (
 func operation[I, O any](d *door, who access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.SkipValidateParams, op.SkipValidateBody = true, true
 	op.OperationID = operationID(op.Method, op.Path)
-	op.Middlewares = append(huma.Middlewares{d.audited(op.Method, op.Path), d.enter(who, scopeOf(op.Method, op.Path))}, op.Middlewares...)
+	op.Middlewares = append(huma.Middlewares{d.audited(op.Method, op.Path), d.enter(who, op.Method, op.Path)}, op.Middlewares...)
 	switch who {
 	case bearer:
 		op.Security = []map[string][]string{{"bearer": {}}, {"apikey": {}}}
@@ -130,7 +131,7 @@ func operationID(method, path string) string {
 }
 
 // enter is the first thing that happens in a call: the dates the caller prefers, and who it is.
-func (d *door) enter(who access, scope job.KeyScope) func(huma.Context, func(huma.Context)) {
+func (d *door) enter(who access, method, path string) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		c := api.Gin(hc)
 		r := api.RequestOf(hc.Context())
@@ -140,7 +141,10 @@ func (d *door) enter(who access, scope job.KeyScope) func(huma.Context, func(hum
 			err = api.TooMany(q)
 		}
 		if err == nil {
-			err = checkScope(r.Actor, scope)
+			err = checkScope(r.Actor, scopeOf(method, path))
+		}
+		if err == nil {
+			err = closedToJobs(r.Actor, method, path)
 		}
 		if err == nil {
 			err = r.Malformed()

@@ -60,7 +60,7 @@ func newFixture(t testing.TB, change ...func(*api.Config)) *fixture {
 		Configs: f.Configs, Files: f.Files, Jobs: f.Jobs, Sessions: f.Sessions, Keys: f.Keys, Account: f.Own,
 		Destinations: f.Destinations, Workers: f.Workers, Places: f.Places,
 		Feed: f.Feed, Schedules: f.Schedules, EventsKept: 7 * 24 * time.Hour,
-		Deliveries: f.Deliveries, Subscriptions: f.Subscriptions, Audit: f.Audit,
+		Deliveries: f.Deliveries, Subscriptions: f.Subscriptions, Audit: f.Audit, Policies: f.Policies,
 		BaseURL:   func() string { return "http://localhost:8080" },
 		Product:   api.Product{Name: "Waybill", Version: "1.2.3", BuildDate: "2026-03-17", Copyright: "The Waybill authors"},
 		CursorKey: bytes.Repeat([]byte{7}, 32), Now: f.Now, Log: slog.New(slog.NewTextHandler(f.faults, nil)),

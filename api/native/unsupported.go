@@ -34,18 +34,18 @@ var notBuilt = map[string][]string{
 	"GET": {
 		"/jobconfigs/:id/macrosets",
 		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
-		"/users/:id/logins", "/users/:id/metrics", "/access/permissions", "/access/resourcetypes", "/users/access/policies",
+		"/users/:id/logins", "/users/:id/metrics",
 		"/device/code",
 	},
 	"GET POST": {
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",
 		"/jobtemplates/:id/jobconfigs", "/account/:id/macros", "/users", "/users/:id/macros",
-		"/access/policies", "/users/:id/access/policies", "/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
+		"/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
 		"/jobconfig-aliases/:id/allowed-ips",
 	},
 	"GET PUT": {"/users/:id"},
 	"GET PUT DELETE": {
-		"/jobtemplates/:id/files/*key", "/access/policies/:id", "/macrosets/:id",
+		"/jobtemplates/:id/files/*key", "/macrosets/:id",
 		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",
 	},
 	"GET POST PUT DELETE": {
@@ -54,7 +54,7 @@ var notBuilt = map[string][]string{
 	},
 	"GET PUT PATCH DELETE": {"/jobtemplates/:id", "/users/:id/preferences/:type"},
 	"PUT":                  {"/jobconfigs/:id/owner", "/jobtemplates/:id/owner"},
-	"PUT DELETE":           {"/jobconfigs/:id/tags", "/users/:id/access/policies/:policy"},
+	"PUT DELETE":           {"/jobconfigs/:id/tags"},
 	"PATCH":                {"/users/activate", "/users/deactivate"},
 	"GET POST PUT PATCH DELETE": {
 		"/agents", "/agents/*rest", "/artifacts", "/artifacts/*rest", "/integrations", "/integrations/*rest", "/resources/*rest",

@@ -91,7 +91,7 @@ func (p *parts) serve(s serving) (*work, error) {
 		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: p.now,
 	}
 	sessions := &control.Sessions{
-		Users: p.store, Tokens: p.store, Lockouts: p.store, Jobs: p.store, Passwords: password.New(),
+		Users: p.store, Tokens: p.store, Lockouts: p.store, Grants: p.store, Jobs: p.store, Passwords: password.New(),
 		Signer: p.signer(), Now: p.now, NewFamily: newID,
 	}
 	keys := &control.APIKeys{
@@ -112,7 +112,8 @@ func (p *parts) serve(s serving) (*work, error) {
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: p.now},
 		Workers:      workers, Places: places,
-		Now: p.now, Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies, Limits: p.callLimits(),
+		Policies: &control.Policies{Store: p.store, Users: p.store, Configs: p.store, Jobs: p.store, Now: p.now},
+		Now:      p.now, Audit: audit, TrustedProxies: p.settings.Audit.TrustedProxies, Limits: p.callLimits(),
 		Feed: feed, Schedules: schedules, EventsKept: p.settings.EventRetention,
 		Deliveries:    &control.Deliveries{Store: p.store, Jobs: jobs, Targets: p.guard(), Now: p.now, NewID: newID},
 		Subscriptions: &control.Subscriptions{Store: p.store, Configs: configs, Now: p.now}, Mail: p.settings.SMTP.Host != "",

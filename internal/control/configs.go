@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -177,14 +176,19 @@ func (s *Configs) ids(ctx context.Context, a job.Actor, refs []string, v job.Ver
 }
 
 func (s *Configs) find(ctx context.Context, account int64, ref string) (job.Config, error) {
+	return findConfig(ctx, s.Reader, account, ref)
+}
+
+// findConfig finds a config by either form of its id.
+func findConfig(ctx context.Context, in ConfigReader, account int64, ref string) (job.Config, error) {
 	if job.ValidID(ref) {
-		return s.Reader.ConfigByObjectID(ctx, account, ref)
+		return in.ConfigByObjectID(ctx, account, ref)
 	}
-	id, err := strconv.ParseInt(ref, 10, 64)
-	if err != nil || id < 1 || strconv.FormatInt(id, 10) != ref {
+	id, ok := decimalRef(ref)
+	if !ok {
 		return job.Config{}, job.Errorf(job.NotFound, job.WordNotFound, "Job config %s not found", short(ref))
 	}
-	return s.Reader.Config(ctx, account, id)
+	return in.Config(ctx, account, id)
 }
 
 // Limits of a job config (native.md, 4; those it does not give are ours, to bound a row).

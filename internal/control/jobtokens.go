@@ -19,7 +19,7 @@ type JobTokens struct {
 	Now    Clock
 }
 
-// Issue makes the token of an attempt, with the rights of who submitted the job.
+// Issue makes the token of an attempt, with as many of the rights of who submitted the job as a job needs.
 func (t JobTokens) Issue(j job.Job, fence int64) (string, error) {
 	now := t.Now().UTC()
 	text, err := t.Signer.Sign(token.Claims{
@@ -45,14 +45,28 @@ type JobFinder interface {
 
 // ofJob tells whether the attempt that a token was made for still runs. It does until the job has ended, waits for another
 // attempt, or another attempt has begun; a job that is asked to end has its token until then, to tidy up with.
-func (s *Sessions) ofJob(ctx context.Context, c token.Claims) (alive bool, err error) {
+func (s *Sessions) ofJob(ctx context.Context, c token.Claims) (j job.Job, alive bool, err error) {
 	if s.Jobs == nil || !job.ValidID(c.Job) {
-		return false, nil
+		return j, false, nil
 	}
-	j, err := s.Jobs.Job(ctx, c.AccountID, job.ID(c.Job))
+	j, err = s.Jobs.Job(ctx, c.AccountID, job.ID(c.Job))
 	if job.CodeOf(err) == job.NotFound {
-		return false, nil
+		return j, false, nil
 	}
 	running := j.Status == job.Running || j.Status == job.Cancelling
-	return running && j.Fence == c.Fence && submitter(j) == c.UserID, err
+	return j, running && j.Fence == c.Fence && submitter(j) == c.UserID, err
+}
+
+// jobVerbs is what the token of a job is good for: to see what its submitter sees, and to start and follow what its submitter may
+// start. The files of its own config are besides (job.Actor.MayFile). A program is not its submitter: whoever may change its package
+// may have it do what they like.
+var jobVerbs = job.VerbsOf(job.View, job.Execute)
+
+// asJob is the program of a job on behalf of who submitted it. Nothing administrative is left of an admin.
+func asJob(a job.Actor, j job.Job) job.Actor {
+	if a.Admin {
+		a.Admin, a.Grants = false, job.Everything()
+	}
+	a.Limit, a.Job = jobVerbs, &job.OwnJob{ID: j.ID, ConfigID: j.ConfigID}
+	return a
 }

@@ -36,7 +36,7 @@ func TestAJobsTokenLivesAsLongAsItsAttempt(t *testing.T) {
 	alive := func(when, token string) {
 		t.Helper()
 		a, err := w.sessions.Authenticate(ctx, token)
-		if err != nil || a.User != w.admin.User || a.AccountID != w.admin.AccountID || !a.Admin || a.Family != "" {
+		if err != nil || a.User != w.admin.User || a.AccountID != w.admin.AccountID || a.Admin || a.Family != "" || a.Job == nil || a.Job.ID != j.ID || a.Job.ConfigID != j.ConfigID {
 			t.Errorf("%s: %+v, %v", when, a, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestAJobsTokenLivesAsLongAsItsAttempt(t *testing.T) {
 	dead("when the job has ended", next)
 }
 
-func TestAJobsTokenHasTheRightsOfTheSubmitter(t *testing.T) {
+func TestAJobsTokenActsForTheSubmitter(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	j := w.submit(w.runnable(w.admin, "a"))

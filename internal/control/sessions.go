@@ -191,9 +191,13 @@ func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, 
 	case err != nil:
 		return job.Actor{}, invalid
 	}
+	var own job.Job
 	alive := s.ofFamily
 	if c.Job != "" {
-		alive = s.ofJob
+		alive = func(ctx context.Context, c token.Claims) (alive bool, err error) {
+			own, alive, err = s.ofJob(ctx, c)
+			return alive, err
+		}
 	}
 	if alive, err := alive(ctx, c); err != nil || !alive {
 		if err != nil {
@@ -209,6 +213,9 @@ func (s *Sessions) Authenticate(ctx context.Context, access string) (job.Actor, 
 		return job.Actor{}, err
 	}
 	actor, err := s.actorOf(ctx, u)
+	if c.Job != "" {
+		return asJob(actor, own), err
+	}
 	actor.Family = c.Family
 	return actor, err
 }

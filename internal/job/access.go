@@ -18,7 +18,7 @@ const (
 	Create  Verb = "create"
 )
 
-// AllVerbs lists the verbs in the order they are shown in. Their places are stored: see Verbs.
+// AllVerbs lists the verbs in the order they are shown in.
 func AllVerbs() []Verb { return []Verb{View, Edit, Delete, Execute, Create} }
 
 // Verbs is a set of verbs, a bit for each in the order of AllVerbs.
@@ -83,6 +83,30 @@ type Permission struct {
 	Verbs Verbs `json:"verbs"`
 	// Things are ids in decimal, AnyThing for all there are and will be, or OfTemplate and an id for all job configs of a template.
 	Things []string `json:"things"`
+}
+
+// covers tells which of the permission's things stands for the thing; template is what it is made from, 0 for none.
+func (p Permission) covers(k Kind, id, template int64) (thing string, found bool) {
+	if p.Kind != k {
+		return "", false
+	}
+	for _, t := range p.Things {
+		of, isTemplate := strings.CutPrefix(t, OfTemplate)
+		n, _ := decimalID(of)
+		switch {
+		case t == AnyThing, !isTemplate && id != 0 && n == id, isTemplate && template != 0 && n == template:
+			return t, true
+		}
+	}
+	return "", false
+}
+
+// Gives tells whether the permission gives a verb on a thing, and by which of its entries.
+func (p Permission) Gives(v Verb, k Kind, id, template int64) (thing string, gives bool) {
+	if !p.Verbs.Has(v) || !VerbsFor(k).Has(v) {
+		return "", false
+	}
+	return p.covers(k, id, template)
 }
 
 // What a Permission may name beside ids.

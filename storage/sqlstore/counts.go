@@ -95,7 +95,7 @@ func (s *Store) census(ctx context.Context, q job.Query, served job.Expr) (censu
 	if err != nil {
 		return c, err
 	}
-	where = scoped(q.Scope).and(where)
+	where = scopedCounts(q.Scope).and(where)
 	from := "jobs"
 	if s.driver == SQLite {
 		from += " INDEXED BY " + jobListing.indexed

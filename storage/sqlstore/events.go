@@ -120,7 +120,8 @@ func (s *Store) eventsQuery(q control.EventQuery, upTo job.EventMark, limit int)
 		from += " JOIN jobs ON jobs.id = e.job_id"
 	}
 	if q.Scope.OwnerID != 0 {
-		add("jobs.owner_id = ?", q.Scope.OwnerID)
+		own := scopedJobs(q.Scope, "jobs.")
+		add(own.sql, own.args...)
 	}
 	if q.Of != 0 {
 		add("jobs.config_id = ?", q.Of)

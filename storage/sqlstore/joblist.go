@@ -12,6 +12,9 @@ import (
 // maxBranches is how many classes of jobs a page is put together from; of more, some are met soon by walking along the order.
 const maxBranches = 50
 
+// maxOwnBranches is that of a general user's jobs: they may be few among those of the account, and far apart.
+const maxOwnBranches = 200
+
 // Jobs is control.JobReader's. The jobs of a list come without the macros and files of their Spec: a page of a thousand
 // would else hold a thousand times what one submitter may send.
 //
@@ -27,7 +30,7 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	if q.Where, err = s.narrowed(ctx, q.Scope.AccountID, q.Where); err != nil {
 		return none, stats, s.fault(ctx, err)
 	}
-	l, where, err := s.filter(jobListing, q, scoped(q.Scope))
+	l, where, err := s.filter(jobListing, q, scopedJobs(q.Scope, ""))
 	if err != nil {
 		return none, stats, s.fault(ctx, err)
 	}
@@ -40,7 +43,7 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		answer, stats, err = s.jobs(ctx, q, l, where, keys)
 		return err
 	}
-	if served, _ := counted(q.Where); served != nil && branching(q, keys) {
+	if classed(q) && branching(q, keys) {
 		// A job that ends meanwhile must not be in neither: unfinished when classes were counted, ended when rows were read.
 		err = s.snapshot(ctx, read)
 	} else {
@@ -50,6 +53,13 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		return none, job.JobStats{}, s.fault(ctx, err)
 	}
 	return answer, stats, nil
+}
+
+// classed tells whether counters know which classes of jobs match: those of a filter, and those of a general user, whose own jobs and
+// those of job configs they may see have no order in common.
+func classed(q job.Query) bool {
+	served, _ := counted(q.Where)
+	return served != nil || q.Scope.OwnerID != 0
 }
 
 // branching tells whether a page can be read along the classes of the jobs that match.
@@ -64,7 +74,7 @@ func (s *Store) jobs(
 	answer.NotCounted = q.Keyset || q.Offset >= job.CountLimit
 	served, rest := counted(q.Where)
 	var branches []condition
-	if wanted := q.Stats || !answer.NotCounted; wanted && rest == nil || served != nil && !onlyUnfinished(q.Where) {
+	if wanted := q.Stats || !answer.NotCounted; wanted && rest == nil || classed(q) && !onlyUnfinished(q.Where) {
 		c, err := s.census(ctx, q, served)
 		if err != nil {
 			return answer, stats, err
@@ -73,8 +83,8 @@ func (s *Store) jobs(
 			stats = c.stats
 			tally(&answer, c.total)
 		}
-		if served != nil && branching(q, keys) {
-			branches = c.branches(q.Scope.AccountID)
+		if classed(q) && branching(q, keys) {
+			branches = c.branches(q.Scope)
 		}
 	}
 	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
@@ -131,9 +141,13 @@ func byFinished(keys []sortKey) bool {
 
 // branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
 // those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
-func (c census) branches(account int64) []condition {
+func (c census) branches(scope job.Scope) []condition {
+	account, most := scope.AccountID, maxBranches
+	if scope.OwnerID != 0 {
+		most = maxOwnBranches
+	}
 	live := condition{sql: unfinished}
-	if len(c.ended) <= maxBranches {
+	if len(c.ended) <= most {
 		some := []condition{live}
 		for _, class := range c.ended {
 			some = append(some, condition{

@@ -42,12 +42,51 @@ func join(parts []condition, with string) condition {
 	return condition{sql: "(" + strings.Join(texts, with) + ")", args: args}
 }
 
-// scoped limits a query to what the scope may see. Every list has it.
+// scoped limits a query of job configs to what the scope may see. Every list has a scope.
 func scoped(s job.Scope) condition {
 	if s.OwnerID == 0 {
 		return condition{sql: "account_id = ?", args: []any{s.AccountID}}
 	}
-	return condition{sql: "account_id = ? AND owner_id = ?", args: []any{s.AccountID, s.OwnerID}}
+	own := condition{sql: "account_id = ? AND owner_id = ?", args: []any{s.AccountID, s.OwnerID}}
+	if len(s.Configs) == 0 {
+		return own
+	}
+	return join([]condition{own, {sql: "account_id = ? AND id IN ?", args: []any{s.AccountID, s.Configs}}}, " OR ")
+}
+
+// scopedCounts is scopedJobs for counters, which are read by their account.
+func scopedCounts(s job.Scope) condition {
+	if s.OwnerID == 0 {
+		return condition{sql: "account_id = ?", args: []any{s.AccountID}}
+	}
+	// The plus keeps SQLite from reading them once for each part.
+	parts := []condition{{sql: "+owner_id = ?", args: []any{s.OwnerID}}, {
+		sql:  "+config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
+		args: []any{s.AccountID, s.OwnerID},
+	}}
+	if len(s.Configs) > 0 {
+		parts = append(parts, condition{sql: "+config_id IN ?", args: []any{s.Configs}})
+	}
+	return condition{sql: "account_id = ?", args: []any{s.AccountID}}.and(join(parts, " OR "))
+}
+
+// scopedJobs limits a query of jobs, or of what is joined with them: whoever sees a job config sees its jobs. Each part names the account,
+// so that each can be read along an index of its own.
+func scopedJobs(s job.Scope, table string) condition {
+	if s.OwnerID == 0 {
+		return condition{sql: table + "account_id = ?", args: []any{s.AccountID}}
+	}
+	parts := []condition{
+		{sql: table + "account_id = ? AND " + table + "owner_id = ?", args: []any{s.AccountID, s.OwnerID}},
+		{
+			sql:  table + "account_id = ? AND " + table + "config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
+			args: []any{s.AccountID, s.AccountID, s.OwnerID},
+		},
+	}
+	if len(s.Configs) > 0 {
+		parts = append(parts, condition{sql: table + "account_id = ? AND " + table + "config_id IN ?", args: []any{s.AccountID, s.Configs}})
+	}
+	return join(parts, " OR ")
 }
 
 // filter makes the WHERE of a list, and the listing to read from.

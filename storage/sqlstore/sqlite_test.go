@@ -197,7 +197,11 @@ func TestListsAreReadFromTheirIndexes(t *testing.T) {
 	}{
 		"all":         {ask: jobs(job.Query{Scope: account}), index: "jobs_scheduled", sorts: true}, // classes, that is, by which it counts
 		"cursor":      {ask: jobs(job.Query{Scope: account, Keyset: true, After: cursor}), index: "jobs_scheduled (account_id=? AND (scheduled_at,id)<(?,?))"},
-		"of an owner": {ask: jobs(job.Query{Scope: job.Scope{AccountID: 1, OwnerID: 2}}), index: "jobs_owner", sorts: true},
+		"of an owner": {ask: jobs(job.Query{Scope: job.Scope{AccountID: 1, OwnerID: 2}}), index: "jobs_unfinished", sorts: true}, // nothing has ended
+		"of an owner, since": {
+			ask:   jobs(job.Query{Scope: job.Scope{AccountID: 1, OwnerID: 2, Configs: []int64{7}}, Where: job.Compare{Property: "scheduled", Op: job.Gte, Values: []any{"1700000000"}}}),
+			index: "jobs_owner (account_id=? AND owner_id=? AND scheduled_at", sorts: true,
+		},
 		"of a config": {ask: jobs(job.Query{Scope: account, Where: eq("jobConfig.id", c.ID)}), index: "jobs_config_ended", sorts: true},
 		"tagged":      {ask: jobs(job.Query{Scope: account, Where: eq("tags", "x")}), index: "job_tags_tag (account_id=? AND tag=?)", sorts: true},
 		"unfinished":  {ask: jobs(job.Query{Scope: account, Where: eq("status", job.Queued)}), index: "jobs_unfinished", sorts: true},

@@ -62,6 +62,7 @@ type Store interface {
 	control.SweepStore
 	control.DoorSessionStore
 	limit.Shared
+	control.PolicyStore
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -126,6 +127,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"lists":    listCases,
 	"users":    userCases,
 	"people":   peopleCases,
+	"policies": policyCases,
 	"accounts": accountCases,
 	"tokens":   tokenCases,
 	"sessions": doorSessionCases,

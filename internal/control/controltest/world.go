@@ -53,6 +53,7 @@ type Store interface {
 	control.UserStore
 	control.DoorSessionStore
 	control.APIKeyStore
+	control.PolicyStore
 }
 
 // World is all use cases and what stands behind them.
@@ -76,6 +77,7 @@ type World struct {
 	Deliveries    *control.Deliveries
 	Subscriptions *control.Subscriptions
 	Audit         *control.Audit
+	Policies      *control.Policies
 
 	Schedules      *control.Schedules
 	Fires          *control.Fires
@@ -127,6 +129,8 @@ func New(t testing.TB, store Store) *World {
 	w.Subscriptions = &control.Subscriptions{Store: store, Configs: w.Configs, Now: w.Now}
 	w.Feed = &control.Feed{Events: store, Bell: w.Jobs.Bell, Log: w.Jobs.Log}
 	w.Audit = &control.Audit{Store: store, Log: w.Jobs.Log, Now: w.Now}
+	w.Policies = &control.Policies{Store: store, Users: store, Configs: store, Jobs: store, Now: w.Now}
+	w.Sessions.Grants = store
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.schedules(store, box)
 	w.Account(t, "default", "admin", "example-password")

@@ -1,0 +1,39 @@
+package job
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// AccessPolicy is what general users who have it may do beside what is theirs. It can only add.
+type AccessPolicy struct {
+	ID          int64
+	AccountID   int64
+	Name        string // unique in the account without regard to case
+	Description string
+	Permissions []Permission
+	CreatedAt   time.Time
+	CreatedBy   UserRef
+	ModifiedAt  time.Time
+	ModifiedBy  UserRef
+}
+
+// GivenPolicy is a policy that a user has.
+type GivenPolicy struct {
+	AccessPolicy
+	User UserRef
+}
+
+// MarshalJSON writes the verbs by their names: what is stored does not depend on their order.
+func (s Verbs) MarshalJSON() ([]byte, error) { return json.Marshal(s.List()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. A verb that is none of ours gives no right.
+func (s *Verbs) UnmarshalJSON(text []byte) error {
+	var list []Verb
+	if err := json.Unmarshal(text, &list); err != nil {
+		return fmt.Errorf("verbs: %w", err)
+	}
+	*s = VerbsOf(list...)
+	return nil
+}

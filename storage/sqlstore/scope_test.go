@@ -1,0 +1,149 @@
+package sqlstore
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
+	"waybill/storage/sqlstore/seed"
+)
+
+// What a general user is shown is what a plain look at every job finds: their own, those of their job configs, and those of the configs they
+// were given.
+func TestGeneralUsersSeeTheirOwnAndWhatTheyWereGiven(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *Store) {
+		account := seeded(t, s, 2000)
+		everything, _, err := s.Jobs(t.Context(), job.Query{Scope: job.Scope{AccountID: account}, Size: 5000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var owned []int64 // by user 4711: job configs, but no jobs
+		for _, name := range []string{"mine", "mine too"} {
+			c, err := s.CreateConfig(t.Context(), job.Config{
+				AccountID: account, Name: name, ObjectID: seed.ID(len(name) + 900_000), Owner: job.UserRef{ID: 4711}, CreatedAt: s.now(), ModifiedAt: s.now(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			owned = append(owned, c.ID)
+		}
+		moved := everything.Items[3].ConfigID
+		if _, err := s.pools[0].ExecContext(t.Context(), "UPDATE jobs SET config_id = "+decimalOf(owned[0])+" WHERE config_id = "+decimalOf(moved)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.pools[0].ExecContext(t.Context(), "UPDATE job_counts SET config_id = "+decimalOf(owned[0])+" WHERE config_id = "+decimalOf(moved)); err != nil {
+			t.Fatal(err)
+		}
+		if everything, _, err = s.Jobs(t.Context(), job.Query{Scope: job.Scope{AccountID: account}, Size: 5000}); err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.Configs(t.Context(), job.Query{Scope: job.Scope{AccountID: account}, Size: 5000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner := map[int64]int64{}
+		for _, c := range all.Items {
+			owner[c.ID] = c.Owner.ID
+		}
+		var configs []int64 // one of many
+		for _, j := range everything.Items {
+			if !slices.Contains(configs, j.ConfigID) {
+				configs = append(configs, j.ConfigID)
+			}
+		}
+		for name, scope := range map[string]job.Scope{
+			"an owner of jobs":    {OwnerID: seed.Owner(account, 3)},
+			"an owner of configs": {OwnerID: 4711},
+			"one who was given":   {OwnerID: 4712, Configs: configs[1:4]},
+			"all of it":           {OwnerID: seed.Owner(account, 3), Configs: configs[2:8]},
+			"much":                {OwnerID: seed.Owner(account, 3), Configs: configs},
+			"of another account":  {OwnerID: 4713, Configs: []int64{seed.Config(account+1, 5)}},
+		} {
+			scope.AccountID = account
+			may := func(j job.Job) bool {
+				return j.OwnerID == scope.OwnerID || slices.Contains(scope.Configs, j.ConfigID) || owner[j.ConfigID] == scope.OwnerID
+			}
+			for filter, where := range map[string]job.Expr{
+				"": nil, "failed": job.Compare{Property: "status", Op: job.Eq, Values: []any{job.Failed}}, "queued": job.Compare{Property: "status", Op: job.Eq, Values: []any{job.Queued}},
+				"late": job.Compare{Property: "attempt", Op: job.Gte, Values: []any{"0"}},
+			} {
+				var want []job.ID
+				for _, j := range everything.Items {
+					if may(j) && (filter != "failed" || j.Status == job.Failed) && (filter != "queued" || j.Status == job.Queued) {
+						want = append(want, j.ID)
+					}
+				}
+				for _, keyset := range []bool{false, true} {
+					var got []job.ID
+					q := job.Query{Scope: scope, Where: where, Size: 170, Stats: true, Keyset: keyset}
+					for more := true; more; {
+						page, stats, err := s.Jobs(t.Context(), q)
+						if err != nil {
+							t.Fatal(err)
+						}
+						for _, j := range page.Items {
+							got = append(got, j.ID)
+						}
+						total := stats.Queued + stats.Running + stats.Finished + stats.Error + stats.Failed + stats.Cancelled
+						if int(total) != len(want) || !keyset && page.Total != len(want) {
+							t.Errorf("%s, %s: %d counted, total %d, want %d", name, filter, total, page.Total, len(want))
+						}
+						q.After, more = page.Next, page.More
+						if !keyset {
+							q.Offset += q.Size
+						}
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("%s, %s, keyset %v: %d jobs, want %d", name, filter, keyset, len(got), len(want))
+					}
+				}
+			}
+		}
+	})
+}
+
+func decimalOf(id int64) string { return strings.TrimSpace(toJSON(id)) }
+
+// The stream of events and the list of job configs are as wide as the list of jobs.
+func TestEventsAndConfigsAreAsWideAsJobs(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *Store) {
+		c := inhabited(t, s)
+		scope := job.Scope{AccountID: c.AccountID, OwnerID: c.Owner.ID + 4711}
+		mark, err := s.LatestEvent(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.Submit(t.Context(), control.Submission{Job: job.Job{
+			ID: "69b9209b00000000000000c1", AccountID: c.AccountID, ConfigID: c.ID, OwnerID: c.Owner.ID,
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		look := func(scope job.Scope) (events, configs int) {
+			t.Helper()
+			list, _, err := s.Events(t.Context(), control.EventQuery{Scope: scope, After: mark})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := s.Configs(t.Context(), job.Query{Scope: scope})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(list), len(found.Items)
+		}
+		if events, configs := look(scope); events != 0 || configs != 0 {
+			t.Errorf("without grants: %d events, %d configs", events, configs)
+		}
+		scope.Configs = []int64{c.ID}
+		if events, configs := look(scope); events != 1 || configs != 1 {
+			t.Errorf("given the config: %d events, %d configs", events, configs)
+		}
+		scope.AccountID++
+		if events, configs := look(scope); events != 0 || configs != 0 {
+			t.Errorf("of another account: %d events, %d configs", events, configs)
+		}
+	})
+}
