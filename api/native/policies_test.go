@@ -1,7 +1,9 @@
 package native_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -342,4 +344,32 @@ func TestAJobsTokenIsGoodForWhatJobsNeed(t *testing.T) {
 	f.do("GET", "/api/access/authorize?action=execute&resourcetype=jobconfigs&resourceid="+other, nil).want(t, 200, `{"allowed":true}`)
 	f.Finish(t, 1, id, fence, controltest.Exit(0))
 	f.do("GET", "/api/jobs/"+string(id), nil).fault(t, 401, "token_invalid", "")
+}
+
+// A stream does not outlive the policy by which its listener sees something.
+func TestStreamsEndWhenRightsChange(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.tail(t)
+	server := httptest.NewServer(f.server)
+	t.Cleanup(server.Close)
+	config := f.config("orders", "run.sh")
+	user, gina := f.general(t, "gina")
+	policy := f.policy(t, "viewers", user, "jobconfigs", []string{"view"}, config)
+	first := f.start(config)
+	admin := f.token
+	f.token = gina
+	all := f.open(t, server, "/api/events")
+	log := f.open(t, server, "/api/jobs/"+string(first)+"/log?follow=true")
+	f.token = admin
+	f.do("DELETE", "/api/access/policies/"+policy, nil).want(t, 204, "")
+	f.Pass(commentEvery)
+	second := f.start(config)
+	f.play(first, 0)
+	if got := statuses(readEvents(t, all.Body, nil), second); len(got) > 0 {
+		t.Errorf("after the policy is gone the stream tells %q", got)
+	}
+	if text, err := io.ReadAll(log.Body); err == nil {
+		t.Errorf("after the policy is gone the log is followed to its end: %q", text)
+	}
 }

@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -30,20 +31,23 @@ func (d *door) eventStream(ctx context.Context, c call, g *gin.Context) sse {
 	return s
 }
 
-// signedIn gives what looks, as often as comments are sent, whether the caller's token still counts: a stream has no end of
-// its own, and would outlive a logout. The listener comes back and is told 401. That it can not be looked up is no reason
-// to end anything.
+// signedIn gives what looks, as often as comments are sent, whether the caller's token or key still counts, and sees as much as it did:
+// a stream has no end of its own, and would outlive a logout or a policy that is taken away. The listener comes back and is told
+// 401, or what there is to see now. That it can not be looked up is no reason to end anything.
 func (d *door) signedIn(ctx context.Context, c call) func() error {
-	token, looked := api.CredentialsOf(c.HTTP.Header.Get("Authorization")).Bearer, c.Time
+	looked := c.Time
 	return func() error {
 		now := d.server.Now()
 		if now.Sub(looked) < commentEvery {
 			return nil
 		}
 		looked = now
-		_, err := d.server.Sessions.Authenticate(ctx, token)
-		if job.CodeOf(err) == job.Unauthenticated {
+		again := api.Request{HTTP: c.HTTP, Address: c.Address}
+		switch err := d.identify(ctx, &again, bearer); {
+		case job.CodeOf(err) == job.Unauthenticated:
 			return err
+		case err == nil && (!again.Actor.Allows(job.View) || !reflect.DeepEqual(again.Actor.Scope(), c.Actor.Scope())):
+			return job.Errorf(job.Forbidden, job.WordAccessDenied, "What the caller may see has changed")
 		}
 		return nil
 	}
@@ -51,7 +55,7 @@ func (d *door) signedIn(ctx context.Context, c call) func() error {
 
 // ended notes why a stream ended, unless the listener is the reason.
 func (c call) ended(waiting context.Context, err error) {
-	if err != nil && waiting.Err() == nil && job.CodeOf(err) != job.Unauthenticated {
+	if err != nil && waiting.Err() == nil && job.CodeOf(err) != job.Unauthenticated && job.CodeOf(err) != job.Forbidden {
 		c.Blame(err) // the listener comes back with the last id
 	}
 }

@@ -32,7 +32,7 @@ func (s *Files) entity(ctx context.Context, a job.Actor, o FileOwner, v job.Verb
 		if id != a.AccountID {
 			return e, noOwner(o)
 		}
-		if v == job.View { // for everybody of the account
+		if v == job.View && !a.Key.Limited() { // for everybody of the account
 			return e, allowed(a, v)
 		}
 		if !a.May(v, job.KindAccountFiles, id, 0) {

@@ -209,12 +209,13 @@ func Everything() Grants {
 func (a Actor) Allows(v Verb) bool { return a.Limit == 0 || a.Limit.Has(v) }
 
 // Administers tells whether the actor may look after the account: users, policies, destinations, workers, the account itself.
-func (a Actor) Administers(v Verb) bool { return a.Admin && a.Allows(v) }
+func (a Actor) Administers(v Verb) bool { return a.Admin && a.Allows(v) && !a.Key.Limited() }
 
 // Rights is what the actor may do with a thing of their own account that belongs to owner; template is what it is made from.
 func (a Actor) Rights(k Kind, id, owner int64, template ...int64) Verbs {
 	rights := Verbs(0)
 	switch {
+	case a.Key.Limited() && (k != KindJobConfig || !a.Key.Reaches(id)): // the key is for other things
 	case a.Admin, owner != 0 && owner == a.User.ID:
 		rights = Every
 	default:
@@ -250,9 +251,13 @@ func (a Actor) Scope() Scope { return a.ScopeOf(View) }
 
 // ScopeOf is where the actor may do something with job configs.
 func (a Actor) ScopeOf(v Verb) Scope {
-	given := a.Grants.kinds[KindJobConfig]
-	if a.Admin || given.all.Has(v) {
-		return Scope{AccountID: a.AccountID}
+	scope := Scope{AccountID: a.AccountID}
+	if a.Key.Limited() {
+		scope.Only = a.Key.Configs
 	}
-	return Scope{AccountID: a.AccountID, OwnerID: a.User.ID, Configs: ids(given.things, v)}
+	given := a.Grants.kinds[KindJobConfig]
+	if !a.Admin && !given.all.Has(v) {
+		scope.OwnerID, scope.Configs = a.User.ID, ids(given.things, v)
+	}
+	return scope
 }

@@ -46,6 +46,10 @@ func TestRightsComeFromRoleOwnershipAndPolicies(t *testing.T) {
 		"files of users are not given":         {given(on(KindUserFiles, Every, "*")), KindUserFiles, 9, 9, 0, 0},
 		"a key narrows an admin":               {limited(Actor{Admin: true, User: me}, VerbsOf(View)), KindJobConfig, 5, 8, 0, VerbsOf(View)},
 		"a key narrows an owner":               {limited(general, VerbsOf(Execute)), KindJobConfig, 5, 7, 0, VerbsOf(Execute)},
+		"a key for one config, and that":       {Actor{Admin: true, User: me, Key: &KeyGrant{Configs: []int64{5}}}, KindJobConfig, 5, 8, 0, Every},
+		"a key for one config, and another":    {Actor{Admin: true, User: me, Key: &KeyGrant{Configs: []int64{5}}}, KindJobConfig, 6, 7, 0, 0},
+		"a key for one config, and files":      {Actor{Admin: true, User: me, Key: &KeyGrant{Configs: []int64{5}}}, KindAccountFiles, 1, 0, 0, 0},
+		"a key for one config, and the user":   {Actor{User: me, Key: &KeyGrant{Configs: []int64{5}}}, KindUserFiles, 7, 7, 0, 0},
 		"a key adds nothing":                   {limited(general, Every), KindJobConfig, 5, 8, 0, 0},
 	} {
 		template := []int64{}
@@ -89,5 +93,12 @@ func TestScopesHoldWhatWasGivenToView(t *testing.T) {
 	}
 	if s := a.ScopeOf(Delete); s.OwnerID != 7 {
 		t.Errorf("%+v", s)
+	}
+	a.Key = &KeyGrant{Configs: []int64{3}}
+	if s := a.Scope(); !slices.Equal(s.Only, []int64{3}) {
+		t.Errorf("%+v", s)
+	}
+	if a.Admin = true; a.Administers(View) {
+		t.Error("a key for single job configs administers the account")
 	}
 }

@@ -64,6 +64,8 @@ type Scope struct {
 	OwnerID   int64 // 0: everything in the account
 	// Configs are job configs that the owner sees beside their own, with their jobs.
 	Configs []int64
+	// Only, when it is not empty, are the only job configs to be seen, with their jobs.
+	Only []int64
 }
 
 // Destination is a named pool of workers: one Temporal task queue.

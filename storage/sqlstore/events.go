@@ -116,10 +116,10 @@ func (s *Store) eventsQuery(q control.EventQuery, upTo job.EventMark, limit int)
 	case q.Scope.AccountID != 0:
 		add("e.account_id = ?", q.Scope.AccountID)
 	}
-	if q.Scope.OwnerID != 0 || q.Of != 0 {
+	if narrow(q.Scope) || q.Of != 0 {
 		from += " JOIN jobs ON jobs.id = e.job_id"
 	}
-	if q.Scope.OwnerID != 0 {
+	if narrow(q.Scope) {
 		own := scopedJobs(q.Scope, "jobs.")
 		add(own.sql, own.args...)
 	}

@@ -55,11 +55,14 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	return answer, stats, nil
 }
 
+// narrow tells whether a scope holds less than the account.
+func narrow(s job.Scope) bool { return s.OwnerID != 0 || len(s.Only) > 0 }
+
 // classed tells whether counters know which classes of jobs match: those of a filter, and those of a general user, whose own jobs and
 // those of job configs they may see have no order in common.
 func classed(q job.Query) bool {
 	served, _ := counted(q.Where)
-	return served != nil || q.Scope.OwnerID != 0
+	return served != nil || narrow(q.Scope)
 }
 
 // branching tells whether a page can be read along the classes of the jobs that match.
@@ -143,7 +146,7 @@ func byFinished(keys []sortKey) bool {
 // those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
 func (c census) branches(scope job.Scope) []condition {
 	account, most := scope.AccountID, maxBranches
-	if scope.OwnerID != 0 {
+	if narrow(scope) {
 		most = maxOwnBranches
 	}
 	live := condition{sql: unfinished}

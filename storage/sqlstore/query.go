@@ -44,49 +44,56 @@ func join(parts []condition, with string) condition {
 
 // scoped limits a query of job configs to what the scope may see. Every list has a scope.
 func scoped(s job.Scope) condition {
-	if s.OwnerID == 0 {
-		return condition{sql: "account_id = ?", args: []any{s.AccountID}}
+	own := condition{sql: "account_id = ?", args: []any{s.AccountID}}
+	if s.OwnerID != 0 {
+		own = own.and(condition{sql: "owner_id = ?", args: []any{s.OwnerID}})
 	}
-	own := condition{sql: "account_id = ? AND owner_id = ?", args: []any{s.AccountID, s.OwnerID}}
-	if len(s.Configs) == 0 {
-		return own
+	if s.OwnerID != 0 && len(s.Configs) > 0 {
+		own = join([]condition{own, {sql: "account_id = ? AND id IN ?", args: []any{s.AccountID, s.Configs}}}, " OR ")
 	}
-	return join([]condition{own, {sql: "account_id = ? AND id IN ?", args: []any{s.AccountID, s.Configs}}}, " OR ")
+	return only(own, "id", s)
+}
+
+// only narrows a condition to the job configs that are all the scope holds.
+func only(c condition, column string, s job.Scope) condition {
+	if len(s.Only) == 0 {
+		return c
+	}
+	return c.and(condition{sql: column + " IN ?", args: []any{s.Only}})
 }
 
 // scopedCounts is scopedJobs for counters, which are read by their account.
 func scopedCounts(s job.Scope) condition {
-	if s.OwnerID == 0 {
-		return condition{sql: "account_id = ?", args: []any{s.AccountID}}
+	of := condition{sql: "account_id = ?", args: []any{s.AccountID}}
+	if s.OwnerID != 0 {
+		// The plus keeps SQLite from reading them once for each part.
+		parts := []condition{{sql: "+owner_id = ?", args: []any{s.OwnerID}}, {
+			sql:  "+config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
+			args: []any{s.AccountID, s.OwnerID},
+		}}
+		if len(s.Configs) > 0 {
+			parts = append(parts, condition{sql: "+config_id IN ?", args: []any{s.Configs}})
+		}
+		of = of.and(join(parts, " OR "))
 	}
-	// The plus keeps SQLite from reading them once for each part.
-	parts := []condition{{sql: "+owner_id = ?", args: []any{s.OwnerID}}, {
-		sql:  "+config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
-		args: []any{s.AccountID, s.OwnerID},
-	}}
-	if len(s.Configs) > 0 {
-		parts = append(parts, condition{sql: "+config_id IN ?", args: []any{s.Configs}})
-	}
-	return condition{sql: "account_id = ?", args: []any{s.AccountID}}.and(join(parts, " OR "))
+	return only(of, "+config_id", s)
 }
 
 // scopedJobs limits a query of jobs, or of what is joined with them: whoever sees a job config sees its jobs. Each part names the account,
 // so that each can be read along an index of its own.
 func scopedJobs(s job.Scope, table string) condition {
-	if s.OwnerID == 0 {
-		return condition{sql: table + "account_id = ?", args: []any{s.AccountID}}
+	of := condition{sql: table + "account_id = ?", args: []any{s.AccountID}}
+	if s.OwnerID != 0 {
+		parts := []condition{of.and(condition{sql: table + "owner_id = ?", args: []any{s.OwnerID}}), of.and(condition{
+			sql:  table + "config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
+			args: []any{s.AccountID, s.OwnerID},
+		})}
+		if len(s.Configs) > 0 {
+			parts = append(parts, of.and(condition{sql: table + "config_id IN ?", args: []any{s.Configs}}))
+		}
+		of = join(parts, " OR ")
 	}
-	parts := []condition{
-		{sql: table + "account_id = ? AND " + table + "owner_id = ?", args: []any{s.AccountID, s.OwnerID}},
-		{
-			sql:  table + "account_id = ? AND " + table + "config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
-			args: []any{s.AccountID, s.AccountID, s.OwnerID},
-		},
-	}
-	if len(s.Configs) > 0 {
-		parts = append(parts, condition{sql: table + "account_id = ? AND " + table + "config_id IN ?", args: []any{s.AccountID, s.Configs}})
-	}
-	return join(parts, " OR ")
+	return only(of, table+"config_id", s)
 }
 
 // filter makes the WHERE of a list, and the listing to read from.

@@ -60,11 +60,16 @@ func TestGeneralUsersSeeTheirOwnAndWhatTheyWereGiven(t *testing.T) {
 			"one who was given":   {OwnerID: 4712, Configs: configs[1:4]},
 			"all of it":           {OwnerID: seed.Owner(account, 3), Configs: configs[2:8]},
 			"much":                {OwnerID: seed.Owner(account, 3), Configs: configs},
+			"a key for two":       {OwnerID: seed.Owner(account, 3), Configs: configs[2:8], Only: configs[1:4]},
+			"an admin's key":      {Only: configs[5:7]},
 			"of another account":  {OwnerID: 4713, Configs: []int64{seed.Config(account+1, 5)}},
 		} {
 			scope.AccountID = account
 			may := func(j job.Job) bool {
-				return j.OwnerID == scope.OwnerID || slices.Contains(scope.Configs, j.ConfigID) || owner[j.ConfigID] == scope.OwnerID
+				if len(scope.Only) > 0 && !slices.Contains(scope.Only, j.ConfigID) {
+					return false
+				}
+				return scope.OwnerID == 0 || j.OwnerID == scope.OwnerID || slices.Contains(scope.Configs, j.ConfigID) || owner[j.ConfigID] == scope.OwnerID
 			}
 			for filter, where := range map[string]job.Expr{
 				"": nil, "failed": job.Compare{Property: "status", Op: job.Eq, Values: []any{job.Failed}}, "queued": job.Compare{Property: "status", Op: job.Eq, Values: []any{job.Queued}},
