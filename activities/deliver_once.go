@@ -57,6 +57,8 @@ type DeliverConfig struct {
 	Mail    Mailer // nil: mail is not configured
 	// Render writes a job as the native door shows it.
 	Render func(j job.Job) ([]byte, error)
+	// Doors are the forms of calls that clients of other doors expect, by the door's name.
+	Doors map[string]DoorCall
 	// Link is the address of a job.
 	Link func(id job.ID) string
 	// Observe counts an attempt: outcome is delivered, retried or failed. May be nil.
@@ -184,6 +186,9 @@ func (d *Deliveries) verdict(row job.Delivery, try job.DeliveryAttempt, o outcom
 		began = try.At
 	}
 	pause := max(pauseAfter(row.RoundAttempts+1), min(o.asked, deliverMaxAsked))
+	if row.Door != "" {
+		pause = doorPause(row.RoundAttempts + 1)
+	}
 	if try.At.Add(pause).Sub(began) > deliverGiveUp {
 		return job.DeliveryFailed, 0
 	}
@@ -231,6 +236,13 @@ func (d *Deliveries) body(ctx context.Context, row job.Delivery, j job.Job) (str
 	if row.Body != "" || row.Method == "GET" {
 		return row.Body, nil
 	}
+	if row.Door != "" {
+		text, err := d.doorBody(ctx, row, j)
+		if err != nil {
+			return "", err
+		}
+		return d.cfg.Run.KeepBody(ctx, row.AccountID, row.ID, text)
+	}
 	e := envelope{Event: row.Event, DeliveryID: row.ID, Timestamp: row.CreatedAt.UTC().Format("2006-01-02T15:04:05.000000Z")}
 	if row.JobID != "" {
 		var err error
@@ -272,7 +284,11 @@ func (d *Deliveries) call(ctx context.Context, row job.Delivery, j job.Job, numb
 		}
 		header["X-Waybill-Signature"] = Sign(secret, body)
 	}
-	answer, err := d.cfg.Calls.Send(ctx, webhook.Call{URL: row.Target, Method: row.Method, Header: header, Body: body})
+	call := webhook.Call{URL: row.Target, Method: row.Method, Header: header, Body: body}
+	if row.Door != "" {
+		call.Timeout = doorPatience
+	}
+	answer, err := d.cfg.Calls.Send(ctx, call)
 	if err != nil {
 		o := outcome{fault: "The call failed"}
 		var fault *webhook.Fault
@@ -280,6 +296,9 @@ func (d *Deliveries) call(ctx context.Context, row job.Delivery, j job.Job, numb
 			o.fault, o.final = fault.Text, fault.Final
 		}
 		return o
+	}
+	if row.Door != "" {
+		return doorOutcome(answer)
 	}
 	return outcomeOf(answer)
 }

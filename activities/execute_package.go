@@ -102,6 +102,9 @@ func (x *execution) do(ctx context.Context) (contract.JobResult, error) {
 		return x.unprepared(ctx, err)
 	}
 	defer func() { _ = x.closeLog(ctx) }() // where nobody did: the log of an attempt that is given up
+	if fault := x.job.Spec.Fault; fault != "" {
+		return x.refuse(ctx, job.ReasonError, fault)
+	}
 
 	var lease *runner.Lease
 	err = phase(x.watch.ctx, "fetch package", func(ctx context.Context) (err error) {
@@ -379,8 +382,26 @@ func (x *execution) onEnd(ctx context.Context, run *runner.Execution, end contex
 	if errors.Is(cause, errStopped) || isOverTime(cause) {
 		x.noteCancelling(ctx, cause)
 	}
-	end(cause)
+	end(x.withGrace(ctx, cause))
 	_ = run.Notef("%s; the program is asked to end", cause)
+}
+
+// graceLook is how long the program is not asked to end while it is looked up how long it may take to.
+const graceLook = 3 * time.Second
+
+// withGrace is a stop as whoever asked for it wants it: the job's row knows how much time it leaves the program. When that can not be
+// read, it is the usual time.
+func (x *execution) withGrace(ctx context.Context, cause error) error {
+	if !errors.Is(cause, errStopped) || x.a.cfg.Jobs == nil {
+		return cause
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), graceLook)
+	defer done()
+	j, err := x.a.cfg.Jobs.Job(ctx, x.in.AccountID, x.in.JobID)
+	if err != nil || j.StopGrace <= 0 {
+		return cause
+	}
+	return sandbox.WithGrace(cause, j.StopGrace)
 }
 
 // noteCancelling records that the job is ending. The program is not kept waiting for it; the outcome is.

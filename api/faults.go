@@ -28,10 +28,18 @@ type Fault interface {
 	GetHeaders() http.Header // to be added to the reply
 }
 
+// Encoded is a Fault that writes itself, for doors that do not speak JSON alone.
+type Encoded interface {
+	ContentType() string
+	Encode() ([]byte, error)
+}
+
 // Door is one of the APIs the server speaks, as far as the server must know it.
 type Door struct {
 	Name  string   // "native"
 	Bases []string // path prefixes, such as "/api"; the longest that fits a request owns it
+	// WholePaths: operations are registered with their whole paths, below one of the bases each.
+	WholePaths bool
 	// Fault renders an error. It must take any error and show only what a *job.Error says.
 	Fault func(r *Request, err error) Fault
 }
@@ -77,6 +85,14 @@ func WriteFault(w http.ResponseWriter, f Fault) {
 	}
 	for name, values := range f.GetHeaders() {
 		h[name] = values
+	}
+	if own, ok := f.(Encoded); ok {
+		if text, err := own.Encode(); err == nil {
+			h.Set("Content-Type", own.ContentType())
+			w.WriteHeader(f.GetStatus())
+			_, _ = w.Write(text)
+			return
+		}
 	}
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(f.GetStatus())

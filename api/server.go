@@ -86,7 +86,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // brings the OpenAPI document, without the routes huma would add to serve it; the server shows it.
 func (s *Server) AddDoor(d Door, config huma.Config) huma.API {
 	s.doors = append(s.doors, d)
-	api := huma.NewAPI(config, &router{engine: s.engine, bases: d.Bases, tails: map[string]*tail{}, none: s.noRoute})
+	bases := d.Bases
+	if d.WholePaths {
+		bases = []string{""}
+	}
+	api := huma.NewAPI(config, &router{engine: s.engine, bases: bases, tails: map[string]*tail{}, none: s.noRoute})
 	self := document{name: d.Name, api: api}
 	this := func(*Server) (document, bool) { return self, true }
 	self.serve = map[string]gin.HandlerFunc{"json": s.document("json", this), "yaml": s.document("yaml", this)}

@@ -56,6 +56,7 @@ func endDelivery(ctx workflow.Context, in contract.DeliverInput, why string) err
 
 const (
 	callTime = 30 * time.Second // a call has 10 seconds of its own, and its outcome is stored
+	slowTime = time.Minute      // likewise, with 30 seconds
 	mailTime = 3 * time.Minute  // a log goes with it
 )
 
@@ -68,6 +69,9 @@ func delivering(ctx workflow.Context, in contract.DeliverInput) workflow.Context
 		TaskQueue:           contract.StatusQueue(workflow.GetInfo(ctx).TaskQueueName),
 		StartToCloseTimeout: callTime,
 		RetryPolicy:         again(typePanic),
+	}
+	if in.Slow {
+		o.StartToCloseTimeout = slowTime
 	}
 	if in.Mail {
 		o.StartToCloseTimeout = mailTime

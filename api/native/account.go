@@ -17,6 +17,7 @@ type accountRequest struct {
 	AllowedUserDomains member[[]string]         `json:"allowedUserDomains" doc:"Stored and given back, without effect"`
 	Description        member[string]           `json:"description"`
 	MaxTimeout         member[int64]            `json:"maxTimeout" doc:"Minutes. Upper limit of a job's timeout, also for jobs without one; 0: no limit"`
+	TimeZone           member[string]           `json:"timeZone" doc:"IANA name, such as America/Chicago: what wall clocks mean where nothing else is said; UTC if not given"`
 	Retention          member[retentionRequest] `json:"retention" doc:"How long finished jobs are kept, where their config sets no limit of its own"`
 }
 
@@ -35,6 +36,7 @@ type accountResponse struct {
 	AllowedUserDomains []string           `json:"allowedUserDomains"`
 	Description        string             `json:"description,omitempty"`
 	MaxTimeout         int64              `json:"maxTimeout,omitempty" doc:"Minutes"`
+	TimeZone           string             `json:"timeZone,omitempty"`
 	Retention          *retentionResponse `json:"retention,omitempty"`
 	Created            string             `json:"created"`
 }
@@ -96,7 +98,7 @@ func (d *door) putAccount(ctx context.Context, in *accountWriteInput) (*accountR
 func (d *door) patchAccount(ctx context.Context, in *accountWriteInput) (*accountReply, error) {
 	return d.writeAccount(ctx, in, func(a job.Account) control.AccountInput {
 		return control.AccountInput{
-			Description: a.Description, MaxTimeout: a.MaxTimeout, Retention: a.Retention, UserDomains: a.UserDomains,
+			Description: a.Description, MaxTimeout: a.MaxTimeout, Retention: a.Retention, UserDomains: a.UserDomains, TimeZone: a.TimeZone,
 		}
 	})
 }
@@ -118,6 +120,7 @@ func (d *door) writeAccount(
 func (r *accountRequest) input(in control.AccountInput) (control.AccountInput, error) {
 	lay(r.AllowedUserDomains, &in.UserDomains)
 	lay(r.Description, &in.Description)
+	lay(r.TimeZone, &in.TimeZone)
 	if r.MaxTimeout.Set {
 		if r.MaxTimeout.Value < 0 || r.MaxTimeout.Value > maxMinutes {
 			return in, invalid("maxTimeout is a number of minutes, 0 for no limit")
@@ -162,7 +165,7 @@ func (s style) account(a job.Account) accountResponse {
 	id := strconv.FormatInt(a.ID, 10)
 	return accountResponse{
 		ID: id, Name: a.Name, Href: s.href("account"), CustomerID: id, DestinationID: shownID(a.Destination),
-		AllowedUserDomains: domains, Description: a.Description, MaxTimeout: int64(a.MaxTimeout / time.Minute),
+		AllowedUserDomains: domains, Description: a.Description, TimeZone: a.TimeZone, MaxTimeout: int64(a.MaxTimeout / time.Minute),
 		Retention: retentionShown(a.Retention), Created: s.date(a.CreatedAt),
 	}
 }

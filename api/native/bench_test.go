@@ -45,6 +45,12 @@ func (i *instant) Submit(context.Context, control.Submission) (job.Job, bool, er
 func (i *instant) Cancel(context.Context, int64, job.ID, job.UserRef, time.Time) (job.Job, error) {
 	return i.job, nil
 }
+func (i *instant) CancelWithin(context.Context, int64, job.ID, job.UserRef, time.Time, time.Duration) (job.Job, error) {
+	return i.job, nil
+}
+func (i *instant) StepsOf(context.Context, int64, []job.ID) (map[job.ID][]job.Step, error) {
+	return nil, nil
+}
 func (i *instant) MarkUnreachable(context.Context, int64, job.ID, bool) error { return nil }
 func (i *instant) Destination(context.Context, int64, int64) (job.Destination, error) {
 	return job.Destination{ID: 1, TaskQueue: "q"}, nil

@@ -85,6 +85,8 @@ var byWord = map[job.Word]shown{
 	job.WordNothingToRetry:       {409, "nothing_to_retry"},
 	job.WordRetryActive:          {409, "retry_active"},
 	job.WordScheduleExists:       {409, "schedule_exists"},
+	job.WordRunActive:            {409, "concurrency_limit"},
+	job.WordScheduleInUse:        {409, "schedule_in_use"},
 	job.WordConcurrencyLimit:     {409, "concurrency_limit"},
 	job.WordDestinationInUse:     {409, "destination_in_use"},
 	job.WordLinkExists:           {409, "link_exists"},

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"waybill/activities"
+	"waybill/api/informatica"
 	"waybill/api/native"
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -42,6 +43,7 @@ func (p *parts) newDeliveries(box secret.Box) (*activities.Deliveries, error) {
 		Run: p.store, Jobs: p.store, Logs: joblog.Reader{Objects: p.objects}, Secrets: box,
 		Calls:  webhook.New(webhook.Config{Guard: p.guard(), UserAgent: "Waybill/" + Version()}),
 		Render: native.Renderer(p.url, p.settings.Dates == "rfc3339", p.now),
+		Doors:  map[string]activities.DoorCall{informatica.Name: informatica.Caller(p.store)},
 		Link:   func(id job.ID) string { return strings.TrimRight(p.url(), "/") + "/api/jobs/" + string(id) },
 		Now:    p.now, Log: p.log, Observe: observeDeliveries(p.metrics), Tracer: p.traces.Tracer(),
 	}

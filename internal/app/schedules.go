@@ -25,7 +25,7 @@ func (p *parts) newJobs(box secret.Box, start *starter.Starter) (*control.Config
 	configs := &control.Configs{Reader: p.store, Writer: p.store, Destinations: p.store, Files: p.store, Sealer: box, Targets: p.guard(), Now: p.now, NewID: newID}
 	return configs, &control.Jobs{
 		Reader: p.store, Writer: p.store, Configs: configs, Files: p.store, Users: p.store, Objects: p.objects, Starter: start, Lanes: start,
-		Talk: p.store, Records: p.store, Mending: p.store, Logs: joblog.Reader{Objects: p.objects}, Sealer: box, Bell: p.bell, Limits: p.limits(), Now: p.now,
+		Talk: p.store, Records: p.store, Past: p.store, Mending: p.store, Logs: joblog.Reader{Objects: p.objects}, Sealer: box, Bell: p.bell, Limits: p.limits(), Now: p.now,
 		NewID: func() job.ID { return job.ID(newID()) }, Log: p.log, DigestKey: p.keys.Derive("idempotency"), Observe: p.meters.submitted,
 	}
 }

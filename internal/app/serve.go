@@ -12,6 +12,7 @@ import (
 	"github.com/rs/xid"
 
 	"waybill/api"
+	"waybill/api/informatica"
 	"waybill/api/native"
 	"waybill/internal/app/settings"
 	"waybill/internal/archive"
@@ -125,6 +126,9 @@ func (p *parts) serve(s serving) (*work, error) {
 	})
 	if err == nil {
 		err = native.Register(handler)
+	}
+	if err == nil {
+		err = informatica.Register(handler)
 	}
 	if err != nil {
 		drain()

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"waybill/internal/job"
+	"waybill/internal/schedule"
 )
 
 // AccountStore keeps what an account sets for itself.
@@ -59,6 +60,7 @@ type AccountInput struct {
 	MaxTimeout  time.Duration
 	Retention   job.Retention
 	UserDomains []string
+	TimeZone    string // IANA name; empty: UTC
 }
 
 // Get gives the actor's account.
@@ -116,6 +118,9 @@ func (in AccountInput) fill(a *job.Account) error {
 	if err := checkRetention(in.Retention); err != nil {
 		return err
 	}
+	if _, err := schedule.Zone(in.TimeZone); err != nil {
+		return err
+	}
 	var domains []string
 	seen := map[string]bool{}
 	for _, d := range in.UserDomains {
@@ -128,7 +133,7 @@ func (in AccountInput) fill(a *job.Account) error {
 			domains = append(domains, d)
 		}
 	}
-	a.Description, a.MaxTimeout, a.Retention, a.UserDomains = in.Description, in.MaxTimeout, in.Retention, domains
+	a.Description, a.MaxTimeout, a.Retention, a.UserDomains, a.TimeZone = in.Description, in.MaxTimeout, in.Retention, domains, in.TimeZone
 	return nil
 }
 

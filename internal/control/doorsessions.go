@@ -61,7 +61,7 @@ func (s *DoorSessions) Login(ctx context.Context, name, password, address string
 	id := rand.Text() // 130 bits, of which none means anything
 	now := s.stamp()
 	err = s.Store.CreateDoorSession(ctx, job.DoorSession{
-		Hash: hashOf(id), UserID: u.ID, AccountID: u.AccountID, CreatedAt: now, UsedAt: now,
+		Hash: HashOfSession(id), UserID: u.ID, AccountID: u.AccountID, CreatedAt: now, UsedAt: now,
 	})
 	return DoorLogin{Session: id, User: u, Account: account}, err
 }
@@ -97,7 +97,7 @@ func (s *DoorSessions) Authenticate(ctx context.Context, id string) (job.Actor, 
 
 // Logout ends a session.
 func (s *DoorSessions) Logout(ctx context.Context, id string) error {
-	return s.Store.EndDoorSession(ctx, hashOf(id), s.stamp())
+	return s.Store.EndDoorSession(ctx, HashOfSession(id), s.stamp())
 }
 
 // LogoutAll ends all sessions of who has the password; of an admin, all of the account.
@@ -135,7 +135,7 @@ func (s *DoorSessions) find(ctx context.Context, id string) (d job.DoorSession, 
 	if id == "" || len(id) > maxName {
 		return d, 0, deadSession()
 	}
-	d, err = s.Store.DoorSession(ctx, hashOf(id))
+	d, err = s.Store.DoorSession(ctx, HashOfSession(id))
 	if job.CodeOf(err) == job.NotFound {
 		return d, 0, deadSession()
 	}
@@ -156,8 +156,8 @@ func deadSession() error {
 	return job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "The session is missing or has expired")
 }
 
-// hashOf is under what a session id is kept. It is random and long enough that nobody finds it from its hash, so it needs no salt.
-func hashOf(id string) string {
+// HashOfSession is under what a session id is kept. It is random and long enough that nobody finds it from its hash, so it needs no salt.
+func HashOfSession(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:])
 }

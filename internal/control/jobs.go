@@ -14,6 +14,7 @@ type Jobs struct {
 	Reader  JobReader
 	Talk    TalkReader
 	Records RecordReader
+	Past    EndedJobs
 	Mending RecordWriter
 	Writer  JobWriter
 	Configs *Configs

@@ -102,7 +102,7 @@ func (d *Deliverer) deliver(ctx context.Context, back bool) error {
 
 // start starts first and marks afterwards: a crash in between starts again, which changes nothing.
 func (d *Deliverer) start(ctx context.Context, one job.Delivery) error {
-	in := contract.DeliverInput{ID: one.ID, AccountID: one.AccountID, JobID: one.JobID, Round: one.Round, Mail: one.Kind == job.DeliveryMail}
+	in := contract.DeliverInput{ID: one.ID, AccountID: one.AccountID, JobID: one.JobID, Round: one.Round, Mail: one.Kind == job.DeliveryMail, Slow: one.Door != ""}
 	if err := d.Engine.StartDelivery(ctx, in); err != nil {
 		return err
 	}

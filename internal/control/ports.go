@@ -18,6 +18,8 @@ type ConfigReader interface {
 	Config(ctx context.Context, account, id int64) (job.Config, error)
 	// ConfigByObjectID finds one by its 24-hex object id.
 	ConfigByObjectID(ctx context.Context, account int64, objectID string) (job.Config, error)
+	// ConfigByName finds one by its name, without regard to case.
+	ConfigByName(ctx context.Context, account int64, name string) (job.Config, error)
 	// Configs lists. Known properties: id objectId name description active created lastModified createdByUser.id
 	// createdByUser.name lastModifiedByUser.name user.id user.name tags runtimeConfig.packageName
 	// runtimeConfig.entryPoint timeout destination.id.
@@ -74,6 +76,9 @@ type Submission struct {
 	// Records are those a retry of records is given; empty: all that are open. One that is not an open error of the parent
 	// is Invalid, WordUnknownRecord; none at all Conflict, WordNothingToRetry.
 	Records []string
+	// Alone refuses a job while its config has another one that is not final: Conflict, WordRunActive, which comes with that job.
+	// Two at once make one.
+	Alone bool
 	// StartLater leaves the start of the workflow to the reconciler.
 	StartLater bool
 	// MayShow tells whether a start that is skipped may be answered with a job of that config and owner. If not, it is Conflict,
@@ -105,11 +110,13 @@ type JobWriter interface {
 	//
 	// A job with a Lane whose places are all held, or in which others wait, gets ReasonSequenced and its LaneSeq. If its
 	// Spec.Concurrency says so it is not stored instead: skip gives back the oldest job of the lane, to be told by its id,
-	// and fail is Conflict, WordConcurrencyLimit. A retry always queues.
+	// and fail is Conflict, WordConcurrencyLimit. A retry always queues. A refusal of Alone comes with the active job.
 	Submit(ctx context.Context, s Submission) (j job.Job, replayed bool, err error)
 	// Cancel records a user's wish: a Queued job becomes Cancelled, a Running one Cancelling (reason stopped); a
 	// Cancelling one stays. A final one is Conflict, WordJobFinished.
 	Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time) (job.Job, error)
+	// CancelWithin is Cancel that leaves the program so much time between SIGTERM and SIGKILL; 0: as the setting says.
+	CancelWithin(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration) (job.Job, error)
 	// MarkUnreachable notes that the engine was down at the start; MarkReachable takes it back.
 	MarkUnreachable(ctx context.Context, account int64, id job.ID, down bool) error
 }
@@ -128,6 +135,8 @@ type JobReader interface {
 	// Family lists the chain of the job, oldest first.
 	Family(ctx context.Context, account int64, id job.ID) ([]job.Job, error)
 	Steps(ctx context.Context, account int64, id job.ID) ([]job.Step, error)
+	// StepsOf lists the steps of several jobs.
+	StepsOf(ctx context.Context, account int64, ids []job.ID) (map[job.ID][]job.Step, error)
 	Outputs(ctx context.Context, account int64, id job.ID) ([]job.Output, error)
 }
 

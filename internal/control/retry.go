@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"waybill/internal/job"
 	"waybill/internal/tracing"
@@ -63,6 +64,8 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Sub
 		return Submitted{}, err
 	}
 	spec := parent.Spec
+	spec.Callbacks = slices.DeleteFunc(slices.Clone(spec.Callbacks), func(c job.Callback) bool { return c.Door != "" }) // of the parent's start alone
+	spec.Schedule = ""
 	if err := s.prepareScope(ctx, parent, &r, &spec); err != nil {
 		return Submitted{}, err
 	}

@@ -50,6 +50,15 @@ func (s *Configs) For(ctx context.Context, a job.Actor, ref string, v job.Verb) 
 	return c, nil
 }
 
+// Named finds a config by its name, without regard to case, for somebody who wants to do something with it.
+func (s *Configs) Named(ctx context.Context, a job.Actor, name string, v job.Verb) (job.Config, error) {
+	c, err := s.Reader.ConfigByName(ctx, a.AccountID, name)
+	if err != nil {
+		return job.Config{}, err
+	}
+	return s.For(ctx, a, decimal(c.ID), v)
+}
+
 // forFiles is For, for the files of a config.
 func (s *Configs) forFiles(ctx context.Context, a job.Actor, ref string, v job.Verb) (job.Config, error) {
 	c, err := s.find(ctx, a.AccountID, ref)

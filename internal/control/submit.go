@@ -41,6 +41,19 @@ type SubmitRequest struct {
 	Ordered bool
 	// IdempotencyKey, when set, makes a repeat within 24 hours give the same job (native.md, 6).
 	IdempotencyKey string
+	// Alone starts a job only while its config has none that is not final; else no job is made, and Submitted tells of that one.
+	Alone bool
+	// TaskType is what the run presents to Informatica clients, where the config does not declare it.
+	TaskType string
+	// Check is the caller's own condition on the config, asked when it is clear that the actor may start it. nil: none.
+	Check func(job.Config) error
+	// Callback is one address more that is told of this one job. Its Door says in which form.
+	Callback *job.Callback
+	// ParameterFile is the key of a file of the config or, if it has none, of the account, whose lines NAME=value are macros of this
+	// job. One that is missing or can not be read fails the job, not the call.
+	ParameterFile string
+	// schedule is the name of the schedule that fires.
+	schedule string
 	// firedAt makes it a job of a schedule, which is stored and not started; see SubmitHeld.
 	firedAt time.Time
 }
@@ -51,6 +64,8 @@ type Submitted struct {
 	Replayed bool // an earlier call with the same idempotency key made it
 	// Skipped: no job was made, because as many of its key were there as may be at once. Job is the oldest of them.
 	Skipped bool
+	// Active: no job was made, because Alone was asked for and Job is there.
+	Active bool
 }
 
 const idempotencyLife = 24 * time.Hour
@@ -64,6 +79,11 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	if err != nil {
 		return Submitted{}, err
 	}
+	if r.Check != nil {
+		if err := r.Check(c); err != nil {
+			return Submitted{}, err
+		}
+	}
 	key, first, err := s.repeated(ctx, a, r.route()+c.ObjectID, r.IdempotencyKey, r.body())
 	if err != nil || first.Replayed {
 		return first, err
@@ -73,6 +93,11 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	}
 	if err := checkFiles(r.Files); err != nil {
 		return Submitted{}, err
+	}
+	if r.Callback != nil {
+		if err := s.Configs.Targets.CheckURL(r.Callback.URL); err != nil {
+			return Submitted{}, err
+		}
 	}
 	tags, err := cleanTags(append(append([]string(nil), c.Tags...), r.Tags...))
 	if err != nil {
@@ -88,6 +113,9 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	if err := s.override(&spec, r.Overrides); err != nil {
 		return Submitted{}, err
 	}
+	if err := s.ofThisRun(ctx, c, r, &spec); err != nil {
+		return Submitted{}, err
+	}
 	if err := s.bind(ctx, c.AccountID, c.ID, &spec); err != nil {
 		return Submitted{}, err
 	}
@@ -100,7 +128,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	if !r.firedAt.IsZero() {
 		j.Trigger, j.FiredAt = job.TriggerSchedule, r.firedAt
 	}
-	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, held: !r.firedAt.IsZero(), ownConfig: c.Owner.ID == a.User.ID})
+	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, Alone: r.Alone, held: !r.firedAt.IsZero(), ownConfig: c.Owner.ID == a.User.ID})
 }
 
 func (r SubmitRequest) trigger() job.Trigger {
@@ -132,11 +160,14 @@ func (s *Jobs) repeated(ctx context.Context, a job.Actor, route, key string, bod
 // body is what must be equal for two calls to count as one.
 func (r SubmitRequest) body() any {
 	return struct {
-		Overrides Overrides
-		Files     map[string]string
-		Tags      []string
-		Ordered   bool `json:",omitempty"`
-	}{r.Overrides, r.Files, r.Tags, r.Ordered}
+		Overrides  Overrides
+		Files      map[string]string
+		Tags       []string
+		Ordered    bool          `json:",omitempty"`
+		TaskType   string        `json:",omitempty"`
+		Callback   *job.Callback `json:",omitempty"`
+		Parameters string        `json:",omitempty"`
+	}{r.Overrides, r.Files, r.Tags, r.Ordered, r.TaskType, r.Callback, r.ParameterFile}
 }
 
 // accept stores the job and starts it. The caller has filled what the job is; accept adds who and when.
@@ -160,6 +191,9 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 		return Submitted{}, err
 	}
 	stored, replayed, err := s.Writer.Submit(ctx, sub)
+	if job.WordOf(err) == job.WordRunActive && sub.MayShow(stored.ConfigID, stored.OwnerID) {
+		return Submitted{Job: stored, Active: true}, nil
+	}
 	if err != nil {
 		return Submitted{}, err
 	}

@@ -32,6 +32,8 @@ func (s *Jobs) endSubmit(span trace.Span, trigger job.Trigger, made Submitted, e
 // Outcome is what came of the call in a word: accepted, replayed or skipped.
 func (s Submitted) Outcome() string {
 	switch {
+	case s.Active:
+		return "skipped"
 	case s.Replayed:
 		return "replayed"
 	case s.Skipped:

@@ -74,6 +74,9 @@ type Callback struct {
 	URL    string   `json:"url"`
 	Events []string `json:"events,omitempty"` // names of CallbackEvents; empty: all
 	Sealed string   `json:"sealed,omitempty"` // the secret that signs deliveries, see internal/secret; empty: unsigned
+	// Door is the door whose clients expect the call, which then is as they know it; empty: the native one. It is of one start, never a
+	// config's.
+	Door string `json:"door,omitempty"`
 
 	// Only in the request that brings the callback, never stored:
 	Secret string `json:"-"` // the secret in clear

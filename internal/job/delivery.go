@@ -77,6 +77,7 @@ type Delivery struct {
 	Change    StatusChange
 	Body      string // as it is sent; empty: not made yet, the first attempt makes it
 	AttachLog bool   // mail
+	Door      string // webhook: in whose form it is, see Callback.Door
 
 	Source string // part of the product that asked for it, such as "schedule/12"; empty: a change of the job
 	Key    string // tells repeats of the source apart

@@ -68,10 +68,12 @@ const (
 	WordInterpreterMissing Word = "interpreter_missing"
 	WordEngineMissing      Word = "engine_missing"
 	WordEnvironmentFailed  Word = "environment_failed"
+	WordRunActive          Word = "run_active" // the config has a job that is not final
 	WordConcurrencyLimit   Word = "concurrency_limit"
 	WordInvalidCron        Word = "invalid_cron"
 	WordInvalidTimeZone    Word = "invalid_time_zone"
 	WordScheduleExists     Word = "schedule_exists"
+	WordScheduleInUse      Word = "schedule_in_use"
 	WordLinkExists         Word = "link_exists"
 	WordLastAdmin          Word = "last_admin"
 	WordRecordResolved     Word = "record_resolved"

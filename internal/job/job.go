@@ -50,6 +50,7 @@ type Job struct {
 
 	SubmittedBy UserRef
 	StoppedBy   UserRef
+	StopGrace   time.Duration // what a stop leaves its program between SIGTERM and SIGKILL; 0: the setting
 
 	RetryOf     ID // direct parent; empty for a first run
 	Root        ID // first ancestor; empty for a first run
@@ -144,6 +145,12 @@ type Spec struct {
 	OutMessageNames []string  `json:"outMessageNames,omitempty"` // messages somebody waits for
 
 	RetryStep string `json:"retryStep,omitempty"` // RetryFailedStep only: the step that failed in the parent
+
+	TaskType string `json:"taskType,omitempty"` // the type the run presents to Informatica clients; empty: none was said
+	Schedule string `json:"schedule,omitempty"` // name of the schedule that made it
+	// Fault is why the job is to fail without its program being started: something it needs was found missing when it was accepted,
+	// and whoever started it looks for such faults in the job and not in the answer.
+	Fault string `json:"fault,omitempty"`
 
 	Trace Trace `json:"trace,omitzero"` // where the start of the job stands in a trace; none without tracing
 }

@@ -13,6 +13,7 @@ type Schedule struct {
 	Runs   int64  // fires that made a job
 
 	Backfills []Backfill // the last ones asked for
+	Shared    int64      // the SharedSchedule it follows; 0: it is the config's own
 
 	Version    int64 // grows with every change
 	Synced     int64 // the version the engine has been told of
@@ -36,6 +37,8 @@ type ScheduleRule struct {
 	End     time.Time     `json:"end,omitzero"`
 	MaxRuns int64         `json:"maxRuns,omitempty"` // 0: no limit
 	Webhook *Webhook      `json:"webhook,omitempty"`
+	// Calendar is what the pattern or the interval alone can not say; nil: nothing.
+	Calendar *Calendar `json:"calendar,omitempty"`
 }
 
 // DefaultCatchUp is native.md, 6.3.

@@ -10,6 +10,7 @@ type Account struct {
 	Destination int64         // default destination, 0: none
 	MaxTimeout  time.Duration // upper limit of a job's Timeout, also for jobs without one; 0: none
 	Retention   Retention     // for jobs whose config has no limits of its own
+	TimeZone    string        // IANA name: what wall clocks mean where nothing else is said; empty: UTC
 	UserDomains []string      // of the users' mail addresses; a label, nothing checks it
 	Change      int64         // grows with every write of what people set
 	CreatedAt   time.Time

@@ -153,7 +153,7 @@ func (v *roomVisit) wait(ctx context.Context, grace time.Duration) (Ending, erro
 	select {
 	case l = <-came:
 	case <-ctx.Done():
-		c := command{Grace: grace}
+		c := command{Grace: graceOf(ctx, grace)}
 		if errors.Is(context.Cause(ctx), ErrKill) {
 			c = command{Kill: true}
 		}

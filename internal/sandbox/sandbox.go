@@ -74,6 +74,27 @@ const RunVariable = "WAYBILL_RUN"
 // ErrKill as the cause of a context's end makes Wait kill the program at once, without grace.
 var ErrKill = errors.New("kill at once")
 
+// WithGrace makes a cause of a context's end by which Wait leaves the program another time than the one it was called with.
+func WithGrace(cause error, grace time.Duration) error { return &patient{cause, grace} }
+
+// patient is a cause with a grace of its own.
+type patient struct {
+	cause error
+	grace time.Duration
+}
+
+func (p *patient) Error() string { return p.cause.Error() }
+func (p *patient) Unwrap() error { return p.cause }
+
+// graceOf is what the cause of ctx's end says, or else grace.
+func graceOf(ctx context.Context, grace time.Duration) time.Duration {
+	var p *patient
+	if errors.As(context.Cause(ctx), &p) {
+		return p.grace
+	}
+	return grace
+}
+
 // DrainTime is how long processes may take to be gone once they have been killed.
 const DrainTime = 2 * time.Second
 
@@ -162,7 +183,7 @@ func (s *Sandbox) Start(program Program) (*Process, error) {
 }
 
 // Wait returns when the program and everything it started is gone. When ctx ends, the process group gets SIGTERM and,
-// after grace, SIGKILL. Whatever is left when the program itself has ended is killed.
+// after grace (see WithGrace), SIGKILL. Whatever is left when the program itself has ended is killed.
 func (p *Process) Wait(ctx context.Context, grace time.Duration) (Ending, error) {
 	if p.room != nil {
 		e, err := p.room.wait(ctx, grace)
@@ -215,6 +236,7 @@ func (p *Process) await(ctx context.Context, grace time.Duration) (stopped bool)
 		<-p.exited
 		return true
 	}
+	grace = graceOf(ctx, grace)
 	p.deadline = time.Now().Add(grace)
 	p.signal(syscall.SIGTERM)
 	over := time.NewTimer(grace)

@@ -40,6 +40,7 @@ type Call struct {
 	URL, Method string
 	Header      map[string]string
 	Body        string
+	Timeout     time.Duration // 0: the sender's
 }
 
 // Answer is what the other side said.
@@ -93,7 +94,11 @@ func New(c Config) *Sender {
 
 // Send makes the call. The error is a *Fault.
 func (s *Sender) Send(ctx context.Context, c Call) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	timeout := s.config.Timeout
+	if c.Timeout > 0 {
+		timeout = c.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, c.Method, c.URL, bytes.NewReader([]byte(c.Body)))
 	if err != nil {
@@ -105,7 +110,7 @@ func (s *Sender) Send(ctx context.Context, c Call) (Answer, error) {
 	}
 	answer, err := s.client.Do(request)
 	if err != nil {
-		return Answer{}, s.fault(err)
+		return Answer{}, s.fault(err, timeout)
 	}
 	// A status is an answer, also when the rest of it is slow, broken or endless.
 	reply, _ := io.ReadAll(io.LimitReader(answer.Body, MaxReply))
@@ -117,7 +122,7 @@ func (s *Sender) Send(ctx context.Context, c Call) (Answer, error) {
 }
 
 // fault puts what went wrong into words. The causes themselves name addresses.
-func (s *Sender) fault(err error) *Fault {
+func (s *Sender) fault(err error, patience time.Duration) *Fault {
 	f := &Fault{Text: "The connection failed", cause: err}
 	var (
 		name        *net.DNSError
@@ -136,7 +141,7 @@ func (s *Sender) fault(err error) *Fault {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		f.Text = "The connection was refused"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		f.Text = "No answer within " + s.config.Timeout.String()
+		f.Text = "No answer within " + patience.String()
 	case errors.Is(err, context.Canceled):
 		f.Text = "The call was broken off"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):

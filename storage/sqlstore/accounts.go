@@ -10,7 +10,7 @@ import (
 
 // UpdateAccount is control.AccountStore's. Name, default destination and time of creation are not its business.
 func (s *Store) UpdateAccount(ctx context.Context, a job.Account) (job.Account, error) {
-	pairs := []string{"description", a.Description}
+	pairs := []string{"description", a.Description, "timeZone", a.TimeZone}
 	for _, d := range a.UserDomains {
 		pairs = append(pairs, "allowedUserDomains", d)
 	}
@@ -20,9 +20,9 @@ func (s *Store) UpdateAccount(ctx context.Context, a job.Account) (job.Account, 
 	row := toAccountRow(a)
 	err := s.transact(ctx, func(tx *gorm.DB) error {
 		changed, found, err := one[accountRow](tx, `
-			UPDATE accounts SET description = ?, max_timeout = ?, retention = ?, user_domains = ?, change = change + 1
+			UPDATE accounts SET description = ?, max_timeout = ?, retention = ?, user_domains = ?, time_zone = ?, change = change + 1
 			WHERE id = ? AND change = ? RETURNING `+columnsOf[accountRow](""),
-			row.Description, row.MaxTimeout, row.Retention, row.UserDomains, row.ID, row.Change)
+			row.Description, row.MaxTimeout, row.Retention, row.UserDomains, row.TimeZone, row.ID, row.Change)
 		if err != nil {
 			return err
 		}

@@ -9,20 +9,25 @@ import (
 	"waybill/internal/job"
 )
 
-// Cancel is control.JobWriter's. A job already Cancelling for another reason (its timeout) stays what it is.
-func (s *Store) Cancel(
-	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time,
+// Cancel is control.JobWriter's.
+func (s *Store) Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time) (job.Job, error) {
+	return s.CancelWithin(ctx, account, id, by, at, 0)
+}
+
+// CancelWithin is control.JobWriter's. A job already Cancelling for another reason (its timeout) stays what it is.
+func (s *Store) CancelWithin(
+	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration,
 ) (j job.Job, err error) {
 	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
 		now := micros(at)
 		row, found, err := one[jobRow](tx, `
 			UPDATE jobs SET status = CASE WHEN `+endedAtOnce+` THEN ? ELSE ? END,
 				finished_at = CASE WHEN `+endedAtOnce+` THEN ? ELSE finished_at END,
-				reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL, cancel_due = true,
+				reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL, cancel_due = true, stop_grace = ?,
 				change = change + 1, written_at = ?
 			WHERE id = ? AND account_id = ? AND `+cancellable+` RETURNING `+jobColumns,
 			string(job.Cancelled), string(job.Cancelling), now, string(job.ReasonStopped), by.ID, clean(by.Name),
-			foldOrNull(clean(by.Name)), now, string(id), account)
+			foldOrNull(clean(by.Name)), int64(grace), now, string(id), account)
 		if err != nil {
 			return err
 		}

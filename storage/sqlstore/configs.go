@@ -37,6 +37,14 @@ func (s *Store) config(ctx context.Context, id any, condition string, args ...an
 	return c, s.fault(ctx, err)
 }
 
+// ConfigByName is control.ConfigReader's.
+func (s *Store) ConfigByName(ctx context.Context, account int64, name string) (job.Config, error) {
+	if clean(name) != name {
+		return job.Config{}, noConfig(clean(name))
+	}
+	return s.config(ctx, name, "name_key = ? AND account_id = ?", fold(name), account)
+}
+
 // Configs is control.ConfigReader's.
 func (s *Store) Configs(ctx context.Context, q job.Query) (job.List[job.Config], error) {
 	return list(ctx, s, configListing, q, scoped(q.Scope), configRow.config)

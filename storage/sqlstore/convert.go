@@ -182,7 +182,7 @@ func toJobRow(j job.Job) jobRow {
 		Lane: j.Lane, LaneSeq: j.LaneSeq, FiredAt: microsOrNull(j.FiredAt), Trigger: string(j.Trigger), RetryScope: string(j.RetryScope),
 		RecordsRead: j.Records.Read, RecordsWritten: j.Records.Written, RecordsFailed: j.Records.Failed, RecordsIgnored: j.Records.Ignored,
 		ErrorsOpen: j.ErrorsOpen, ErrorsResolved: j.ErrorsResolved, Warnings: warningsJSON(j.Warnings),
-		Sandbox: clean(j.Sandbox),
+		Sandbox: clean(j.Sandbox), StopGrace: int64(j.StopGrace),
 	}
 }
 
@@ -208,7 +208,7 @@ func (r jobRow) job() (job.Job, error) {
 		ResolvedBy: job.ID(r.ResolvedBy), ResolvedAt: timeOrZero(r.ResolvedAt), Unreachable: r.Unreachable,
 		Lane: r.Lane, LaneSeq: r.LaneSeq, FiredAt: timeOrZero(r.FiredAt), Trigger: job.Trigger(r.Trigger), RetryScope: job.RetryScope(r.RetryScope),
 		Records:    job.Records{Read: r.RecordsRead, Written: r.RecordsWritten, Failed: r.RecordsFailed, Ignored: r.RecordsIgnored},
-		ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved, Sandbox: r.Sandbox,
+		ErrorsOpen: r.ErrorsOpen, ErrorsResolved: r.ErrorsResolved, Sandbox: r.Sandbox, StopGrace: time.Duration(r.StopGrace),
 	}
 	var err error
 	if j.Tags, err = tagsOf(r.Tags); err != nil {
@@ -312,14 +312,14 @@ func (r userRow) user() job.User {
 func toAccountRow(a job.Account) accountRow {
 	return accountRow{
 		ID: a.ID, Name: a.Name, DestinationID: a.Destination, CreatedAt: micros(a.CreatedAt), Description: a.Description,
-		MaxTimeout: int64(a.MaxTimeout), Retention: toJSON(a.Retention), UserDomains: tagsJSON(a.UserDomains), Change: a.Change,
+		MaxTimeout: int64(a.MaxTimeout), Retention: toJSON(a.Retention), UserDomains: tagsJSON(a.UserDomains), Change: a.Change, TimeZone: a.TimeZone,
 	}
 }
 
 func (r accountRow) account() (job.Account, error) {
 	a := job.Account{
 		ID: r.ID, Name: r.Name, Description: r.Description, Destination: r.DestinationID, MaxTimeout: time.Duration(r.MaxTimeout),
-		Change: r.Change, CreatedAt: timeOf(r.CreatedAt),
+		Change: r.Change, CreatedAt: timeOf(r.CreatedAt), TimeZone: r.TimeZone,
 	}
 	var err error
 	if a.UserDomains, err = tagsOf(r.UserDomains); err != nil {

@@ -39,6 +39,7 @@ type deliveryRow struct {
 	CreatedAt     int64   `gorm:"column:created_at;autoCreateTime:false"`
 	FinishedAt    *int64  `gorm:"column:finished_at"`
 	WrittenAt     int64   `gorm:"column:written_at"`
+	Door          string  `gorm:"column:door"`
 }
 
 func (deliveryRow) TableName() string { return "deliveries" }
@@ -51,7 +52,7 @@ func toDeliveryRow(d job.Delivery) deliveryRow {
 		Method: d.Method, Headers: d.Headers, Sealed: d.Sealed, Body: clean(d.Body), AttachLog: d.AttachLog,
 		Source: d.Source, Key: d.Key, Status: string(d.Status), Round: d.Round, Attempts: d.Attempts,
 		RoundAttempts: d.RoundAttempts, RoundAt: microsOrNull(d.RoundAt), NextAt: microsOrNull(d.NextAt), Code: d.Code,
-		Error: clean(d.Error), CreatedAt: micros(d.CreatedAt), FinishedAt: microsOrNull(d.FinishedAt), WrittenAt: micros(d.CreatedAt),
+		Error: clean(d.Error), CreatedAt: micros(d.CreatedAt), FinishedAt: microsOrNull(d.FinishedAt), WrittenAt: micros(d.CreatedAt), Door: d.Door,
 	}
 	if d.JobID != "" {
 		id := string(d.JobID)
@@ -69,7 +70,7 @@ func (r deliveryRow) delivery() (job.Delivery, error) {
 		Method: r.Method, Headers: r.Headers, Sealed: r.Sealed, Body: r.Body, AttachLog: r.AttachLog, Source: r.Source, Key: r.Key,
 		Status: job.DeliveryStatus(r.Status), Round: r.Round, Attempts: r.Attempts, RoundAttempts: r.RoundAttempts,
 		RoundAt: timeOrZero(r.RoundAt), NextAt: timeOrZero(r.NextAt), Code: r.Code, Error: r.Error,
-		CreatedAt: timeOf(r.CreatedAt), FinishedAt: timeOrZero(r.FinishedAt),
+		CreatedAt: timeOf(r.CreatedAt), FinishedAt: timeOrZero(r.FinishedAt), Door: r.Door,
 	}
 	if r.JobID != nil {
 		d.JobID = job.ID(*r.JobID)
@@ -108,6 +109,9 @@ func announce(tx *gorm.DB, row jobRow, change job.StatusChange) error {
 			}
 			d := deliveryOf(row, change, event)
 			d.Kind, d.Target, d.Method, d.Sealed = job.DeliveryWebhook, c.URL, "POST", c.Sealed
+			if c.Door != "" { // told apart from a callback of the config to the same address
+				d.Door, d.Source, d.Key = c.Door, "door/"+c.Door, row.ID+"/"+event
+			}
 			if err := insertDelivery(tx, d); err != nil {
 				return err
 			}

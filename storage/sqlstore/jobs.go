@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 
 	"waybill/internal/job"
 )
@@ -75,6 +76,26 @@ func (s *Store) Family(ctx context.Context, account int64, id job.ID) ([]job.Job
 // Steps is control.JobReader's.
 func (s *Store) Steps(ctx context.Context, account int64, id job.ID) ([]job.Step, error) {
 	return children(ctx, s, account, id, "job_steps", "position", func(r stepRow) (job.Step, error) { return r.step(), nil })
+}
+
+// StepsOf is control.JobReader's. Of jobs of other accounts there are none.
+func (s *Store) StepsOf(ctx context.Context, account int64, ids []job.ID) (map[job.ID][]job.Step, error) {
+	found := make(map[job.ID][]job.Step, len(ids))
+	for some := range slices.Chunk(ids, configsAtOnce) {
+		list := make([]string, len(some))
+		for i, id := range some {
+			list[i] = string(id)
+		}
+		rows, err := many[stepRow](s.read.WithContext(ctx), "SELECT "+columnsOf[stepRow]("s.")+
+			" FROM job_steps s JOIN jobs j ON j.id = s.job_id WHERE s.job_id IN ? AND j.account_id = ? ORDER BY s.job_id, s.position", list, account)
+		if err != nil {
+			return nil, s.fault(ctx, err)
+		}
+		for _, r := range rows {
+			found[job.ID(r.JobID)] = append(found[job.ID(r.JobID)], r.step())
+		}
+	}
+	return found, nil
 }
 
 // Outputs is control.JobReader's, by name: those of the last attempt that ended.

@@ -21,6 +21,7 @@ type accountRow struct {
 	Retention     string `gorm:"column:retention"`    // JSON of job.Retention
 	UserDomains   string `gorm:"column:user_domains"` // JSON
 	Change        int64  `gorm:"column:change"`
+	TimeZone      string `gorm:"column:time_zone"`
 }
 
 func (accountRow) TableName() string { return "accounts" }
@@ -226,6 +227,7 @@ type jobRow struct {
 	Warnings        string  `gorm:"column:warnings"` // JSON, or ''
 	Sandbox         string  `gorm:"column:sandbox"`
 	Talk            int     `gorm:"column:talk"` // see talk.go
+	StopGrace       int64   `gorm:"column:stop_grace"`
 }
 
 func (jobRow) TableName() string { return "jobs" }

@@ -39,6 +39,9 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 		err = s.unknown(err)
 	}
 	if err != nil {
+		if job.WordOf(err) == job.WordRunActive {
+			return stored, false, err
+		}
 		return job.Job{}, false, err
 	}
 	return stored, replayed, nil
@@ -48,6 +51,7 @@ func (s *Store) Submit(ctx context.Context, sub control.Submission) (job.Job, bo
 func (s *Store) submit(ctx context.Context, sub control.Submission) (job.Job, bool, error) {
 	var (
 		stored   job.Job
+		active   job.Job
 		replayed bool
 	)
 	err := s.transact(ctx, func(tx *gorm.DB) (err error) {
@@ -95,6 +99,14 @@ func (s *Store) submit(ctx context.Context, sub control.Submission) (job.Job, bo
 			}
 		}
 		j.RunNumber = number
+		if sub.Alone { // the config's row is held now, so of two submissions at once the second sees the first
+			if active, err = s.activeOf(tx, j.AccountID, j.ConfigID); err != nil {
+				return err
+			}
+			if active.ID != "" {
+				return job.Errorf(job.Conflict, job.WordRunActive, "Job %s of job config %d has not finished", active.ID, j.ConfigID)
+			}
+		}
 		if stored, err = insertJob(tx, j); err != nil {
 			return err
 		}
@@ -104,9 +116,19 @@ func (s *Store) submit(ctx context.Context, sub control.Submission) (job.Job, bo
 		err = job.Errorf(job.Conflict, job.WordDuplicateName, "Job %s already exists", sub.Job.ID)
 	}
 	if err != nil {
-		return job.Job{}, false, err
+		return active, false, err
 	}
 	return stored, replayed, nil
+}
+
+// activeOf is the newest job of a config that is not final; none: the zero Job.
+func (s *Store) activeOf(tx *gorm.DB, account, config int64) (job.Job, error) {
+	row, found, err := one[jobRow](tx, "SELECT "+jobColumns+" FROM jobs WHERE account_id = ? AND config_id = ? AND "+unfinished+
+		" ORDER BY run_number DESC, id DESC LIMIT 1", account, config)
+	if err != nil || !found {
+		return job.Job{}, err
+	}
+	return row.job()
 }
 
 // orphanRun numbers a retry of a job whose config is deleted: its package is still there, so it can run. Two at once may

@@ -63,6 +63,7 @@ type Store interface {
 	control.DoorSessionStore
 	limit.Shared
 	control.PolicyStore
+	control.EndedJobs
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -132,6 +133,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"tokens":   tokenCases,
 	"sessions": doorSessionCases,
 	"api keys": apiKeyCases,
+	"runs":     runsCases,
 	"events":   eventCases,
 
 	"deliveries": deliveryCases,

@@ -74,7 +74,7 @@ var goldens = map[string]any{
 	"ExpireInput":       ExpireInput{JobID: id, AccountID: 7, RunStarted: started, Limit: LimitQueue},
 	"ExpireResult":      ExpireResult{Ended: true, Job: JobResult{JobID: id, Status: job.Failed, Reason: job.ReasonTimeout}},
 
-	"DeliverInput":          DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, JobID: id, Round: 2, Mail: true},
+	"DeliverInput":          DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, JobID: id, Round: 2, Mail: true, Slow: true},
 	"DeliverInput.least":    DeliverInput{ID: "69b9209b00000000000000d1", AccountID: 7, Round: 1},
 	"DeliverResult":         DeliverResult{Status: job.DeliveryFailed, Code: 404, Attempts: 3, Error: "HTTP 404"},
 	"EndDeliveryInput":      EndDeliveryInput{ID: "69b9209b00000000000000d1", Round: 2, Error: "Cancelled by an operator"},

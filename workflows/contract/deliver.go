@@ -35,6 +35,7 @@ type DeliverInput struct {
 	JobID     job.ID `json:"jobId,omitempty"`
 	Round     int    `json:"round"`
 	Mail      bool   `json:"mail,omitempty"` // mail may take longer than a call
+	Slow      bool   `json:"slow,omitempty"` // a call whose answer is waited for longer than usual
 }
 
 // DeliverResult is the result of Deliver: how the round ended.

@@ -54,6 +54,7 @@ type Store interface {
 	control.DoorSessionStore
 	control.APIKeyStore
 	control.PolicyStore
+	control.EndedJobs
 }
 
 // World is all use cases and what stands behind them.
@@ -108,7 +109,7 @@ func New(t testing.TB, store Store) *World {
 		Configs: w.Configs, Users: store, Links: store, Store: store, Blobs: store, Objects: w.Objects, Archives: archives{}, Spool: t.TempDir(), MaxSize: 1 << 30, Now: w.Now,
 	}
 	w.Jobs = &control.Jobs{
-		Reader: store, Writer: store, Talk: store, Records: store, Mending: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
+		Reader: store, Writer: store, Talk: store, Records: store, Past: store, Mending: store, Configs: w.Configs, Files: store, Users: store, Objects: w.Objects, Starter: w.Engine, Lanes: w.Engine, Logs: w.Logs,
 		Sealer: box, Bell: control.NewBell(), Limits: control.Limits{Grace: 10 * time.Second, HeartbeatTimeout: 15 * time.Second},
 		Now: w.Now, NewID: func() job.ID { return job.ID(newID()) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}

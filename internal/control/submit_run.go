@@ -1,0 +1,98 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"waybill/internal/job"
+	"waybill/internal/macro"
+)
+
+// ofThisRun lays what a start brings beside its overrides into the snapshot.
+func (s *Jobs) ofThisRun(ctx context.Context, c job.Config, r SubmitRequest, spec *job.Spec) error {
+	spec.TaskType, spec.Schedule = c.Labels.TaskType, r.schedule
+	if spec.TaskType == "" {
+		spec.TaskType = r.TaskType
+	}
+	if r.Callback != nil {
+		spec.Callbacks = append(slices.Clone(spec.Callbacks), *r.Callback)
+	}
+	if r.ParameterFile == "" {
+		return nil
+	}
+	values, err := s.parameters(ctx, c, r.ParameterFile)
+	if job.CodeOf(err) == job.NotFound || job.CodeOf(err) == job.Invalid {
+		spec.Fault = shownOf(err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	spec.Macros = macro.Merge(spec.Macros, values)
+	if err := macro.Check(spec.Macros); err != nil {
+		spec.Fault = "Parameter file '" + short(r.ParameterFile) + "': " + shownOf(err)
+		spec.Macros = c.Runtime.Macros
+	}
+	return nil
+}
+
+// maxParameters bounds a parameter file: its values live in the job's row.
+const maxParameters = 512 << 10
+
+// parameters reads the macros of a parameter file.
+func (s *Jobs) parameters(ctx context.Context, c job.Config, key string) ([]job.Macro, error) {
+	if err := CheckKey(key); err != nil {
+		return nil, job.Errorf(job.NotFound, job.WordNotFound, "Parameter file '%s' not found", short(key))
+	}
+	f, err := s.Files.File(ctx, c.AccountID, job.EntityJobConfig, c.ID, key, 0)
+	if job.CodeOf(err) == job.NotFound {
+		f, err = s.Files.File(ctx, c.AccountID, job.EntityAccount, c.AccountID, key, 0)
+	}
+	if job.CodeOf(err) == job.NotFound {
+		return nil, job.Wrap(err, job.NotFound, job.WordNotFound, "Parameter file '%s' not found", short(key))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if f.Size > maxParameters {
+		return nil, invalidField("Parameter file '%s' has more than %d bytes", short(key), maxParameters)
+	}
+	text, err := s.Objects.Get(ctx, job.BlobKey(f.AccountID, f.SHA256), 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = text.Close() }() // it was only read
+	return readParameters(text, key)
+}
+
+// readParameters reads lines NAME=value or $$NAME=value. Sections and comments are skipped: a run here has one set of values.
+func readParameters(r io.Reader, key string) (values []job.Macro, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxParameters+1)
+	for n := 1; lines.Scan(); n++ {
+		line := lines.Text()
+		if n == 1 {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
+		line = strings.TrimSuffix(line, "\r")
+		if start := strings.TrimSpace(line); start == "" || start[0] == '#' || start[0] == '[' {
+			continue
+		}
+		name, value, found := strings.Cut(line, "=")
+		name = strings.TrimPrefix(strings.TrimSpace(name), "$$")
+		if !found || name == "" || !utf8.ValidString(line) || strings.ContainsRune(line, 0) {
+			return nil, invalidField("Parameter file '%s', line %d: not NAME=value", short(key), n)
+		}
+		values = slices.DeleteFunc(values, func(m job.Macro) bool { return m.Key == name }) // the last one counts
+		values = append(values, job.Macro{Key: name, Value: value})
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return nil, invalidField("Parameter file '%s' has a line that is too long", short(key))
+	}
+	return values, lines.Err()
+}
