@@ -11,7 +11,11 @@ RACE ?=
 FAULT_JOBS ?= 2000
 FAULT_SEED ?=
 
-.PHONY: help build test test-short test-go wide faults lint workflowcheck replay arrows fuzz bench scale cover clean
+# How long the doors are fuzzed; FUZZ_SEED= repeats a round.
+DOORTIME ?= 30s
+FUZZ_SEED ?=
+
+.PHONY: help build test test-short test-go wide faults lint workflowcheck replay arrows fuzz fuzz-doors bench scale cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +54,9 @@ arrows: ## check that imports go one way
 
 fuzz: ## run every fuzz target, FUZZTIME executions each
 	@test/bin/fuzz $(FUZZTIME)
+
+fuzz-doors: ## drive the documents of all doors with good, bad and ugly calls for DOORTIME
+	WAYBILL_FUZZ_TIME="$(DOORTIME)" WAYBILL_FUZZ_SEED="$(FUZZ_SEED)" $(GO) test -count=1 -v -timeout 30m -run TestDoorsTakeAnything ./test/fuzzdoors
 
 scale: ## measure Waybill on real servers with 1, 2 and 4 workers (20 minutes; docs/performance.md)
 	$(GO) test ./test/wide -run '^$$' -bench Scale -benchtime 1x -timeout 90m

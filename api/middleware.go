@@ -36,6 +36,11 @@ func (s *Server) begin(c *gin.Context) {
 	h["Referrer-Policy"] = noReferrer
 	h["Content-Security-Policy"] = nothing
 	h["Cache-Control"] = noStore
+	if len(c.Request.TransferEncoding) > 0 {
+		// It may have had a Content-Length, too, which net/http drops and a proxy may have believed: what comes behind such a call
+		// must not be taken for another one (RFC 9112, 6.3).
+		h["Connection"] = closes
+	}
 	// The API may be called from anywhere a token is; browsers of other sites get no CORS headers and so no answers.
 	defer func() { s.end(c, r, time.Since(start)) }() // also when the reply is broken off by a panic
 	c.Next()
@@ -48,6 +53,7 @@ var (
 	noReferrer = []string{"no-referrer"}
 	nothing    = []string{"default-src 'none'; frame-ancestors 'none'; sandbox"}
 	noStore    = []string{"no-store"}
+	closes     = []string{"close"}
 )
 
 func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {

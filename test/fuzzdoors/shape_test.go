@@ -1,0 +1,70 @@
+package fuzzdoors
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"unicode/utf8"
+)
+
+// kit is what the fuzzer must know of a door besides its document.
+type kit struct {
+	// sign puts a user's credentials on a request.
+	sign func(w *world, r *http.Request, user string)
+	// bad puts credentials on it that must not let anybody in.
+	bad func(r *http.Request, token string)
+	// shape tells what is wrong with an error of the door. r is nil where the request is not at hand.
+	shape func(a *httptest.ResponseRecorder, r *http.Request) error
+	// refused tells, of an answer, that the call changed nothing.
+	refused func(a *httptest.ResponseRecorder) bool
+}
+
+var kits = map[string]kit{
+	"native": {
+		sign:    func(w *world, r *http.Request, user string) { r.Header.Set("Authorization", "Bearer "+w.tokens[user]) },
+		bad:     func(r *http.Request, token string) { r.Header["Authorization"] = []string{"Bearer " + token} },
+		shape:   nativeShape,
+		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
+	},
+}
+
+// nativeShape is native.md, 1.5.
+func nativeShape(a *httptest.ResponseRecorder, r *http.Request) error {
+	var f struct {
+		Timestamp, Error, Message, Path, Code string
+		Status                                int
+	}
+	if err := json.Unmarshal(a.Body.Bytes(), &f); err != nil {
+		return err
+	}
+	switch {
+	case f.Status != a.Code || f.Error != http.StatusText(a.Code):
+		return errors.New("status and reason are not the reply's")
+	case f.Timestamp == "" || f.Message == "" || f.Code == "":
+		return errors.New("a member is missing")
+	case r != nil && f.Path != r.URL.Path && utf8.ValidString(r.URL.Path): // else it is shown as text
+		return fmt.Errorf("the path is %q", f.Path)
+	case a.Code == 401 && a.Header().Get("WWW-Authenticate") != "Bearer":
+		return errors.New("401 without WWW-Authenticate")
+	}
+	return nil
+}
+
+// secrets must not be in any answer: what only a stack, an SQL text or a file of the machine holds.
+var secrets = []string{"goroutine ", "runtime error", "panic", "root:x:0", "SELECT ", "sqlite", "SQL logic", "constraint failed", "no such column", ".go:", password}
+
+// wellFormed tells whether an XML text is.
+func wellFormed(text string) error {
+	for d := xml.NewDecoder(strings.NewReader(text)); ; {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
