@@ -40,7 +40,7 @@ type door struct {
 }
 
 // doors are all there are: a test holds that none is missing.
-var doors = map[string]door{"native": nativeWalk()}
+var doors = map[string]door{"native": nativeWalk(), "informatica": informaticaWalk()}
 
 // open are routes of the server itself, which tell nothing of anybody.
 var open = []string{"/healthz", "/readyz", "/metrics", "/openapi", "/docs", "/"}
