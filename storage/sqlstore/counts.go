@@ -87,25 +87,30 @@ type censusRow struct {
 	Micros int64
 }
 
-// census counts all jobs for which a filter holds that counters can answer. One statement reads counters, changes and unfinished
-// jobs, so it sees them as they were at one moment.
-func (s *Store) census(ctx context.Context, q job.Query, served job.Expr) (census, error) {
+// census counts all jobs for which a filter holds that counters can answer, those with one tag if one is given. One statement reads
+// counters, changes and unfinished jobs, so it sees them as they were at one moment.
+func (s *Store) census(ctx context.Context, q job.Query, served job.Expr, tags []string) (census, error) {
 	var c census
 	where, err := s.compile(jobListing, q.Scope.AccountID, served)
 	if err != nil {
 		return c, err
 	}
 	where = scopedCounts(q.Scope).and(where)
+	counts, live := tallied, where
+	if len(tags) == 1 {
+		counts, live = talliedByTag, where.and(s.hasTag(tags))
+		where = condition{sql: "tag = ?", args: []any{tags[0]}}.and(where)
+	}
 	from := "jobs"
 	if s.driver == SQLite {
 		from += " INDEXED BY " + jobListing.indexed
 	}
-	args := slices.Concat(where.args, where.args, where.args)
+	args := slices.Concat(where.args, where.args, live.args)
 	rows, err := many[censusRow](s.reader(ctx), `
 		SELECT config_id, status, reason = 'error', taken, ended, CAST(sum(jobs) AS bigint), CAST(sum(micros) AS bigint) FROM (
-			SELECT config_id, status, reason, taken, true AS ended, jobs, micros FROM job_counts WHERE `+where.sql+` UNION ALL
-			SELECT config_id, status, reason, taken, true, jobs, micros FROM job_count_changes WHERE `+where.sql+` UNION ALL
-			SELECT config_id, status, reason, taken, false, 1, 0 FROM `+from+` WHERE `+unfinished+` AND `+where.sql+`) AS classes
+			SELECT config_id, status, reason, taken, true AS ended, jobs, micros FROM `+counts.table+` WHERE `+where.sql+` UNION ALL
+			SELECT config_id, status, reason, taken, true, jobs, micros FROM `+counts.changes+` WHERE `+where.sql+` UNION ALL
+			SELECT config_id, status, reason, taken, false, 1, 0 FROM `+from+` WHERE `+unfinished+` AND `+live.sql+`) AS classes
 		GROUP BY config_id, status, reason = 'error', taken, ended HAVING sum(jobs) <> 0`, args...)
 	if err != nil {
 		return c, err
@@ -160,12 +165,29 @@ const countColumns = `account_id, owner_id, config_id, config_name, config_name_
 const countKey = `account_id, owner_id, config_id, config_name, package_name, entry_point, submitted_by_id, submitted_by_name,
 	destination_id, status, reason, taken`
 
+// counters are a table of them, what is to be added to it, and by what it counts.
+type counters struct{ table, changes, tag string }
+
+var (
+	tallied      = counters{table: "job_counts", changes: "job_count_changes"}
+	talliedByTag = counters{table: "job_tag_counts", changes: "job_tag_count_changes", tag: "tag, "}
+)
+
 // FoldCounts is control.CountFolder's: it adds the changes to the counters. Readers see either a change or its sum; should another process be at it, it is
 // left to that one.
 func (s *Store) FoldCounts(ctx context.Context) error {
 	if s.driver != Postgres {
 		return nil
 	}
+	for _, c := range []counters{tallied, talliedByTag} {
+		if err := s.fold(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) fold(ctx context.Context, c counters) error {
 	for {
 		var gone int64
 		err := s.transactLater(ctx, func(tx *gorm.DB) error {
@@ -176,18 +198,18 @@ func (s *Store) FoldCounts(ctx context.Context) error {
 			}
 			gone, _, err = one[int64](tx, `
 				WITH gone AS (
-					DELETE FROM job_count_changes WHERE seq IN (SELECT seq FROM job_count_changes ORDER BY seq LIMIT ?)
-					RETURNING `+countColumns+`, jobs, micros
+					DELETE FROM `+c.changes+` WHERE seq IN (SELECT seq FROM `+c.changes+` ORDER BY seq LIMIT ?)
+					RETURNING `+c.tag+countColumns+`, jobs, micros
 				), added AS (
-					INSERT INTO job_counts (key, `+countColumns+`, jobs, micros)
-					SELECT md5(row(`+countKey+`)::text), account_id, owner_id, config_id, config_name, min(config_name_fold), package_name,
+					INSERT INTO `+c.table+` (key, `+c.tag+countColumns+`, jobs, micros)
+					SELECT md5(row(`+c.tag+countKey+`)::text), `+c.tag+`account_id, owner_id, config_id, config_name, min(config_name_fold), package_name,
 						min(package_name_fold), entry_point, min(entry_point_fold), submitted_by_id, submitted_by_name,
 						min(submitted_by_fold), destination_id, status, reason, taken, sum(jobs), sum(micros)
-					FROM gone GROUP BY `+countKey+`
-					ON CONFLICT (key) DO UPDATE SET jobs = job_counts.jobs + excluded.jobs, micros = job_counts.micros + excluded.micros
+					FROM gone GROUP BY `+c.tag+countKey+`
+					ON CONFLICT (key) DO UPDATE SET jobs = `+c.table+`.jobs + excluded.jobs, micros = `+c.table+`.micros + excluded.micros
 				) SELECT count(*) FROM gone`, foldBatch)
 			if err == nil && gone > 0 {
-				_, err = run(tx, "DELETE FROM job_counts WHERE jobs = 0 AND micros = 0")
+				_, err = run(tx, "DELETE FROM "+c.table+" WHERE jobs = 0 AND micros = 0")
 			}
 			return err
 		})

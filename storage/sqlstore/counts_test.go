@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -24,6 +25,7 @@ func TestCountersAreWhatIsThere(t *testing.T) {
 				for i := range each {
 					id := job.ID(fmt.Sprintf("%024x", w*1000+i))
 					sub := submission(c, id)
+					sub.Job.Tags = someTags[:random.IntN(len(someTags)+1)]
 					sub.Job.OwnerID, sub.Job.SubmittedBy = int64(random.IntN(3)), job.UserRef{ID: 7, Name: "Ünal"}
 					if _, _, err := s.Submit(t.Context(), sub); err != nil {
 						return err
@@ -50,13 +52,30 @@ func TestCountersAreWhatIsThere(t *testing.T) {
 		}
 		check := func(when string, scope job.Scope) {
 			t.Helper()
-			got, err := s.census(t.Context(), job.Query{Scope: scope}, nil)
+			got, err := s.census(t.Context(), job.Query{Scope: scope}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			n, want, err := s.countAtMost(t.Context(), jobListing, scoped(scope))
 			if err != nil || got.total != n || got.stats != want || n == 0 {
 				t.Errorf("%s: counted %d, %+v; there are %d, %+v, %v", when, got.total, got.stats, n, want, err)
+			}
+			for _, tag := range someTags {
+				got, err := s.census(t.Context(), job.Query{Scope: scope}, nil, []string{tag})
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, want, err := s.countAtMost(t.Context(), jobListing, scoped(scope).and(s.hasTag([]string{tag})))
+				if err != nil || got.total != n || got.stats != want || n == 0 {
+					t.Errorf("%s, tag %q: counted %d, %+v; there are %d, %+v, %v", when, tag, got.total, got.stats, n, want, err)
+				}
+			}
+			rows, _, err := one[int](s.read.WithContext(t.Context()), "SELECT count(*) FROM job_tagged")
+			want2, _, err2 := one[int](s.read.WithContext(t.Context()), "SELECT count(*) FROM job_tagged t JOIN jobs j ON j.id = t.job_id JOIN job_tags g ON g.job_id = j.id AND g.tag = t.tag "+
+				"WHERE j.account_id = t.account AND j.status = t.ended_as AND j.scheduled_at = t.at AND j.finished_at IS NOT NULL")
+			ended, _, err3 := one[int](s.read.WithContext(t.Context()), "SELECT count(*) FROM job_tags g JOIN jobs j ON j.id = g.job_id WHERE j.finished_at IS NOT NULL")
+			if err := errors.Join(err, err2, err3); err != nil || rows != want2 || rows != ended || rows == 0 {
+				t.Errorf("%s: %d rows by tags, %d of them right, of %d; %v", when, rows, want2, ended, err)
 			}
 		}
 		for _, when := range []string{"before", "after"} {
@@ -66,11 +85,16 @@ func TestCountersAreWhatIsThere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if left, _, err := one[int](s.read.WithContext(t.Context()), "SELECT count(*) FROM job_count_changes"); err != nil || left != 0 {
-			t.Errorf("%d changes are left, %v", left, err)
+		for _, changes := range []string{"job_count_changes", "job_tag_count_changes"} {
+			if left, _, err := one[int](s.read.WithContext(t.Context()), "SELECT count(*) FROM "+changes); err != nil || left != 0 {
+				t.Errorf("%d rows are left in %s, %v", left, changes, err)
+			}
 		}
 	})
 }
+
+// Tags as people write them, and as they do not.
+var someTags = []string{"nightly", "Zürich", `a "quoted" \\ tag, [1]`, "🚂"}
 
 // endSomehow does with a job what may be done, or nothing.
 func endSomehow(t *testing.T, s *Store, account int64, id job.ID, random *rand.Rand) error {
@@ -104,9 +128,14 @@ func TestCountersBeginWithTheJobsThatAreThere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *Store) {
 		account := seeded(t, s, 2000)
-		before, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil)
+		before, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, nil)
 		if err != nil || before.total != 1600 {
 			t.Fatalf("%d jobs, %v", before.total, err)
+		}
+		tag := []string{"nightly"}
+		tagged, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, tag)
+		if err != nil || tagged.total == 0 {
+			t.Fatalf("%d jobs with a tag, %v", tagged.total, err)
 		}
 		if _, err := s.MigrateDown(t.Context(), 14); err != nil {
 			t.Fatal(err)
@@ -114,9 +143,17 @@ func TestCountersBeginWithTheJobsThatAreThere(t *testing.T) {
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		after, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil)
+		after, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, nil)
 		if err != nil || after.total != before.total || after.stats != before.stats {
 			t.Errorf("after the migration %+v, before it %+v, %v", after.stats, before.stats, err)
+		}
+		after, err = s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, tag)
+		if err != nil || after.total != tagged.total || after.stats != tagged.stats {
+			t.Errorf("with a tag, after the migration %+v, before it %+v, %v", after.stats, tagged.stats, err)
+		}
+		rows, _, err := one[int64](s.read.WithContext(t.Context()), "SELECT count(*) FROM job_tagged WHERE account = ? AND tag = 'nightly'", account)
+		if ended := tagged.total - int64(tagged.stats.Queued); err != nil || rows != ended {
+			t.Errorf("%d jobs that ended by their tag, want %d, %v", rows, ended, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		answer, stats, err = s.jobs(ctx, q, l, where, keys)
 		return err
 	}
-	if classed(q) && branching(q, keys) {
+	if _, rest := counted(q.Where); (classed(q) || tagsAsked(rest) != nil) && branching(q, keys) {
 		// A job that ends meanwhile must not be in neither: unfinished when classes were counted, ended when rows were read.
 		err = s.snapshot(ctx, read)
 	} else {
@@ -76,24 +77,34 @@ func (s *Store) jobs(
 ) (answer job.List[job.Job], stats job.JobStats, err error) {
 	answer.NotCounted = q.Keyset || q.Offset >= job.CountLimit
 	served, rest := counted(q.Where)
-	var branches []condition
-	if wanted := q.Stats || !answer.NotCounted; wanted && rest == nil || classed(q) && !onlyUnfinished(q.Where) {
-		c, err := s.census(ctx, q, served)
+	tags := tagsAsked(rest)
+	exact := rest == nil || len(tags) == 1 // the counters know all of it
+	var branches []branch
+	var known *census
+	if wanted := q.Stats || !answer.NotCounted; wanted && exact || classed(q) && tags == nil && !onlyUnfinished(q.Where) {
+		c, err := s.census(ctx, q, served, tags)
 		if err != nil {
 			return answer, stats, err
 		}
-		if rest == nil {
+		if known = &c; exact {
 			stats = c.stats
 			tally(&answer, c.total)
 		}
-		if classed(q) && branching(q, keys) {
+		if classed(q) && tags == nil && branching(q, keys) {
 			branches = c.branches(q.Scope)
 		}
 	}
-	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
-		branches = []condition{{sql: unfinished}, {sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{q.Scope.AccountID}}}
+	within := where
+	if tags != nil && branching(q, keys) {
+		if _, within, err = s.filter(jobListing, job.Query{Scope: q.Scope, Where: served}, scopedJobs(q.Scope, "")); err != nil {
+			return answer, stats, err
+		}
+		branches = s.tagBranches(q.Scope.AccountID, tags, known)
 	}
-	if rest != nil && (q.Stats || !answer.NotCounted) {
+	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
+		branches = []branch{{condition: condition{sql: unfinished}, live: true}, {condition: condition{sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{q.Scope.AccountID}}}}
+	}
+	if !exact && (q.Stats || !answer.NotCounted) {
 		total, counted, err := s.countAtMost(ctx, l, where)
 		if err != nil {
 			return answer, stats, err
@@ -113,7 +124,7 @@ func (s *Store) jobs(
 	if branches == nil {
 		rows, next, err = page[jobRow](ctx, s, l, q, where, keys, size)
 	} else {
-		rows, next, err = s.branchedPage(ctx, q, where, keys, size, branches)
+		rows, next, err = s.branchedPage(ctx, q, within, keys, size, branches)
 	}
 	if err != nil {
 		return answer, stats, err
@@ -142,21 +153,29 @@ func byFinished(keys []sortKey) bool {
 	return len(keys) == 2 && keys[0].sql == absentFirst("finished_at") && keys[1].sql == "id"
 }
 
+// branch is a part of the jobs that match, which can be read along an index.
+type branch struct {
+	condition
+	live   bool   // the unfinished ones
+	from   string // what is read, where it is not jobs alone; at and id are its columns for the order then
+	at, id string
+}
+
 // branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
 // those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
-func (c census) branches(scope job.Scope) []condition {
+func (c census) branches(scope job.Scope) []branch {
 	account, most := scope.AccountID, maxBranches
 	if narrow(scope) {
 		most = maxOwnBranches
 	}
-	live := condition{sql: unfinished}
+	live := branch{condition: condition{sql: unfinished}, live: true}
 	if len(c.ended) <= most {
-		some := []condition{live}
+		some := []branch{live}
 		for _, class := range c.ended {
-			some = append(some, condition{
+			some = append(some, branch{condition: condition{
 				sql:  "account_id = ? AND config_id = ? AND status = ? AND finished_at IS NOT NULL",
 				args: []any{account, class.Config, class.Status},
-			})
+			}})
 		}
 		return some
 	}
@@ -169,56 +188,55 @@ func (c census) branches(scope job.Scope) []condition {
 	if len(statuses) == len(where(job.Status.Final)) {
 		return nil
 	}
-	some := []condition{live}
+	some := []branch{live}
 	for _, status := range statuses {
-		some = append(some, condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}})
+		some = append(some, branch{condition: condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}}})
 	}
 	return some
 }
 
-// branchedPage is page over several conditions, each of which is read along an index of its own. None of them overlaps another.
+// branchedPage is page over several branches, each of which is read along an index of its own. A job that is in two of them is shown once.
 func (s *Store) branchedPage(
-	ctx context.Context, q job.Query, where condition, keys []sortKey, size int, branches []condition,
+	ctx context.Context, q job.Query, where condition, keys []sortKey, size int, branches []branch,
 ) ([]jobRow, []string, error) {
-	if q.Keyset && len(q.After) > 0 {
-		after, err := behind(keys, q.After)
-		if err != nil {
-			return nil, nil, err
-		}
-		where = where.and(after)
-	}
 	offset := max(q.Offset, 0)
 	if q.Keyset {
 		offset = 0
 	}
-	order := " ORDER BY " + keys[0].sql + keys[0].direction() + ", id" + keys[1].direction()
+	order := orderOf(keys)
 	var picks []string
 	var args []any
 	for _, b := range branches {
-		from := "jobs"
-		if s.driver == SQLite {
-			index := "jobs_ended"
-			switch {
-			case b.sql == unfinished:
-				index = jobListing.indexed
-			case strings.Contains(b.sql, "config_id"):
-				index = "jobs_config_ended"
-			case byFinished(keys):
-				index = "jobs_finished"
+		from, c, ordered := b.from, b.and(where), keys
+		switch {
+		case from != "":
+			ordered = []sortKey{{sql: b.at, desc: keys[0].desc}, {sql: b.id, desc: keys[1].desc, text: true}}
+		case byFinished(keys) && !b.live: // as the index has it: none of these is absent
+			ordered = []sortKey{{sql: "finished_at", desc: keys[0].desc}, keys[1]}
+		}
+		if from == "" {
+			from = s.indexOf(b, keys)
+		}
+		if q.Keyset && len(q.After) > 0 {
+			after, err := behind(keys, q.After)
+			if err == nil && b.from != "" {
+				after, err = behind(ordered, q.After)
 			}
-			from += " INDEXED BY " + index
+			if err != nil {
+				return nil, nil, err
+			}
+			c = c.and(after)
 		}
-		within := order
-		if byFinished(keys) && b.sql != unfinished {
-			within = strings.Replace(order, keys[0].sql, "finished_at", 1) // as the index has it: none of these is absent
-		}
-		b = b.and(where)
-		picks = append(picks, "SELECT * FROM (SELECT id AS picked FROM "+from+" WHERE "+b.sql+within+" LIMIT ?) AS branch")
-		args = append(append(args, b.args...), offset+size+1)
+		picks = append(picks, "SELECT * FROM (SELECT jobs.id AS picked FROM "+from+" WHERE "+c.sql+orderOf(ordered)+" LIMIT ?) AS branch")
+		args = append(append(args, c.args...), offset+size+1)
 	}
-	// The ids of the branches' pages, then the rows of the page among them.
-	rows, err := many[jobRow](s.reader(ctx), "SELECT "+jobColumns+" FROM jobs WHERE id IN ("+
-		strings.Join(picks, " UNION ALL ")+")"+order+" LIMIT ? OFFSET ?", append(args, size+1, offset)...)
+	// The ids of the branches' pages, then the rows of the page among them. PostgreSQL takes them for so many that it would read all jobs
+	// to join them, unless they are an array.
+	among := "id IN (%s)"
+	if s.driver == Postgres {
+		among = "id = ANY (ARRAY(%s))"
+	}
+	rows, err := many[jobRow](s.reader(ctx), "SELECT "+jobColumns+" FROM jobs WHERE "+fmt.Sprintf(among, strings.Join(picks, " UNION ALL "))+order+" LIMIT ? OFFSET ?", append(args, size+1, offset)...)
 	if err != nil || len(rows) <= size || !q.Keyset {
 		return rows, nil, err
 	}
@@ -230,4 +248,26 @@ func (s *Store) branchedPage(
 		}
 	}
 	return rows, []string{strconv.FormatInt(at, 10), last.ID}, nil
+}
+
+// indexOf names the index that a branch is read along, where the database has to be told.
+func (s *Store) indexOf(b branch, keys []sortKey) string {
+	if s.driver != SQLite {
+		return "jobs"
+	}
+	index := "jobs_ended"
+	switch {
+	case b.live:
+		index = jobListing.indexed
+	case strings.Contains(b.sql, "config_id"):
+		index = "jobs_config_ended"
+	case byFinished(keys):
+		index = "jobs_finished"
+	}
+	return "jobs INDEXED BY " + index
+}
+
+// orderOf is the order of a page of branches.
+func orderOf(keys []sortKey) string {
+	return " ORDER BY " + keys[0].sql + keys[0].direction() + ", " + keys[1].sql + keys[1].direction()
 }

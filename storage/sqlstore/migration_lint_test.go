@@ -12,7 +12,7 @@ import (
 // stops an installation for as long. A table may be treated as one likes by the migration that makes it.
 var bigTables = []string{
 	"jobs", "job_inputs", "job_tags", "job_attempts", "job_steps", "job_outputs", "job_events", "job_errors", "job_error_data",
-	"job_messages", "job_values", "job_files", "job_files_now", "retry_records", "job_count_changes", "idempotency_keys", "file_keys",
+	"job_messages", "job_values", "job_files", "job_files_now", "retry_records", "job_count_changes", "job_tagged", "job_tag_count_changes", "idempotency_keys", "file_keys",
 	"file_versions", "file_links", "schedule_fires", "deliveries", "delivery_attempts", "audit_log", "token_families",
 }
 

@@ -203,7 +203,7 @@ func TestListsAreReadFromTheirIndexes(t *testing.T) {
 			index: "jobs_owner (account_id=? AND owner_id=? AND scheduled_at", sorts: true,
 		},
 		"of a config": {ask: jobs(job.Query{Scope: account, Where: eq("jobConfig.id", c.ID)}), index: "jobs_config_ended", sorts: true},
-		"tagged":      {ask: jobs(job.Query{Scope: account, Where: eq("tags", "x")}), index: "job_tags_tag (account_id=? AND tag=?)", sorts: true},
+		"tagged":      {ask: jobs(job.Query{Scope: account, Where: eq("tags", "x")}), index: "job_tag_counts_tag (account_id=? AND tag=?)", sorts: true},
 		"unfinished":  {ask: jobs(job.Query{Scope: account, Where: eq("status", job.Queued)}), index: "jobs_unfinished", sorts: true},
 		"backlog":     {ask: func() error { _, err := s.Unfinished(ctx, time.Now(), "", 10); return err }, index: "jobs_unfinished"},
 		"roll-ups":    {ask: func() error { _, err := s.NotRolledUp(ctx, time.Now(), 10); return err }, index: "jobs_not_rolled_up", sorts: true},

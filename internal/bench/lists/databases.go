@@ -87,7 +87,7 @@ func (s *set) fill(ctx context.Context, driver string, c sqlstore.Config) (err e
 	}
 	if err == nil && driver == "pgx" {
 		// As autovacuum does where jobs end one by one: so many changes at once leave a table that is empty and large.
-		_, err = pool.ExecContext(ctx, "VACUUM ANALYZE job_counts, job_count_changes")
+		_, err = pool.ExecContext(ctx, "VACUUM ANALYZE job_counts, job_count_changes, job_tag_counts, job_tag_count_changes, job_tagged")
 	}
 	if err == nil && driver == "sqlite" {
 		_, err = pool.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") // a log as large as the file is what no installation has
