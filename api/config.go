@@ -23,6 +23,7 @@ type Config struct {
 	Account  *control.AccountSettings
 	// DoorSessions are the logins of the Informatica door.
 	DoorSessions *control.DoorSessions
+	People       *control.People
 
 	Destinations  *control.Destinations
 	Workers       *control.Workers
@@ -99,6 +100,7 @@ func (c *Config) check() error {
 	need(c.Sessions != nil, "Sessions")
 	need(c.Keys != nil, "Keys")
 	need(c.Account != nil, "Account")
+	need(c.People != nil, "People")
 	need(c.Destinations != nil, "Destinations")
 	need(c.Workers != nil, "Workers")
 	need(c.Places != nil, "Places")

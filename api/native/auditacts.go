@@ -31,6 +31,12 @@ var acts = map[string]act{
 	"PUT /account/destination":    {"account.destination.set", "account", nil},
 	"DELETE /account/destination": {"account.destination.clear", "account", nil},
 
+	"POST /users":               {"user.create", "user", nil},
+	"PUT /users/{id}":           {"user.update", "user", []string{"id"}},
+	"PATCH /users/activate":     {"user.activate", "user", nil},
+	"PATCH /users/deactivate":   {"user.deactivate", "user", nil},
+	"POST /users/{id}/password": {"user.password.set", "user", []string{"id"}},
+
 	"POST /jobconfigs":             {"jobconfig.create", "jobconfig", nil},
 	"PUT /jobconfigs/{id}":         {"jobconfig.update", "jobconfig", []string{"id"}},
 	"PATCH /jobconfigs/{id}":       {"jobconfig.update", "jobconfig", []string{"id"}},

@@ -48,6 +48,7 @@ func Register(s *api.Server) error {
 	d.deliveryRoutes()
 	d.subscriptionRoutes()
 	d.accountRoutes()
+	d.userRoutes()
 	d.destinationRoutes()
 	d.workerRoutes()
 	d.auditRoutes()

@@ -28,7 +28,7 @@ func TestRoutesThatAreNotThere(t *testing.T) {
 		f.do("GET", path, nil, noToken).fault(t, 404, "route_not_found", "")
 	}
 	for _, route := range []string{
-		"GET /api/agents", "PUT /api/agents/1/x/y", "GET /api/jobtemplates", "POST /api/jobconfigs/1/clone", "GET /api/users/1", "GET /api/user",
+		"GET /api/agents", "PUT /api/agents/1/x/y", "GET /api/jobtemplates", "POST /api/jobconfigs/1/clone", "GET /api/users/1/macros", "GET /api/users/1/preferences/x",
 		"DELETE /v2/api/users/1/preferences/2", "POST /api/jobs/package", "GET /api/device/code",
 		"POST /api/listener/orders-in", "GET /api/resources/x/y", "GET /api/integrations/1/jobs",
 	} {

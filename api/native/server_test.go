@@ -58,6 +58,7 @@ func newFixture(t testing.TB, change ...func(*api.Config)) *fixture {
 	f := &fixture{World: controltest.New(t, openStore(t)), t: t, faults: &syncBuffer{}, account: 1}
 	c := api.Config{
 		Configs: f.Configs, Files: f.Files, Jobs: f.Jobs, Sessions: f.Sessions, Keys: f.Keys, Account: f.Own,
+		People:       f.People,
 		Destinations: f.Destinations, Workers: f.Workers, Places: f.Places,
 		Feed: f.Feed, Schedules: f.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: f.Deliveries, Subscriptions: f.Subscriptions, Audit: f.Audit, Policies: f.Policies,

@@ -25,7 +25,7 @@ var notBuilt = map[string][]string{
 		"/jobconfigs/:id/sfdc/obm", "/listener/:id", "/jobs/package",
 		"/jobtemplates/:id/clone", "/jobtemplates/:id/export", "/jobtemplates/import", "/jobtemplates/package",
 		"/jobtemplates/:id/filelinks", "/jobtemplates/:id/macrodef", "/jobtemplates/:id/jobconfigs/package",
-		"/account/:id/macrodef", "/users/:id/macrodef", "/users/:id/password", "/users/:id/preferences", "/aggregators",
+		"/account/:id/macrodef", "/users/:id/macrodef", "/users/:id/preferences", "/aggregators",
 	},
 	"DELETE": {
 		"/jobtemplates/:id/filelinks/:link",
@@ -33,17 +33,15 @@ var notBuilt = map[string][]string{
 	},
 	"GET": {
 		"/jobconfigs/:id/macrosets",
-		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints", "/account/:id/logins", "/user", "/users/dropdown",
-		"/users/:id/logins", "/users/:id/metrics",
+		"/jobtemplates/dropdown", "/jobtemplates/:id/package/entrypoints",
 		"/device/code",
 	},
 	"GET POST": {
 		"/jobconfigs/:id/macros", "/jobtemplates", "/jobtemplates/:id/files", "/jobtemplates/:id/macros",
-		"/jobtemplates/:id/jobconfigs", "/account/:id/macros", "/users", "/users/:id/macros",
+		"/jobtemplates/:id/jobconfigs", "/account/:id/macros", "/users/:id/macros",
 		"/macrosets", "/macrosets/:id/macros", "/macrodef", "/jobconfig-aliases",
 		"/jobconfig-aliases/:id/allowed-ips",
 	},
-	"GET PUT": {"/users/:id"},
 	"GET PUT DELETE": {
 		"/jobtemplates/:id/files/*key", "/macrosets/:id",
 		"/macrosets/:id/macros/:name", "/jobconfig-aliases/:id",
@@ -55,7 +53,6 @@ var notBuilt = map[string][]string{
 	"GET PUT PATCH DELETE": {"/jobtemplates/:id", "/users/:id/preferences/:type"},
 	"PUT":                  {"/jobconfigs/:id/owner", "/jobtemplates/:id/owner"},
 	"PUT DELETE":           {"/jobconfigs/:id/tags"},
-	"PATCH":                {"/users/activate", "/users/deactivate"},
 	"GET POST PUT PATCH DELETE": {
 		"/agents", "/agents/*rest", "/artifacts", "/artifacts/*rest", "/integrations", "/integrations/*rest", "/resources/*rest",
 	},

@@ -85,22 +85,22 @@ func administer(t *testing.T, data string) {
 	s.call(exitOK, "other-password\n", "account", "create", "other", "--admin", "boss")
 	s.call(exitFailed, "other-password\n", "account", "create", "other", "--admin", "second")
 
-	out, _ = s.call(exitOK, "eves-password\n", "admin", "user", "create", "eve")
+	out, _ = s.call(exitOK, "tulips-of-eve\n", "admin", "user", "create", "eve")
 	s.wants(out, `user eve \(id \d+\) in account default`)
-	if strings.Contains(out, "eves-password") {
+	if strings.Contains(out, "tulips-of-eve") {
 		t.Errorf("a given password is shown: %s", out)
 	}
 	out, _ = s.call(exitOK, "", "admin", "user", "create", "adam", "--account", "other", "--admin", "--generate")
 	s.wants(out, `password: \S{8,}`)
-	s.call(exitFailed, "eves-password\n", "admin", "user", "create", "eve")
+	s.call(exitFailed, "tulips-of-eve\n", "admin", "user", "create", "eve")
 	s.call(exitFailed, "short\n", "admin", "user", "create", "seth")
 	s.call(exitFailed, "long-enough\n", "admin", "user", "create", "seth", "--account", "nobodys")
 	s.call(exitUsage, "", "admin", "user", "create", "seth")
 	s.call(exitUsage, "", "admin", "user", "create")
 	s.call(exitUsage, "", "admin", "user", "unmake", "eve")
-	out, _ = s.call(exitOK, "new-eves-password\n", "admin", "user", "reset-password", "eve")
+	out, _ = s.call(exitOK, "new-tulips-of-eve\n", "admin", "user", "reset-password", "eve")
 	s.wants(out, "user eve has a new password; 0 logins ended")
-	s.call(exitFailed, "new-eves-password\n", "admin", "user", "reset-password", "nobody")
+	s.call(exitFailed, "new-tulips-of-eve\n", "admin", "user", "reset-password", "nobody")
 	s.call(exitOK, "", "admin", "user", "deactivate", "eve")
 	out, _ = s.call(exitOK, "", "admin", "user", "list")
 	s.wants(out, `\d+\s+admin\s+true\s+true`, `\d+\s+eve\s+false\s+false`)
@@ -140,7 +140,7 @@ func (s shell) audit() {
 	}
 	out, _ := s.call(exitOK, "", "admin", "audit", "export", "--format", "csv")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-	if err != nil || len(rows) != len(list)+1 || rows[0][0] != "id" || strings.Contains(out, "eves-password") {
+	if err != nil || len(rows) != len(list)+1 || rows[0][0] != "id" || strings.Contains(out, "tulips-of-eve") {
 		t.Errorf("%d rows, %v", len(rows), err)
 	}
 	if late := s.exported("--from", "2999-01-01"); len(late) != 0 {

@@ -91,8 +91,10 @@ func (p *parts) serve(s serving) (*work, error) {
 		Configs: configs, Users: p.store, Links: p.store, Store: p.store, Blobs: p.store, Objects: p.objects, Archives: archives{archive.DefaultLimits},
 		Spool: s.spool, MaxSize: p.settings.MaxFileSize, Now: p.now,
 	}
+	hasher := password.New()
 	sessions := &control.Sessions{
-		Users: p.store, Tokens: p.store, Lockouts: p.store, Grants: p.store, Jobs: p.store, Passwords: password.New(),
+		History: p.store,
+		Users:   p.store, Tokens: p.store, Lockouts: p.store, Grants: p.store, Jobs: p.store, Passwords: hasher,
 		Signer: p.signer(), Now: p.now, NewFamily: newID,
 	}
 	keys := &control.APIKeys{
@@ -110,6 +112,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Keys: keys, Account: account,
+		People:       p.newPeople(sessions, hasher),
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: p.now},
 		Workers:      workers, Places: places,

@@ -21,12 +21,12 @@ func TestBadAccountsAreRefused(t *testing.T) {
 		code                     job.Code
 		word                     job.Word
 	}{
-		"no name":          {" ", "bob", "long enough", job.Invalid, job.WordInvalidField},
-		"odd name":         {"a b", "bob", "long enough", job.Invalid, job.WordInvalidField},
-		"odd user":         {"beta", "bob\n", "long enough", job.Invalid, job.WordInvalidField},
+		"no name":          {" ", "bob", "it is long enough", job.Invalid, job.WordInvalidField},
+		"odd name":         {"a b", "bob", "it is long enough", job.Invalid, job.WordInvalidField},
+		"odd user":         {"beta", "bob\n", "it is long enough", job.Invalid, job.WordInvalidField},
 		"short password":   {"beta", "bob", "short", job.Invalid, job.WordInvalidField},
-		"account is taken": {"DEFAULT", "bob", "long enough", job.Conflict, job.WordDuplicateName},
-		"user is taken":    {"beta", "Admin", "long enough", job.Conflict, job.WordDuplicateName},
+		"account is taken": {"DEFAULT", "bob", "it is long enough", job.Conflict, job.WordDuplicateName},
+		"user is taken":    {"beta", "Admin", "it is long enough", job.Conflict, job.WordDuplicateName},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := accounts.Create(t.Context(), x.account, x.admin, x.password, "queue")
@@ -36,7 +36,7 @@ func TestBadAccountsAreRefused(t *testing.T) {
 	if has, err := accounts.HasUser(t.Context(), "bob"); err != nil || has {
 		t.Errorf("a refused account left its user: %v, %v", has, err)
 	}
-	a, u, err := accounts.Create(t.Context(), "Beta", "bob", "long enough", "queue")
+	a, u, err := accounts.Create(t.Context(), "Beta", "bob", "it is long enough", "queue")
 	if err != nil || a.Name != "beta" || u.AccountID != a.ID || !u.Admin || !u.Active {
 		t.Errorf("made %+v %+v, %v", a, u, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"waybill/internal/job"
+	"waybill/internal/password/rules"
 )
 
 // Hashing makes password hashes (internal/password).
@@ -27,9 +28,6 @@ const DefaultAccount = "default"
 // AdminName is the user that the first start makes.
 const AdminName = "admin"
 
-// minPassword is the length of the shortest password taken, in bytes.
-const minPassword = 8
-
 // HasUser tells whether a user of that name exists.
 func (s *Accounts) HasUser(ctx context.Context, name string) (bool, error) {
 	_, err := s.Users.UserByName(ctx, name)
@@ -48,17 +46,29 @@ func (s *Accounts) Create(ctx context.Context, account, admin, password, queue s
 	if !plainName(admin) {
 		return job.Account{}, job.User{}, invalidField("a user name has 1 to 64 letters, digits, '-', '_', '.' or '@'")
 	}
-	if len(password) < minPassword || len(password) > 1024 {
-		return job.Account{}, job.User{}, invalidField("a password has %d to 1024 bytes", minPassword)
-	}
-	hash, err := s.Hasher.Hash(ctx, password)
+	hash, err := hashNew(ctx, s.Hasher, password, admin, account)
 	if err != nil {
-		return job.Account{}, job.User{}, job.Wrap(err, job.Internal, job.WordInternal, "The password can not be hashed")
+		return job.Account{}, job.User{}, err
 	}
 	TrailOf(ctx).Changed([]job.AuditChange{{Field: "name", After: account}, {Field: "admin", After: admin}, {Field: "password", After: auditSet}})
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	return s.Users.CreateAccount(ctx, job.Account{Name: account, CreatedAt: now}, queue,
 		job.User{Name: admin, PasswordHash: hash, Admin: true, Active: true, CreatedAt: now})
+}
+
+// hashNew hashes a new password that is good enough for somebody of the names.
+func hashNew(ctx context.Context, hasher Hashing, password string, names ...string) (string, error) {
+	if err := rules.Check(password, names...); err != nil {
+		return "", invalidField("%s", err)
+	}
+	hash, err := hasher.Hash(ctx, password)
+	switch {
+	case job.CodeOf(err) == job.RateLimited:
+		return "", err
+	case err != nil:
+		return "", job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The password can not be hashed now")
+	}
+	return hash, nil
 }
 
 func plainName(s string) bool {

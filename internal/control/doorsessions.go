@@ -50,7 +50,7 @@ type DoorLogin struct {
 
 // Login checks name and password and begins a session.
 func (s *DoorSessions) Login(ctx context.Context, name, password, address string) (DoorLogin, error) {
-	u, err := s.Sessions.check(ctx, name, password, address)
+	u, err := s.Sessions.check(ctx, name, password, address, job.LoginPassword)
 	if err != nil {
 		return DoorLogin{}, err
 	}
@@ -102,7 +102,7 @@ func (s *DoorSessions) Logout(ctx context.Context, id string) error {
 
 // LogoutAll ends all sessions of who has the password; of an admin, all of the account.
 func (s *DoorSessions) LogoutAll(ctx context.Context, name, password, address string) error {
-	u, err := s.Sessions.check(ctx, name, password, address)
+	u, err := s.Sessions.check(ctx, name, password, address, job.LoginPassword)
 	if err != nil {
 		return err
 	}

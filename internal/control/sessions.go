@@ -19,12 +19,15 @@ type Sessions struct {
 	Users     Users
 	Tokens    Tokens
 	Lockouts  Lockouts
+	History   LoginHistory
 	Grants    GrantStore
 	Jobs      JobFinder // of the tokens that jobs have
 	Passwords Passwords
 	Signer    *token.Signer
 	Now       Clock
 	NewFamily func() string
+
+	crowd crowd
 }
 
 // Lives and limits of native.md, section 2.
@@ -44,14 +47,19 @@ type Grant struct {
 
 // Login checks name and password and begins a token family. Unknown users are counted and answered as wrong passwords.
 func (s *Sessions) Login(ctx context.Context, name, password, address string) (Grant, error) {
-	u, err := s.check(ctx, name, password, address)
+	u, err := s.check(ctx, name, password, address, job.LoginPassword)
 	if err != nil {
 		return Grant{}, err
 	}
+	return s.newFamily(ctx, u)
+}
+
+// newFamily begins the token family of somebody who has shown who they are.
+func (s *Sessions) newFamily(ctx context.Context, u job.User) (Grant, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	family := s.NewFamily()
 	refresh := token.NewRefresh(family)
-	err = s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
+	err := s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
 		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(refreshLife),
 	})
 	if err != nil {
@@ -62,7 +70,7 @@ func (s *Sessions) Login(ctx context.Context, name, password, address string) (G
 
 // Basic checks the credentials of one call. It shares the lockout with Login.
 func (s *Sessions) Basic(ctx context.Context, name, password, address string) (job.Actor, error) {
-	u, err := s.check(ctx, name, password, address)
+	u, err := s.check(ctx, name, password, address, job.LoginBasic)
 	if err != nil {
 		return job.Actor{}, err
 	}
@@ -71,8 +79,8 @@ func (s *Sessions) Basic(ctx context.Context, name, password, address string) (j
 
 // actorOf is the user as who makes a call, whatever they showed: password, token, key or session.
 func (s *Sessions) actorOf(ctx context.Context, u job.User) (job.Actor, error) {
-	if !u.Active {
-		return job.Actor{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+	if err := inactive(u); err != nil {
+		return job.Actor{}, err
 	}
 	a := job.Actor{AccountID: u.AccountID, User: u.Ref(), Admin: u.Admin}
 	if u.Admin || s.Grants == nil {
@@ -83,8 +91,9 @@ func (s *Sessions) actorOf(ctx context.Context, u job.User) (job.Actor, error) {
 	return a, err
 }
 
-// check tells whose name and password it is. Names that nobody has take as long, and are locked out like others.
-func (s *Sessions) check(ctx context.Context, name, password, address string) (job.User, error) {
+// check tells whose name and password it is. Names that nobody has take as long, and are locked out like others. An attempt is kept in
+// the user's history; the method "" is for a question to somebody who is signed in.
+func (s *Sessions) check(ctx context.Context, name, password, address string, method job.LoginMethod) (job.User, error) {
 	ctx, trail := aside(ctx), TrailOf(ctx) // the count of failures is no part of the act
 	u, err := s.Users.UserByName(ctx, name)
 	if err != nil && job.CodeOf(err) != job.NotFound {
@@ -95,19 +104,61 @@ func (s *Sessions) check(ctx context.Context, name, password, address string) (j
 	}
 	g := guessOf(u, name, address)
 	if err := s.begin(ctx, &g, s.Now().UTC()); err != nil {
+		return job.User{}, err // and not kept: it costs nothing, so there may be any number
+	}
+	good, err := s.matches(ctx, password, u.PasswordHash, network(address))
+	if err != nil {
 		return job.User{}, err
 	}
-	good, err := s.Passwords.Matches(ctx, password, u.PasswordHash)
+	switch {
+	case !good:
+		err = s.failed(ctx, g, s.Now().UTC())
+	case !u.Active:
+		err = inactive(u)
+	default:
+		err = s.succeeded(ctx, g, s.Now().UTC())
+	}
+	if fault := s.remember(ctx, u, method, address, err); fault != nil {
+		err = fault
+	}
 	if err != nil {
-		return job.User{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "Passwords can not be checked now")
+		return job.User{}, err
 	}
-	if !good {
-		return job.User{}, s.failed(ctx, g, s.Now().UTC())
+	return u, nil
+}
+
+// matches checks a password, for a bounded number of callers at once.
+func (s *Sessions) matches(ctx context.Context, password, hash, from string) (bool, error) {
+	if err := s.crowd.enter(from); err != nil {
+		return false, err
 	}
-	if !u.Active {
-		return job.User{}, job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+	defer s.crowd.leave(from)
+	good, err := s.Passwords.Matches(ctx, password, hash)
+	if err != nil && job.CodeOf(err) != job.RateLimited {
+		err = job.Wrap(err, job.Unavailable, job.WordDependencyDown, "Passwords can not be checked now")
 	}
-	return u, s.succeeded(ctx, g, s.Now().UTC())
+	return good, err
+}
+
+// loginsKept is how many good and how many bad attempts are kept of each user.
+const loginsKept = 500
+
+// remember keeps an attempt to sign in as somebody there is.
+func (s *Sessions) remember(ctx context.Context, u job.User, method job.LoginMethod, address string, refusal error) error {
+	if u.ID == 0 || method == "" || s.History == nil || job.CodeOf(refusal) == job.Unavailable {
+		return nil
+	}
+	return s.History.AddLogin(ctx, job.LoginAttempt{
+		AccountID: u.AccountID, UserID: u.ID, Username: u.Name, Time: stamp(s.Now), Success: refusal == nil, Word: job.WordOf(refusal), Method: method,
+		Address: address,
+	}, loginsKept)
+}
+
+func inactive(u job.User) error {
+	if u.Active {
+		return nil
+	}
+	return job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
 }
 
 func (s *Sessions) grant(u job.User, family, refresh string, now time.Time) (Grant, error) {

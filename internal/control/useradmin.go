@@ -46,7 +46,7 @@ func (s *UserAdmin) Create(ctx context.Context, account, name, password string, 
 	if err != nil {
 		return job.User{}, err
 	}
-	hash, err := s.hash(ctx, password)
+	hash, err := hashNew(ctx, s.Hasher, password, name)
 	if err != nil {
 		return job.User{}, err
 	}
@@ -65,23 +65,12 @@ func roleOf(admin bool) string {
 	return roleUser
 }
 
-func (s *UserAdmin) hash(ctx context.Context, password string) (string, error) {
-	if len(password) < minPassword || len(password) > 1024 {
-		return "", invalidField("a password has %d to 1024 bytes", minPassword)
-	}
-	hash, err := s.Hasher.Hash(ctx, password)
-	if err != nil {
-		return "", job.Wrap(err, job.Internal, job.WordInternal, "The password can not be hashed")
-	}
-	return hash, nil
-}
-
 // ResetPassword gives a user another password and ends all of the user's logins.
 func (s *UserAdmin) ResetPassword(ctx context.Context, name, password string) (u job.User, ended int64, err error) {
 	if u, err = s.find(ctx, name); err != nil {
 		return u, 0, err
 	}
-	hash, err := s.hash(ctx, password)
+	hash, err := hashNew(ctx, s.Hasher, password, name)
 	if err != nil {
 		return u, 0, err
 	}

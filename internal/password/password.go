@@ -1,5 +1,5 @@
-// Package password hashes and checks passwords with argon2id. It bounds how many run at once, because each costs memory
-// and tens of milliseconds of CPU and anybody may ask for one. It imports the argon2id library only.
+// Package password hashes and checks passwords with argon2id. It bounds how many run at once and how many wait, because each costs
+// memory and tens of milliseconds of CPU and anybody may ask for one. It imports the argon2id library and the domain's errors only.
 package password
 
 import (
@@ -7,17 +7,26 @@ import (
 	"crypto/rand"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/alexedwards/argon2id"
+
+	"waybill/internal/job"
 )
 
 // params follow OWASP's password storage cheat sheet for argon2id (m = 46 MiB, t = 1 class), with two passes.
 var params = argon2id.Params{Memory: 46 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
+// maxWaiting is how many may wait for each slot: the last of them waits for about two seconds, longer than which nobody should be
+// left in doubt.
+const maxWaiting = 24
+
 // Hasher hashes and checks. The zero value is not usable.
 type Hasher struct {
-	slots chan struct{}
-	dummy func() string
+	slots   chan struct{}
+	waiting atomic.Int64
+	dummy   func() string
 }
 
 // New makes a Hasher that leaves one core for the other work.
@@ -33,7 +42,7 @@ func New() *Hasher {
 	return h
 }
 
-// Hash makes a PHC string. It waits for a slot, or for ctx.
+// Hash makes a PHC string. It waits for a slot, or for ctx; when too many wait already it is RateLimited at once.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := h.enter(ctx); err != nil {
 		return "", err
@@ -43,7 +52,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 }
 
 // Matches compares in constant time. An empty hash (an unknown user) costs as much as a real one and never matches, so
-// that timing does not tell which user names exist.
+// that timing does not tell which user names exist. It waits as Hash does.
 func (h *Hasher) Matches(ctx context.Context, password, hash string) (bool, error) {
 	if err := h.enter(ctx); err != nil {
 		return false, err
@@ -57,6 +66,17 @@ func (h *Hasher) Matches(ctx context.Context, password, hash string) (bool, erro
 }
 
 func (h *Hasher) enter(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > int64(maxWaiting*cap(h.slots)) {
+		e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many passwords are being checked; try again in a moment")
+		e.RetryAfter = 2 * time.Second
+		return e
+	}
 	select {
 	case h.slots <- struct{}{}:
 		return nil

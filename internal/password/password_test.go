@@ -3,8 +3,12 @@ package password
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"waybill/internal/job"
 )
 
 func TestOnlyTheRightPasswordMatches(t *testing.T) {
@@ -35,6 +39,48 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	cancel()
 	if _, err := h.Hash(ctx, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v, want context.Canceled", err)
+	}
+}
+
+// TestTheQueueIsBounded: of any number that come at once, those beyond the places are told so at once, and use no processor.
+func TestTheQueueIsBounded(t *testing.T) {
+	h := New()
+	for range cap(h.slots) {
+		h.slots <- struct{}{}
+	}
+	places := maxWaiting * cap(h.slots)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, places)
+	for range places {
+		go func() {
+			_, err := h.Matches(ctx, "x", "")
+			ended <- err
+		}()
+	}
+	for deadline := time.Now().Add(time.Minute); h.waiting.Load() < int64(places); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d wait", h.waiting.Load(), places)
+		}
+	}
+	for range 1000 {
+		_, err := h.Matches(ctx, "x", "")
+		var e *job.Error
+		if !errors.As(err, &e) || e.Code != job.RateLimited || e.RetryAfter <= 0 {
+			t.Fatalf("one too many: %v", err)
+		}
+	}
+	cancel()
+	for range places {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("one that waited: %v", err)
+		}
+	}
+	for range cap(h.slots) {
+		h.leave()
+	}
+	if _, err := h.Matches(t.Context(), "x", ""); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 

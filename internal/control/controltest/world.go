@@ -55,6 +55,8 @@ type Store interface {
 	control.APIKeyStore
 	control.PolicyStore
 	control.EndedJobs
+	control.UserDirectory
+	control.LoginHistory
 }
 
 // World is all use cases and what stands behind them.
@@ -79,6 +81,7 @@ type World struct {
 	Subscriptions *control.Subscriptions
 	Audit         *control.Audit
 	Policies      *control.Policies
+	People        *control.People
 
 	Schedules      *control.Schedules
 	Fires          *control.Fires
@@ -114,13 +117,16 @@ func New(t testing.TB, store Store) *World {
 		Now: w.Now, NewID: func() job.ID { return job.ID(newID()) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	w.Sessions = &control.Sessions{
-		Users: store, Tokens: store, Lockouts: store, Jobs: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
+		Users: store, Tokens: store, Lockouts: store, History: store, Jobs: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
 		Now: w.Now, NewFamily: newID,
 	}
 	w.Doors = &control.DoorSessions{Sessions: w.Sessions, Store: store, Now: w.Now}
 	w.Keys = &control.APIKeys{
 		Store: store, Sessions: w.Sessions, Configs: w.Configs, Signer: token.NewKeySigner(secret.NewRing(secret.Numbered{Number: 1, Keys: keys}).Derived("api-key"), w.Now),
 		Now: w.Now, NewID: newID, Log: w.Jobs.Log,
+	}
+	w.People = &control.People{
+		Users: store, Store: store, Directory: store, History: store, Jobs: store, Configs: store, Sessions: w.Sessions, Hasher: Passwords{}, Now: w.Now,
 	}
 	w.Places = &control.Places{Store: store, Now: w.Now}
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
