@@ -116,10 +116,10 @@ func TestForgedKeysOpenNothing(t *testing.T) {
 func TestAKeyActsAsItsMaker(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	u := f.User(t, "uma", "password-of-uma")
+	u := f.User(t, "uma", "tulips-of-uma")
 	config := f.config("the admin's", "run.sh")
 	admin, _ := f.apiKey(t, `{"name":"the admin's"}`)
-	f.token = f.login("uma", "password-of-uma")
+	f.token = f.login("uma", "tulips-of-uma")
 	id, key := f.apiKey(t, `{"name":"uma's"}`)
 	f.do("GET", "/api/jobconfigs/"+config, nil, withKey(key)).fault(t, 403, "access_denied", "")
 	f.do("GET", "/api/apikeys/"+admin, nil, withKey(key)).fault(t, 403, "access_denied", "")
