@@ -166,6 +166,9 @@ func (e *engine) StartJob(_ context.Context, in contract.JobInput) error {
 	if in.JobID == e.refused {
 		return job.Errorf(job.Internal, job.WordInternal, "could not start the job")
 	}
+	if _, there := e.states[in.JobID]; there { // already started is not an error
+		return nil
+	}
 	e.starts = append(e.starts, in)
 	e.states[in.JobID] = control.EngineOpen
 	return nil

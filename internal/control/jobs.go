@@ -115,6 +115,20 @@ func (s *Jobs) start(ctx context.Context, j *job.Job, queue string) {
 	s.leave(ctx, j)
 }
 
+// resume starts a job that a repeated call found, in case the process that stored it ended before it could start it: whoever asks again
+// need not wait for the reconciler. One that was started is not started again.
+func (s *Jobs) resume(ctx context.Context, j *job.Job) {
+	if j.Status != job.Queued || j.Attempt > 0 {
+		return
+	}
+	d, err := s.Users.Destination(ctx, j.AccountID, j.Destination)
+	if err != nil {
+		s.Log.WarnContext(ctx, "job not started by the repeated call", "job", j.ID, "error", err)
+		return
+	}
+	s.start(ctx, j, d.TaskQueue)
+}
+
 // leave notes that the reconciler is to start the job.
 func (s *Jobs) leave(ctx context.Context, j *job.Job) {
 	j.Unreachable = true

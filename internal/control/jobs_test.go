@@ -151,6 +151,32 @@ func (s spy) Submit(ctx context.Context, sub control.Submission) (job.Job, bool,
 	return s.JobWriter.Submit(ctx, sub)
 }
 
+func TestARepeatedCallStartsAJobThatWasOnlyStored(t *testing.T) {
+	w := newWorld(t)
+	c := w.runnable(w.admin, "orders")
+	req := control.SubmitRequest{Config: c.ObjectID, IdempotencyKey: "run-1"}
+	w.engine.down = true // as for a process that ends between row and start
+	made, err := w.jobs.Submit(t.Context(), w.admin, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.engine.down = false
+	for range 2 {
+		s, err := w.jobs.Submit(t.Context(), w.admin, req)
+		if err != nil || !s.Replayed || s.Job.ID != made.Job.ID {
+			t.Fatalf("a repeat: %+v, %v", s, err)
+		}
+	}
+	if len(w.engine.starts) != 1 || w.engine.starts[0].JobID != made.Job.ID || w.engine.starts[0].TaskQueue != "queue-default" {
+		t.Errorf("starts %+v", w.engine.starts)
+	}
+	w.finish(made.Job, job.Outcome{Status: job.Completed})
+	delete(w.engine.states, made.Job.ID)
+	if _, err := w.jobs.Submit(t.Context(), w.admin, req); err != nil || len(w.engine.starts) != 1 {
+		t.Errorf("a repeat after the job's end: %v, starts %+v", err, w.engine.starts)
+	}
+}
+
 func TestSubmitIsAcceptedWhileTheEngineIsDownAndStartedLater(t *testing.T) {
 	w := newWorld(t)
 	c := w.runnable(w.admin, "orders")

@@ -53,6 +53,9 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Sub
 	defer func() { s.endSubmit(span, job.TriggerRetry, made, err) }()
 	key, first, err := s.repeated(ctx, a, "retry/"+string(parent.ID), r.IdempotencyKey, r)
 	if err != nil || first.Replayed {
+		if err == nil && !r.startLater {
+			s.resume(ctx, &first.Job)
+		}
 		return first, err
 	}
 	if r.needless != nil {

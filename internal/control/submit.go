@@ -86,6 +86,9 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	}
 	key, first, err := s.repeated(ctx, a, r.route()+c.ObjectID, r.IdempotencyKey, r.body())
 	if err != nil || first.Replayed {
+		if err == nil && r.firedAt.IsZero() { // a schedule's workflow starts its own
+			s.resume(ctx, &first.Job)
+		}
 		return first, err
 	}
 	if !c.Active {
