@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -82,3 +84,18 @@ func options(o Options) (client.Options, error) {
 type quiet struct{ log.Logger }
 
 func (l quiet) Info(msg string, keyvals ...any) { l.Debug(msg, keyvals...) }
+
+// Warn lowers what the SDK writes when an activity ended while its last sign of life was under way: nobody waited for it.
+func (l quiet) Warn(msg string, keyvals ...any) {
+	if msg == "RecordActivityHeartbeat with error" && slices.ContainsFunc(keyvals, isCanceled) {
+		l.Debug(msg, keyvals...)
+		return
+	}
+	l.Logger.Warn(msg, keyvals...)
+}
+
+func isCanceled(v any) bool {
+	err, ok := v.(error)
+	var canceled *serviceerror.Canceled
+	return ok && (errors.Is(err, context.Canceled) || errors.As(err, &canceled))
+}
