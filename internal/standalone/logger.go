@@ -36,6 +36,7 @@ type serverRun struct {
 	built    atomic.Bool // the constructor has returned
 	stopping atomic.Bool // errors are expected from here on
 	failed   chan error  // at most one
+	away     outage
 }
 
 var (
@@ -44,7 +45,7 @@ var (
 )
 
 func newServerLogger(to *slog.Logger) *serverLogger {
-	return &serverLogger{to: to.With("component", "temporal"), run: &serverRun{failed: make(chan error, 1)}}
+	return &serverLogger{to: to.With("component", "temporal"), run: &serverRun{failed: make(chan error, 1), away: outage{quiet: outageOver}}}
 }
 
 // Debug drops the message: the server writes several per request.
@@ -97,6 +98,10 @@ func (l *serverLogger) write(level slog.Level, msg string, tags []tag.Tag) {
 	}
 	ctx := context.Background()
 	if !l.to.Enabled(ctx, level) {
+		return
+	}
+	if err := unreached(tags, l.tags); err != nil {
+		l.run.away.fold(l.to, l.run.stopping.Load, msg, err)
 		return
 	}
 	attrs := make([]slog.Attr, 0, len(l.tags)+len(tags))

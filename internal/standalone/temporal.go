@@ -113,6 +113,7 @@ func (s *temporalServer) build(c Config, db stores, p ports, logger *serverLogge
 // stop ends the server, which has no deadline of its own.
 func (s *temporalServer) stop(ctx context.Context) error {
 	s.run.stopping.Store(true)
+	s.run.away.end()
 	done := make(chan error, 1)
 	go func() { done <- s.server.Stop() }()
 	select {
