@@ -22,7 +22,7 @@ type callbackObject struct {
 	StartTimeUTC  string `json:"startTimeUtc,omitempty"`
 	EndTimeUTC    string `json:"endTimeUtc,omitempty"`
 	State         int    `json:"state"`
-	rows
+	Rows
 	TotalSuccess   *int64 `json:"totalSuccessRows,omitempty"`
 	TotalFailed    *int64 `json:"totalFailedRows,omitempty"`
 	ErrorMsg       string `json:"errorMsg,omitempty"`
@@ -54,7 +54,7 @@ func Caller(look Lookup) func(ctx context.Context, j job.Job) ([]byte, error) {
 		return json.Marshal(callbackObject{
 			Type: "job", ID: e.ID, TaskID: e.ObjectID, TaskName: e.ObjectName, TaskType: e.TaskType, RunID: e.RunID, AgentID: e.AgentID,
 			EnvironmentID: e.EnvironmentID, StartTime: e.StartTime, EndTime: e.EndTime, StartTimeUTC: e.StartTimeUTC, EndTimeUTC: e.EndTimeUTC,
-			State: e.State, rows: e.rows, TotalSuccess: e.TotalSuccess, TotalFailed: e.TotalFailed, ErrorMsg: e.ErrorMsg, StartedBy: e.StartedBy,
+			State: e.State, Rows: e.Rows, TotalSuccess: e.TotalSuccess, TotalFailed: e.TotalFailed, ErrorMsg: e.ErrorMsg, StartedBy: e.StartedBy,
 			RunContextType: e.RunContextType, ScheduleName: e.ScheduleName, IsStopped: e.IsStopped,
 		})
 	}

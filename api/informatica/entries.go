@@ -8,16 +8,16 @@ import (
 	"waybill/internal/job"
 )
 
-// rows are the counters of an entry. What the vendor counts at a source are the records read, what at a target those written.
-type rows struct {
+// Rows are the counters of an entry; exported, or the document would not see what it is embedded in. What the vendor counts at a source are the records read, what at a target those written.
+type Rows struct {
 	FailedSource  int64 `json:"failedSourceRows"`
 	SuccessSource int64 `json:"successSourceRows"`
 	FailedTarget  int64 `json:"failedTargetRows"`
 	SuccessTarget int64 `json:"successTargetRows"`
 }
 
-func rowsOf(r job.Records) rows {
-	return rows{SuccessSource: r.Read, FailedTarget: r.Failed, SuccessTarget: r.Written}
+func rowsOf(r job.Records) Rows {
+	return Rows{SuccessSource: r.Read, FailedTarget: r.Failed, SuccessTarget: r.Written}
 }
 
 // monitorEntry is a run, or a step of one, that has not ended. The name of its type is spelled as the vendor's service spells it.
@@ -32,7 +32,7 @@ type monitorEntry struct {
 	StartTime      string `json:"startTime,omitempty" doc:"Wall-clock time of the account's time zone, in spite of its Z"`
 	StartTimeUTC   string `json:"startTimeUtc,omitempty"`
 	ExecutionState string `json:"executionState" doc:"QUEUED, INITIALIZED, RUNNING, STOPPING; of a child also COMPLETED, FAILED"`
-	rows
+	Rows
 	ErrorMsg       string         `json:"errorMsg,omitempty"`
 	AgentID        string         `json:"agentId,omitempty" doc:"The worker"`
 	EnvironmentID  string         `json:"runtimeEnvironmentId,omitempty" doc:"The destination"`
@@ -64,7 +64,7 @@ type logEntry struct {
 	StartTimeUTC  string `json:"startTimeUtc,omitempty"`
 	EndTimeUTC    string `json:"endTimeUtc,omitempty"`
 	State         int    `json:"state" doc:"1 success, 2 warning, 3 failed; of a child also 4: it never ran"`
-	rows
+	Rows
 	TotalSuccess   *int64     `json:"totalSuccessRows,omitempty"`
 	TotalFailed    *int64     `json:"totalFailedRows,omitempty"`
 	ErrorMsg       string     `json:"errorMsg,omitempty"`
@@ -181,7 +181,7 @@ func (c *call) around(ctx context.Context, jobs []job.Job, steps bool) (s surrou
 func (s surroundings) monitored(j job.Job) monitorEntry {
 	e := monitorEntry{
 		Type: monitorType, ID: string(j.ID), TaskType: typeOf(j), TaskID: s.objects[j.ConfigID], TaskName: j.ConfigName, RunID: j.RunNumber,
-		StartTime: wall(begun(j), s.zone), StartTimeUTC: utc(begun(j)), ExecutionState: executionState(j), rows: rowsOf(j.Records),
+		StartTime: wall(begun(j), s.zone), StartTimeUTC: utc(begun(j)), ExecutionState: executionState(j), Rows: rowsOf(j.Records),
 		AgentID: j.Worker, EnvironmentID: environmentOf(j), StartedBy: j.SubmittedBy.Name, RunContextType: contextOf(j),
 		ScheduleName: j.Spec.Schedule, CallbackURL: callbackOf(j), Entries: []monitorEntry{},
 	}
@@ -201,7 +201,7 @@ func (s surroundings) monitoredStep(j job.Job, step job.Step) monitorEntry {
 	}
 	return monitorEntry{
 		Type: monitorType, ID: childID(j, step), TaskType: typeOf(j), ObjectName: step.Name, RunID: j.RunNumber,
-		StartTime: wall(step.StartedAt, s.zone), StartTimeUTC: utc(step.StartedAt), ExecutionState: state, rows: rowsOf(recordsOf(step)),
+		StartTime: wall(step.StartedAt, s.zone), StartTimeUTC: utc(step.StartedAt), ExecutionState: state, Rows: rowsOf(recordsOf(step)),
 		ErrorMsg: step.Message, Entries: []monitorEntry{},
 	}
 }
@@ -219,7 +219,7 @@ func (s surroundings) logged(j job.Job) logEntry {
 	e := logEntry{
 		Type: logType, ID: string(j.ID), TaskType: typeOf(j), ObjectID: s.objects[j.ConfigID], ObjectName: j.ConfigName, RunID: j.RunNumber,
 		AgentID: j.Worker, EnvironmentID: environmentOf(j), StartTime: wall(begun(j), s.zone), EndTime: wall(j.FinishedAt, s.zone),
-		StartTimeUTC: utc(begun(j)), EndTimeUTC: utc(j.FinishedAt), State: state, rows: rowsOf(j.Records), TotalSuccess: &written, TotalFailed: &failed,
+		StartTimeUTC: utc(begun(j)), EndTimeUTC: utc(j.FinishedAt), State: state, Rows: rowsOf(j.Records), TotalSuccess: &written, TotalFailed: &failed,
 		ErrorMsg: message, StartedBy: j.SubmittedBy.Name, RunContextType: contextOf(j), ScheduleName: j.Spec.Schedule, IsStopped: &stopped,
 		Entries: []logEntry{},
 	}
@@ -242,6 +242,6 @@ func (s surroundings) loggedStep(j job.Job, step job.Step) logEntry {
 	return logEntry{
 		Type: logType, ID: childID(j, step), TaskType: typeOf(j), ObjectName: step.Name, RunID: j.RunNumber,
 		StartTime: wall(step.StartedAt, s.zone), EndTime: wall(step.FinishedAt, s.zone), StartTimeUTC: utc(step.StartedAt), EndTimeUTC: utc(step.FinishedAt),
-		State: state, rows: rowsOf(recordsOf(step)), ErrorMsg: step.Message, Entries: []logEntry{},
+		State: state, Rows: rowsOf(recordsOf(step)), ErrorMsg: step.Message, Entries: []logEntry{},
 	}
 }

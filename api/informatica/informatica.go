@@ -54,7 +54,7 @@ func Register(s *api.Server) error {
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
 	}
-	return nil
+	return api.AddExamples(d.api.OpenAPI(), examples()...)
 }
 
 // call is what a handler is given besides its input.

@@ -44,7 +44,7 @@ func (d *door) attemptRoutes() {
 	}, d.attempts)
 	operation(d, bearer, binary(huma.Operation{
 		Method: "GET", Path: "/jobs/{id}/attempts/{number}/log", Summary: "Read what one attempt wrote into the log", Tags: tags,
-	}, "application/octet-stream"), d.attemptLog)
+	}, "application/octet-stream", "text/plain", "application/zip"), d.attemptLog)
 }
 
 func (d *door) attempts(ctx context.Context, in *jobInput) (*attemptsReply, error) {

@@ -162,10 +162,19 @@ func (k fileKind) routes() {
 }
 
 // binary documents an operation whose reply is bytes.
-func binary(op huma.Operation, kind string) huma.Operation {
-	op.Responses = map[string]*huma.Response{"200": {
-		Description: "OK", Content: map[string]*huma.MediaType{kind: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
-	}}
+func binary(op huma.Operation, kinds ...string) huma.Operation {
+	content := func() map[string]*huma.MediaType {
+		out := map[string]*huma.MediaType{}
+		for _, kind := range kinds {
+			out[kind] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+		}
+		return out
+	}
+	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: content()}}
+	if kinds[0] != "text/event-stream" { // a content, which can be had in ranges and not twice
+		op.Responses["206"] = &huma.Response{Description: "The range that was asked for", Content: content()}
+		op.Responses["304"] = &huma.Response{Description: "As the client has it"}
+	}
 	return op
 }
 

@@ -41,7 +41,7 @@ func (d *door) followRoutes() {
 	tags := []string{"Jobs"}
 	operation(d, bearer, binary(huma.Operation{
 		Method: "GET", Path: "/jobs/{id}/log", Summary: "Read or follow the log of a job", Tags: tags,
-	}, "application/octet-stream"), d.log)
+	}, "application/octet-stream", "text/plain", "application/zip"), d.log)
 	operation(d, bearer, binary(huma.Operation{
 		Method: "GET", Path: "/jobs/{id}/events", Summary: "Follow a job by server-sent events: status, progress, log", Tags: tags,
 	}, "text/event-stream"), d.events)

@@ -57,7 +57,7 @@ func Register(s *api.Server) error {
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
 	}
-	return nil
+	return api.AddExamples(d.api.OpenAPI(), examples()...)
 }
 
 // quietStyle is the style of an error reply; its headers were set when the call began.

@@ -134,7 +134,7 @@ func (d *document) operations(t testing.TB) {
 					o.answers[status][media] = schema
 				}
 			}
-			o.examples = examplesOf(op)
+			o.examples = d.examplesOf(op)
 			d.ops = append(d.ops, o)
 		}
 	}
@@ -167,9 +167,9 @@ func (d *document) resolve(v any) any {
 
 // fits tells what is wrong with an answer by the document.
 func (o operation) fits(a *httptest.ResponseRecorder) error {
-	answers, documented := o.answers[strconv.Itoa(a.Code)]
-	if !documented {
-		if answers, documented = o.answers["default"]; !documented || a.Code < 400 {
+	answers, named := o.answers[strconv.Itoa(a.Code)]
+	if !named {
+		if answers, named = o.answers["default"]; !named || a.Code < 400 {
 			return fmt.Errorf("status %d is not documented", a.Code)
 		}
 	}
@@ -183,8 +183,8 @@ func (o operation) fits(a *httptest.ResponseRecorder) error {
 		return fmt.Errorf("status %d with a body, which is not documented", a.Code)
 	}
 	label, _, _ := strings.Cut(a.Header().Get("Content-Type"), ";")
-	schema, documented := answers[label]
-	if !documented {
+	schema, named := answers[label]
+	if !named {
 		if _, any := answers["*/*"]; any {
 			return nil
 		}
@@ -197,5 +197,40 @@ func (o operation) fits(a *httptest.ResponseRecorder) error {
 	if err != nil {
 		return fmt.Errorf("not JSON: %w", err)
 	}
-	return schema.Validate(v)
+	if err := schema.Validate(v); err != nil {
+		return err
+	}
+	return documented("", schema, v)
+}
+
+// documented tells of a member that the schema does not: a document that keeps quiet about a part of its answers is not whole. An object
+// of which the schema names no member may have any.
+func documented(at string, s *jsonschema.Schema, v any) error {
+	for s.Ref != nil {
+		s = s.Ref
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if len(s.Properties) == 0 {
+			return nil
+		}
+		for name, value := range v {
+			of, known := s.Properties[name]
+			if !known {
+				return fmt.Errorf("the member %s.%s is not documented", at, name)
+			}
+			if err := documented(at+"."+name, of, value); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for _, one := range v {
+			if items := s.Items2020; items != nil {
+				if err := documented(at+"[]", items, one); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"waybill/api"
+	"waybill/api/informatica"
 	"waybill/api/native"
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
@@ -38,6 +39,7 @@ type world struct {
 	tables *sql.DB // a look at the tables besides the store's
 	pool   map[string][]string
 	tokens map[string]string // access tokens by user
+	doors  map[string]string // session ids by user
 }
 
 // logBuffer keeps what the server logs: causes of 500s, and panics.
@@ -98,7 +100,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{World: controltest.New(t, store), t: t, log: &logBuffer{}, pool: map[string][]string{}, tokens: map[string]string{}}
+	w := &world{World: controltest.New(t, store), t: t, log: &logBuffer{}, pool: map[string][]string{}, tokens: map[string]string{}, doors: map[string]string{}}
 	if w.tables, err = sql.Open("sqlite", "file:"+path+"?mode=ro"); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +113,10 @@ func newWorld(t testing.TB) *world {
 		}
 	})
 	w.Own.Schedule = retention{}
+	next := 0
+	w.Jobs.NewID = func() job.ID { next++; return job.ID(fmt.Sprintf("69b9209b0000000000000%03x", 0xc0+next)) } // those of the examples
 	w.server, err = api.New(api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Account: w.Own, DoorSessions: w.Doors,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, Account: w.Own, DoorSessions: w.Doors,
 		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,
@@ -124,8 +128,10 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := native.Register(w.server); err != nil {
-		t.Fatal(err)
+	for _, register := range []func(*api.Server) error{native.Register, informatica.Register} {
+		if err := register(w.server); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.fill()
 	return w
@@ -175,12 +181,22 @@ func (w *world) signIn(name string) {
 // signedIn tells whether a user's credentials are good still: one of the calls may have been a logout. It signs in anew, if that
 // is still possible.
 func (w *world) signedIn(name string) bool {
-	if _, err := w.Sessions.Authenticate(w.t.Context(), w.tokens[name]); err == nil {
-		return true
+	ctx, from := w.t.Context(), "198.51.100.1"
+	if _, err := w.Sessions.Authenticate(ctx, w.tokens[name]); err != nil {
+		grant, err := w.Sessions.Login(ctx, name, password, from)
+		if err != nil {
+			return false
+		}
+		w.tokens[name] = grant.Access
 	}
-	grant, err := w.Sessions.Login(w.t.Context(), name, password, "198.51.100.1")
-	w.tokens[name] = grant.Access
-	return err == nil
+	if _, err := w.Doors.Authenticate(ctx, w.doors[name]); err != nil {
+		login, err := w.Doors.Login(ctx, name, password, from)
+		if err != nil {
+			return false
+		}
+		w.doors[name] = login.Session
+	}
+	return true
 }
 
 // fill puts something of everything into the database, and its ids into the pool.
@@ -190,24 +206,34 @@ func (w *world) fill() {
 	w.Account(t, "other", "olga", password)
 	for _, name := range []string{"admin", "gina", "olga"} {
 		w.signIn(name)
+		if !w.signedIn(name) {
+			t.Fatalf("%s can not sign in", name)
+		}
 	}
 	raw := []string{"Content-Type", "application/octet-stream"}
 	w.call(201, "POST", "/api/account/1/files?key=lib.sh", "lib", raw...)
 	w.call(201, "POST", "/api/users/1/files?key=run.sh", "run", raw...)
-	for i := range 3 {
+	names := []string{"orders nightly", "stock hourly", "invoices"}
+	for i := range names {
 		config := w.call(201, "POST", "/api/jobconfigs", map[string]any{
-			"name": fmt.Sprint("config ", i), "objectId": fmt.Sprintf("69b92071000000000000000%d", i),
+			"name": names[i], "objectId": fmt.Sprintf("69b9207100000000000000a%d", i+1),
 			"runtimeConfig": map[string]any{"packageName": "run.zip", "entryPoint": "main.sh", "macros": []any{map[string]any{"key": "A", "value": "b"}}},
 		})
 		id, _ := config["id"].(string)
 		w.call(201, "POST", "/api/jobconfigs/"+id+"/files?key=run.zip", archive(t), raw...)
 		w.add("jobconfigs", id, fmt.Sprint(config["objectId"]))
-		w.add("names", fmt.Sprint("config ", i))
+		w.add("names", names[i])
 		for range 2 {
 			started := w.call(202, "POST", "/api/jobconfigs/"+id+"/jobs", nil)
 			w.add("jobs", fmt.Sprint(started["id"]))
 		}
 	}
+	idle, _ := w.call(201, "POST", "/api/jobconfigs", map[string]any{
+		"name": "prices", "objectId": "69b9207100000000000000a4", "runtimeConfig": map[string]any{"packageName": "run.zip", "entryPoint": "main.sh"},
+	})["id"].(string)
+	w.call(201, "POST", "/api/jobconfigs/"+idle+"/files?key=run.zip", archive(t), raw...)
+	w.add("jobconfigs", idle, "69b9207100000000000000a4")
+	w.add("names", "prices")
 	first, over := w.pool["jobconfigs"][0], job.ID(w.pool["jobs"][0])
 	w.call(201, "POST", "/api/jobconfigs/"+first+"/filelinks", map[string]string{"entityType": "ACCOUNT", "fileName": "lib.sh"})
 	w.call(201, "POST", "/api/jobconfigs/"+first+"/schedule", map[string]string{"cronSchedule": "0 3 * * *"})
@@ -222,6 +248,7 @@ func (w *world) fill() {
 	if err := w.Store.Report(t.Context(), 1, over, fence, report); err != nil {
 		t.Fatal(err)
 	}
+	w.Logs.Append(over, "2026-03-17T09:40:58.000Z read 120 rows\n")
 	w.Finish(t, 1, over, fence, controltest.Exit(3))
 	w.Take(t, 1, job.ID(w.pool["jobs"][1])) // and one that runs
 	w.add("accounts", "1", "2")

@@ -31,6 +31,49 @@ var kits = map[string]kit{
 		shape:   nativeShape,
 		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
 	},
+	"informatica": {
+		sign:    func(w *world, r *http.Request, user string) { r.Header.Set("icSessionId", w.doors[user]) },
+		bad:     func(r *http.Request, token string) { r.Header["Icsessionid"] = []string{token} },
+		shape:   informaticaShape,
+		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
+	},
+}
+
+// informaticaShape is informatica.md, 3.1.
+func informaticaShape(a *httptest.ResponseRecorder, _ *http.Request) error {
+	if strings.HasPrefix(a.Header().Get("Content-Type"), "application/xml") {
+		var f struct {
+			XMLName     xml.Name
+			Code        string `xml:"code"`
+			Description string `xml:"description"`
+			StatusCode  int    `xml:"statusCode"`
+		}
+		if err := xml.Unmarshal(a.Body.Bytes(), &f); err != nil {
+			return err
+		}
+		if f.XMLName.Local != "error" || f.Code == "" || f.Description == "" || f.StatusCode != a.Code && f.Code != "UI_10000" {
+			return errors.New("a member is missing or wrong")
+		}
+		return wellFormed(a.Body.String())
+	}
+	var f struct {
+		Type        string `json:"@type"`
+		Code        string `json:"code"`
+		Description string `json:"description"`
+		StatusCode  int    `json:"statusCode"`
+		Error       *struct {
+			Code, Message, RequestID string
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(a.Body.Bytes(), &f); err != nil {
+		return err
+	}
+	v2 := f.Type == "error" && f.Code != "" && f.Description != "" && (f.StatusCode == a.Code || f.Code == "UI_10000")
+	v3 := f.Error != nil && f.Error.Code != "" && f.Error.Message != "" && f.Error.RequestID != ""
+	if !v2 && !v3 {
+		return errors.New("a member is missing or wrong")
+	}
+	return nil
 }
 
 // nativeShape is native.md, 1.5.
