@@ -373,3 +373,25 @@ func TestStreamsEndWhenRightsChange(t *testing.T) {
 		t.Errorf("after the policy is gone the log is followed to its end: %q", text)
 	}
 }
+
+func TestUsersShowAndTakeAccessPolicies(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	config := f.config("orders", "")
+	policy := f.policy(t, "viewers", "", "jobconfigs", []string{"view"}, config)
+	f.do("POST", "/api/users", `{"username":"nobody","password":"a-long-example-password","accessPolicyId":"999"}`).fault(t, 400, "unknown_record", "")
+	f.do("GET", "/api/users?filter=nobody", nil).want(t, 200, `{"totalRecords":0}`)
+	made := f.do("POST", "/api/users", `{"username":"gina","password":"a-long-example-password","accessPolicyId":"`+policy+`"}`).want(t, 201,
+		`{"username":"gina","accessPolicy":{"id":"`+policy+`","name":"viewers"},"accessPolicies":[{"name":"viewers"}]}`)
+	id, _ := made.json["id"].(string)
+	if entries := f.do("GET", "/api/audit?filterby=action&operators=eq&filter=user.create", nil); !strings.Contains(entries.text, `"field":"accessPolicies","after":"viewers"`) ||
+		!strings.Contains(entries.text, `"field":"password","after":"(set)"`) {
+		t.Errorf("the audit log: %s", entries.text)
+	}
+	more := f.policy(t, "more", "", "jobconfigs", []string{"execute"}, config)
+	f.do("PUT", "/api/users/"+id, `{"username":"gina","accessPolicyId":"`+more+`"}`).want(t, 200, `{"accessPolicies":[{"name":"more"},{"name":"viewers"}]}`)
+	f.do("GET", "/api/users?filter=gina", nil).want(t, 200, `{"items":[{"accessPolicies":[{"name":"more"},{"name":"viewers"}]}]}`)
+	defer f.as(f.login("gina", "a-long-example-password"))()
+	f.do("GET", "/api/user", nil).want(t, 200, `{"accessPolicies":[{"name":"more"},{"name":"viewers"}]}`)
+	f.do("PUT", "/api/users/"+id, `{"username":"gina","accessPolicyId":"`+more+`"}`).fault(t, 403, "access_denied", "Access policies are for admins only")
+}

@@ -26,6 +26,8 @@ type userRequest struct {
 	State      member[string] `json:"state"`
 	PostalCode member[string] `json:"postalCode"`
 	Country    member[string] `json:"country"`
+	// AccessPolicyID is the vendor's, from when a user had one at most.
+	AccessPolicyID member[string] `json:"accessPolicyId" doc:"An access policy that the user gets, beside those the user has (admins)"`
 }
 
 // userResponse is the vendor's UserResponse. The password is in no reply.
@@ -47,6 +49,8 @@ type userResponse struct {
 	Supportuser    bool             `json:"supportuser" doc:"Always false"`
 	ExternalID     string           `json:"externalId,omitempty" doc:"Whom the identity provider knows the user as"`
 	Account        accountReference `json:"account"`
+	AccessPolicy   *reference       `json:"accessPolicy,omitempty" doc:"The first of accessPolicies"`
+	AccessPolicies []reference      `json:"accessPolicies,omitempty"`
 	Created        string           `json:"created"`
 	CreatedBy      *reference       `json:"createdByUser,omitempty"`
 	LastModified   string           `json:"lastModified"`
@@ -158,7 +162,7 @@ func (d *door) user(ctx context.Context, c call, ref string) (*userReply, error)
 	if err != nil {
 		return nil, err
 	}
-	show, err := d.showUsers(ctx, c)
+	show, err := d.showUsers(ctx, c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +187,7 @@ func (d *door) listUsers(ctx context.Context, in *userListInput) (*userListReply
 	if err != nil {
 		return nil, err
 	}
-	show, err := d.showUsers(ctx, c)
+	show, err := d.showUsers(ctx, c, list.Items...)
 	if err != nil {
 		return nil, err
 	}
@@ -209,11 +213,18 @@ func (d *door) dropdownUsers(ctx context.Context, in *dropdownInput) (*dropdownR
 
 func (d *door) createUser(ctx context.Context, in *userCreateInput) (*userReply, error) {
 	c := d.call(ctx)
+	policy := in.JSON.Value.AccessPolicyID.Value
+	if err := d.checkGive(ctx, c, policy); err != nil {
+		return nil, err
+	}
 	u, err := d.server.People.Create(ctx, c.Actor, in.JSON.Value.input())
+	if err == nil {
+		err = d.giveOne(ctx, c, u, policy)
+	}
 	if err != nil {
 		return nil, err
 	}
-	show, err := d.showUsers(ctx, c)
+	show, err := d.showUsers(ctx, c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -224,11 +235,18 @@ func (d *door) createUser(ctx context.Context, in *userCreateInput) (*userReply,
 
 func (d *door) putUser(ctx context.Context, in *userWriteInput) (*userReply, error) {
 	c := d.call(ctx)
+	policy := in.JSON.Value.AccessPolicyID.Value
+	if err := d.checkGive(ctx, c, policy); err != nil {
+		return nil, err
+	}
 	u, err := d.server.People.Replace(ctx, c.Actor, in.ID, in.JSON.Value.input())
+	if err == nil {
+		err = d.giveOne(ctx, c, u, policy)
+	}
 	if err != nil {
 		return nil, err
 	}
-	show, err := d.showUsers(ctx, c)
+	show, err := d.showUsers(ctx, c, u)
 	if err != nil {
 		return nil, err
 	}
@@ -281,9 +299,34 @@ func (d *door) userMetrics(ctx context.Context, in *metricsInput) (*userMetricsR
 	}}, nil
 }
 
-// showUsers gives what shows users of the caller's account.
-func (d *door) showUsers(ctx context.Context, c call) (func(job.User) userResponse, error) {
+// checkGive tells before a user is written whether the policy that comes along can be given.
+func (d *door) checkGive(ctx context.Context, c call, policy string) error {
+	if policy == "" {
+		return nil
+	}
+	return d.server.Policies.CheckGive(ctx, c.Actor, policy)
+}
+
+// giveOne gives a user the policy that came along.
+func (d *door) giveOne(ctx context.Context, c call, u job.User, policy string) error {
+	if policy == "" {
+		return nil
+	}
+	_, err := d.server.Policies.Give(ctx, c.Actor, strconv.FormatInt(u.ID, 10), []string{policy}, false)
+	return err
+}
+
+// showUsers gives what shows these users of the caller's account.
+func (d *door) showUsers(ctx context.Context, c call, users ...job.User) (func(job.User) userResponse, error) {
 	a, err := d.server.Account.Get(ctx, c.Actor)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	policies, err := d.server.Policies.NamesOf(ctx, c.Actor, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -295,11 +338,19 @@ func (d *door) showUsers(ctx context.Context, c call) (func(job.User) userRespon
 		if modified.IsZero() {
 			modified = u.CreatedAt
 		}
-		return userResponse{
+		shown := userResponse{
 			ID: ref.ID, Username: u.Name, Href: ref.Href, Email: u.Email, Active: u.Active, Admin: u.Admin, FirstName: u.FirstName, LastName: u.LastName,
 			Street: u.Street, City: u.City, State: u.State, PostalCode: u.PostalCode, Country: u.Country, ExternalID: u.SSO.ID, Account: account,
 			Created: c.date(u.CreatedAt), CreatedBy: c.style.user(u.CreatedBy), LastModified: c.date(modified), LastModifiedBy: c.style.user(u.ModifiedBy),
 		}
+		for _, p := range policies[u.ID] {
+			id := strconv.FormatInt(p.ID, 10)
+			shown.AccessPolicies = append(shown.AccessPolicies, reference{ID: id, Name: p.Name, Href: c.href("access/policies/" + id)})
+		}
+		if len(shown.AccessPolicies) > 0 {
+			shown.AccessPolicy = &shown.AccessPolicies[0]
+		}
+		return shown
 	}, nil
 }
 

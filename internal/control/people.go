@@ -48,7 +48,7 @@ func (s *People) List(ctx context.Context, a job.Actor, q job.Query) (job.List[j
 		return job.List[job.User]{}, err
 	}
 	q.Scope = job.Scope{AccountID: a.AccountID, OwnerID: a.User.ID}
-	if a.Admin {
+	if a.Administers(job.View) {
 		q.Scope.OwnerID = 0
 	}
 	return s.Directory.ListUsers(ctx, q)
@@ -69,7 +69,7 @@ func (s *People) find(ctx context.Context, a job.Actor, ref string, v job.Verb) 
 	if err == nil {
 		err = allowed(a, v)
 	}
-	if err == nil && !a.Admin && id != a.User.ID {
+	if err == nil && !a.Administers(v) && id != a.User.ID {
 		err = job.Errorf(job.Forbidden, job.WordAccessDenied, "User %d is somebody else: an admin may %s them", id, verbWords[v])
 	}
 	if err != nil {

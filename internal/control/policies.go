@@ -34,6 +34,8 @@ type PolicyGiver interface {
 	// GivenPolicies lists policies with who has them: those of a user, or of user 0 everybody's. Known properties: those of
 	// AccessPolicies, userId, userName.
 	GivenPolicies(ctx context.Context, user int64, q job.Query) (job.List[job.GivenPolicy], error)
+	// PolicyNames tells which policies the users have, by name.
+	PolicyNames(ctx context.Context, account int64, users []int64) (map[int64][]job.PolicyRef, error)
 	// GivePolicies gives a user all of the policies or none. One that the user has already stays. An unknown user or policy is NotFound.
 	GivePolicies(ctx context.Context, account, user int64, policies []int64, by job.UserRef, at time.Time) error
 	// TakePolicy takes one away. NotFound when the user does not have it.

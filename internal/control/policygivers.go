@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,7 @@ func (s *Policies) Give(ctx context.Context, a job.Actor, user string, policies 
 		}
 		ids, names = append(ids, p.ID), append(names, p.Name)
 	}
+	TrailOf(ctx).Anew()
 	TrailOf(ctx).About("user", decimal(u.ID))
 	if err := s.noteGiven(ctx, a, u, func(before []string) []string {
 		for _, name := range names {
@@ -80,6 +82,23 @@ func (s *Policies) Give(ctx context.Context, a job.Actor, user string, policies 
 		return u, err
 	}
 	return u, s.Store.GivePolicies(ctx, a.AccountID, u.ID, ids, a.User, s.Now().UTC().Truncate(time.Microsecond))
+}
+
+// CheckGive tells beforehand what Give would refuse, so that a call which does more does nothing of it.
+func (s *Policies) CheckGive(ctx context.Context, a job.Actor, policy string) error {
+	_, err := s.find(ctx, a, policy, job.Edit)
+	if job.CodeOf(err) == job.NotFound {
+		err = job.Wrap(err, job.Invalid, job.WordUnknownRecord, "accessPolicyId: access policy %s not found", short(policy))
+	}
+	return err
+}
+
+// NamesOf tells which policies users of the actor's account have: of everybody to admins, of themselves to others.
+func (s *Policies) NamesOf(ctx context.Context, a job.Actor, users []int64) (map[int64][]job.PolicyRef, error) {
+	if !a.Administers(job.View) {
+		users = slices.DeleteFunc(slices.Clone(users), func(id int64) bool { return id != a.User.ID })
+	}
+	return s.Store.PolicyNames(ctx, a.AccountID, users)
 }
 
 // Take takes a policy away from a user. It holds from the user's next call on.

@@ -80,6 +80,18 @@ func (t *Trail) About(kind string, ids ...string) {
 	t.entry.ResourceType, t.ids = kind, ids
 }
 
+// Anew begins another entry for what follows, of an act that does one thing after the other.
+func (t *Trail) Anew() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.written {
+		t.pending, t.entry.Changes = true, nil
+	}
+}
+
 // Changed replaces what the act changes: a use case that begins anew calls it again.
 func (t *Trail) Changed(changes []job.AuditChange) {
 	if t == nil {

@@ -19,6 +19,12 @@ type AccessPolicy struct {
 	ModifiedBy  UserRef
 }
 
+// PolicyRef names a policy where others show it.
+type PolicyRef struct {
+	ID   int64
+	Name string
+}
+
 // GivenPolicy is a policy that a user has.
 type GivenPolicy struct {
 	AccessPolicy

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -239,6 +240,28 @@ func (s *Store) DeleteAccessPolicy(ctx context.Context, account, id int64) error
 		}
 		return err
 	})
+}
+
+// PolicyNames is control.PolicyStore's.
+func (s *Store) PolicyNames(ctx context.Context, account int64, users []int64) (map[int64][]job.PolicyRef, error) {
+	type row struct {
+		User int64
+		ID   int64
+		Name string
+	}
+	names := map[int64][]job.PolicyRef{}
+	for some := range slices.Chunk(users, configsAtOnce) {
+		rows, err := many[row](s.read.WithContext(ctx), `
+			SELECT g.user_id, p.id, p.name FROM user_access_policies g JOIN access_policies p ON p.id = g.policy_id
+			WHERE g.user_id IN ? AND g.account_id = ? AND p.account_id = ? ORDER BY p.name_key, p.id`, some, account, account)
+		if err != nil {
+			return nil, s.fault(ctx, err)
+		}
+		for _, r := range rows {
+			names[r.User] = append(names[r.User], job.PolicyRef{ID: r.ID, Name: r.Name})
+		}
+	}
+	return names, nil
 }
 
 // GivePolicies is control.PolicyStore's.
