@@ -36,6 +36,8 @@ var nativePlain = map[string]statuses{
 	"PATCH /jobconfigs/activate": {{404}, {403}}, "PATCH /jobconfigs/deactivate": {{404}, {403}}, "DELETE /jobconfigs/delete": {{404}, {403}},
 	"GET /jobs": {{200}, {200}}, "GET /jobs/pending": {{200}, {200}}, "GET /jobs/running": {{200}, {200}}, "GET /jobs/unfinished": {{200}, {200}}, "GET /jobstats": {{200}, {200}},
 	"DELETE /jobs/stop": {{202}, {202}}, "POST /jobs/retry": {{202}, {202}}, // of many: each that is not the caller's is skipped
+	"GET /user": {{200}, {200}}, "GET /users": {{200}, {200}}, "POST /users": {{400, 201, 409}, {403}}, "GET /users/dropdown": {{200}, {200}},
+	"PATCH /users/activate": {{404}, {403}}, "PATCH /users/deactivate": {{404}, {403}},
 	"GET /events": {{200}, {200}}, "GET /product/info": {{200}, {200}}, "POST /login": {{400}, {400}}, "POST /login/refresh": {{400}, {400}}, "POST /logout": {{204}, {204}},
 }
 

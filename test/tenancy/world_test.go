@@ -84,7 +84,7 @@ func (idle) RunNow(context.Context) error                { return nil }
 
 func (w *world) config() api.Config {
 	return api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Account: w.Own, DoorSessions: w.Doors,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, People: w.People, Account: w.Own, DoorSessions: w.Doors,
 		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places, Policies: w.Policies,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,
