@@ -107,6 +107,9 @@ func (r *reporter) drain(ctx context.Context) error {
 		}
 		if !more {
 			r.tail.Last(r.collector)
+			if r.x.job.Spec.Answer {
+				r.collector.Answer(r.run.Answer())
+			}
 			r.collector.Expect(r.x.job.Spec.OutMessageNames)
 		}
 		if err := r.store(ctx); err != nil {

@@ -20,6 +20,8 @@ type Config struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Keys     *control.APIKeys
+	Runs     *control.Runs  // for the DIEM door
+	Calls    *control.Calls // the same
 	Account  *control.AccountSettings
 	// DoorSessions are the logins of the Informatica door.
 	DoorSessions *control.DoorSessions

@@ -145,7 +145,7 @@ func (d *door) start(ctx context.Context, c *call, in *startHeaders, b *jobBody)
 	if err := names.check(); err != nil {
 		return nil, err
 	}
-	r := control.SubmitRequest{IdempotencyKey: in.IdempotencyKey, ParameterFile: b.Runtime.key()}
+	r := control.SubmitRequest{Door: job.TriggerInformatica, IdempotencyKey: in.IdempotencyKey, ParameterFile: b.Runtime.key()}
 	if _, sent := c.HTTP.Header["Idempotency-Key"]; sent && in.IdempotencyKey == "" {
 		return nil, badField("Idempotency-Key has 1 to 255 printable ASCII characters")
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waybill/api"
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -103,6 +104,7 @@ var byWord = map[job.Word]shown{
 	job.WordInternal:             {500, "internal_error"},
 	job.WordCorruptObject:        {500, "corrupt_object"},
 	job.WordDependencyDown:       {503, "dependency_down"},
+	control.WordNoWorker:         {503, "dependency_down"}, // only the DIEM door's calls have it
 	// Others kept changing the record for as long as we tried. Nothing was changed and the call may be repeated, which is
 	// what a 503 says.
 	job.WordStale: {503, "dependency_down"},

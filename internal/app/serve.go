@@ -12,6 +12,7 @@ import (
 	"github.com/rs/xid"
 
 	"waybill/api"
+	"waybill/api/diem"
 	"waybill/api/informatica"
 	"waybill/api/native"
 	"waybill/internal/app/settings"
@@ -113,6 +114,8 @@ func (p *parts) serve(s serving) (*work, error) {
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Keys: keys, Account: account,
 		People:       p.newPeople(sessions, hasher),
+		Runs:         &control.Runs{Jobs: jobs, Documents: p.store, Users: p.store},
+		Calls:        &control.Calls{Jobs: jobs, Places: places, Limit: p.settings.DIEMServicesTimeout},
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},
 		Destinations: &control.Destinations{Store: p.store, Users: p.store, Places: places, Now: p.now},
 		Workers:      workers, Places: places,
@@ -129,6 +132,9 @@ func (p *parts) serve(s serving) (*work, error) {
 	})
 	if err == nil {
 		err = native.Register(handler)
+	}
+	if err == nil {
+		err = diem.Register(handler)
 	}
 	if err == nil {
 		err = informatica.Register(handler)

@@ -94,7 +94,11 @@ func (s *APIKeys) Create(ctx context.Context, a job.Actor, in APIKeyInput) (k jo
 	if err != nil {
 		return k, "", err
 	}
-	k.Org, k.Email = account.Name, a.User.Name
+	emails, err := (&Runs{Users: s.Sessions.Users}).Emails(ctx, a.AccountID, a.User)
+	if err != nil {
+		return k, "", err
+	}
+	k.Org, k.Email = account.Name, emails[a.User.ID]
 	if text, err = s.write(&k); err != nil {
 		return k, "", err
 	}

@@ -54,6 +54,11 @@ type SubmitRequest struct {
 	ParameterFile string
 	// schedule is the name of the schedule that fires.
 	schedule string
+	// Caller is what the caller calls the start, and Door how it came in; empty: the API.
+	Caller job.Caller
+	Door   job.Trigger
+	// shape changes what was made of the config and the overrides; nil: nothing.
+	shape func(*job.Spec)
 	// firedAt makes it a job of a schedule, which is stored and not started; see SubmitHeld.
 	firedAt time.Time
 }
@@ -119,6 +124,9 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 	if err := s.ofThisRun(ctx, c, r, &spec); err != nil {
 		return Submitted{}, err
 	}
+	if spec.Caller = r.Caller; r.shape != nil {
+		r.shape(&spec)
+	}
 	if err := s.bind(ctx, c.AccountID, c.ID, &spec); err != nil {
 		return Submitted{}, err
 	}
@@ -126,19 +134,19 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 		return Submitted{}, err
 	}
 	j := job.Job{
-		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags, Trigger: job.TriggerAPI,
-	}
-	if !r.firedAt.IsZero() {
-		j.Trigger, j.FiredAt = job.TriggerSchedule, r.firedAt
+		ConfigID: c.ID, ConfigName: c.Name, Spec: spec, Destination: c.Destination, Tags: tags, Trigger: r.trigger(), FiredAt: r.firedAt,
 	}
 	return s.accept(ctx, a, Submission{Job: j, Idempotency: key, Alone: r.Alone, held: !r.firedAt.IsZero(), ownConfig: c.Owner.ID == a.User.ID})
 }
 
 func (r SubmitRequest) trigger() job.Trigger {
-	if r.firedAt.IsZero() {
-		return job.TriggerAPI
+	switch {
+	case !r.firedAt.IsZero():
+		return job.TriggerSchedule
+	case r.Door != "":
+		return r.Door
 	}
-	return job.TriggerSchedule
+	return job.TriggerAPI
 }
 
 // route keeps the keys of schedules apart from those that clients make up.

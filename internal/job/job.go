@@ -83,6 +83,13 @@ type Job struct {
 	Warnings []string // what of its program's reports was not understood or not kept; a word, then what it is about
 }
 
+// Document is a job config with its newest job.
+type Document struct {
+	Config Config
+	Run    Job // the zero value: it never ran
+	Steps  int // of the run
+}
+
 // Waiting tells whether the job waits in its lane: it holds no place and nothing but the lane can let it go on.
 func (j Job) Waiting() bool { return j.Status == Queued && j.Reason == ReasonSequenced }
 
@@ -99,7 +106,19 @@ const (
 	TriggerAPI      Trigger = "api"
 	TriggerSchedule Trigger = "schedule"
 	TriggerRetry    Trigger = "retry"
+
+	TriggerDIEM        Trigger = "diem"        // the door for DIEM clients
+	TriggerInformatica Trigger = "informatica" // that for clients of Informatica Cloud
 )
+
+// AnswerMessage is the name of the out message that is the answer of a program that somebody waits for.
+const AnswerMessage = "out"
+
+// Caller is what somebody who starts a job calls it.
+type Caller struct {
+	Request   string `json:"request,omitempty"`   // id of the call
+	Reference string `json:"reference,omitempty"` // stored and shown, without effect
+}
 
 // RetryScope says how much of a finished job a retry does again (native.md, 7).
 type RetryScope string
@@ -151,6 +170,11 @@ type Spec struct {
 	// Fault is why the job is to fail without its program being started: something it needs was found missing when it was accepted,
 	// and whoever started it looks for such faults in the job and not in the answer.
 	Fault string `json:"fault,omitempty"`
+	// Arguments are the program's first ones, as they are; those of its package follow.
+	Arguments []string `json:"arguments,omitempty"`
+	// Answer keeps the program's standard output as the out message AnswerMessage, if it gives none of that name itself.
+	Answer bool   `json:"answer,omitempty"`
+	Caller Caller `json:"caller,omitzero"`
 
 	Trace Trace `json:"trace,omitzero"` // where the start of the job stands in a trace; none without tracing
 }

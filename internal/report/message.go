@@ -112,6 +112,11 @@ func (c *Collector) message(e event) {
 	} else {
 		m.Body = e.body()
 	}
+	c.take(m)
+}
+
+// take keeps a message that is within the bounds.
+func (c *Collector) take(m job.Message) {
 	if len(m.Body) > job.MaxMessageBody {
 		c.warn(wordLimit, "the body of a message of more than "+strconv.Itoa(job.MaxMessageBody)+" bytes is not kept")
 		return
@@ -132,6 +137,17 @@ func (c *Collector) message(e event) {
 	c.told += m.Bytes() - had
 	c.sizes[m.Name] = m.Bytes()
 	c.messages = replaceOrAppend(c.messages, m, func(a job.Message) bool { return a.Name == m.Name })
+}
+
+// Answer makes the standard output of a program that has ended its answer, unless it gave one itself.
+func (c *Collector) Answer(text string, whole bool) {
+	if _, came := c.sizes[job.AnswerMessage]; came || text == "" {
+		return
+	}
+	if !whole {
+		c.warn(wordLimit, "standard output of more than "+strconv.Itoa(job.MaxMessageBody)+" bytes is not kept whole as the answer")
+	}
+	c.take(job.Message{Name: job.AnswerMessage, Body: text})
 }
 
 // output takes an output value. It is shown on the job, so secrets in it are not.

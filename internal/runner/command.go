@@ -2,6 +2,7 @@ package runner
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"waybill/internal/job"
@@ -50,10 +51,11 @@ func (e *Execution) resolveMacros() error {
 	for i := range e.point.Arguments {
 		at[argumentKey(i)] = i
 	}
-	out := resolved{arguments: make([]string, len(at)), known: map[string]string{}}
+	first := e.req.Job.Spec.Arguments
+	out := resolved{arguments: append(slices.Clone(first), make([]string, len(at))...), known: map[string]string{}}
 	for _, m := range all {
 		if i, ok := at[m.Key]; ok {
-			out.arguments[i] = m.Value
+			out.arguments[len(first)+i] = m.Value
 			continue
 		}
 		out.macros = append(out.macros, m)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"waybill/internal/archive"
@@ -58,6 +59,10 @@ type Execution struct {
 	limits    sandbox.Limits
 	helpers   string   // folder of the modules that programs may use
 	events    *os.File // the program's reports, opened before it begins
+
+	logging sync.Mutex      // of masker, where standard output and standard error are read apart
+	keeping sync.Mutex      // of answer
+	answer  strings.Builder // the beginning of standard output, where it is kept
 }
 
 // Prepare makes the private folder, finds the entry point and how it is run, and resolves the macros. What is wrong with

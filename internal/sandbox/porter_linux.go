@@ -118,7 +118,7 @@ func (p *porter) serve(line *net.UnixConn) {
 		if err != nil || n == 0 {
 			return
 		}
-		if len(files) < 2 {
+		if len(files) < 3 {
 			closeAll(files)
 			continue
 		}

@@ -75,7 +75,7 @@ func (s *Sandbox) fork(c Program) (*process, error) {
 	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	c.group.attach(sys)
 	p, err := startLimited(c.Path, c.Argv, &os.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output}, Sys: sys,
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.errors()}, Sys: sys,
 	}, c.Limits)
 	if err != nil {
 		return nil, err

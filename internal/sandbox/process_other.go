@@ -22,7 +22,7 @@ type process struct {
 
 func (s *Sandbox) start(c Program) (*process, error) {
 	child, err := os.StartProcess(c.Path, c.Argv, &os.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.Output},
+		Dir: c.Dir, Env: c.Env, Files: []*os.File{s.null, c.Output, c.errors()},
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 type visit struct {
 	porter *porter
 	line   *net.UnixConn
-	files  []*os.File // the program's output and, if it has one, its cgroup
+	files  []*os.File // the program's output, its errors and, if it has one, its cgroup
 	order  order
 	keeper int // process id of the room's first process; 0: none
 	made   *keeper
@@ -138,12 +138,12 @@ func (v *visit) open() (*os.Process, reply) {
 	o := v.order
 	// No Pdeathsig: a program's parent is out of its sight, which Go takes for dead. The keeper dies with the thread.
 	sys := &syscall.SysProcAttr{Setpgid: true}
-	if len(v.files) > 1 {
-		(&group{folder: v.files[1]}).attach(sys)
+	if len(v.files) > 2 {
+		(&group{folder: v.files[2]}).attach(sys)
 	}
 	// Program.Limits hold from here on.
 	program, err := startLimited(string(o.Path), stringsOf(o.Argv), &os.ProcAttr{
-		Dir: string(o.Dir), Env: stringsOf(o.Env), Files: []*os.File{v.porter.null, v.files[0], v.files[0]},
+		Dir: string(o.Dir), Env: stringsOf(o.Env), Files: []*os.File{v.porter.null, v.files[0], v.files[1]},
 		Sys: sys,
 	}, o.Limits)
 	if err != nil {

@@ -76,7 +76,7 @@ func (r *rooms) rehearse(noNetwork bool) (reply, error) {
 		return reply{}, err
 	}
 	defer null.Close()
-	v, err := r.visit(order{Rehearsal: true, NoNetwork: noNetwork}, nil, null)
+	v, err := r.visit(order{Rehearsal: true, NoNetwork: noNetwork}, nil, null, null)
 	if err != nil {
 		return reply{}, err
 	}

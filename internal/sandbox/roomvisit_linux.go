@@ -38,7 +38,7 @@ func (r *rooms) start(c Program) (*roomVisit, error) {
 	if c.Temp != "" {
 		o.Temp = &pathsOf([]string{c.Temp})[0]
 	}
-	v, err := r.visit(o, c.group, c.Output)
+	v, err := r.visit(o, c.group, c.Output, c.errors())
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +62,14 @@ func pathsOf(list []string) []path {
 }
 
 // visit sends an order and waits for the first reply. A porter that was found dead is replaced once.
-func (r *rooms) visit(o order, g *group, output *os.File) (*roomVisit, error) {
+func (r *rooms) visit(o order, g *group, output, errors *os.File) (*roomVisit, error) {
 	for try := 1; ; try++ {
 		p, err := r.take()
 		if err != nil {
 			return nil, err
 		}
 		v := &roomVisit{rooms: r, porter: p}
-		reached, err := v.begin(o, g, output)
+		reached, err := v.begin(o, g, output, errors)
 		if err == nil {
 			return v, nil
 		}
@@ -87,13 +87,13 @@ func (r *rooms) visit(o order, g *group, output *os.File) (*roomVisit, error) {
 }
 
 // begin tells whether the porter has got the order.
-func (v *roomVisit) begin(o order, g *group, output *os.File) (reached bool, err error) {
+func (v *roomVisit) begin(o order, g *group, output, errors *os.File) (reached bool, err error) {
 	line, other, err := linePair(unix.SOCK_STREAM)
 	if err != nil {
 		return true, err
 	}
 	v.line = line
-	sent := []*os.File{other, output}
+	sent := []*os.File{other, output, errors}
 	if g != nil {
 		sent = append(sent, g.folder)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // What worker and porter say to each other. A line that both hold carries the blueprint first and then one byte for each
-// run, with two files: the line of that run and the program's output. On a run's own line the worker sends an order and,
+// run, with three files: the line of that run, the program's output and its errors. On a run's own line the worker sends an order and,
 // if it likes, commands; the porter answers that the program has started, and how it ended. When the worker lets go of a
 // line, what hangs on it ends.
 

@@ -44,6 +44,7 @@ type Program struct {
 	Dir    string
 	Env    []string
 	Output *os.File // standard output and standard error; standard input is /dev/null
+	Errors *os.File // standard error, when it is to be apart; nil: Output
 	Read   []string // folders and files it may read and execute, besides the system's
 	Write  []string // folders it may do anything in
 	// Temp is a folder in one of Write that is its /tmp where it has a view of its own (Sandbox.Rooms) and none of the
@@ -56,6 +57,14 @@ type Program struct {
 	Present int64
 
 	group *group
+}
+
+// errors is where standard error goes.
+func (p Program) errors() *os.File {
+	if p.Errors != nil {
+		return p.Errors
+	}
+	return p.Output
 }
 
 // Ending is how a program ended.

@@ -104,7 +104,17 @@ var jobListing = listing{
 		"recordsWritten":       {kind: kindInt, column: "records_written"},
 		"recordsFailed":        {kind: kindInt, column: "records_failed"},
 		"errorsOpen":           {kind: kindInt, column: "errors_open"},
+		"moreSteps":            {kind: kindBool, column: "(EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = jobs.id AND s.position > 0))"},
+		"jobConfig.objectId":   {kind: kindText, column: configOf("c.object_id")},
+		"jobConfig.description": {
+			kind: kindText, column: configOf("c.description"), folded: configOf("coalesce(c.description_fold, c.description)"),
+		},
 	},
+}
+
+// configOf is a value of a job's config; empty where that is gone.
+func configOf(value string) string {
+	return "coalesce((SELECT " + value + " FROM job_configs c WHERE c.id = jobs.config_id), '')"
 }
 
 var fileListing = listing{

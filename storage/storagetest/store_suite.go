@@ -59,6 +59,7 @@ type Store interface {
 	control.UserDirectory
 	control.LoginHistory
 	control.APIKeyStore
+	control.DocumentReader
 	control.SweepStore
 	control.DoorSessionStore
 	limit.Shared

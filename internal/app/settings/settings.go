@@ -53,6 +53,8 @@ type Settings struct {
 	Outages Outages
 	Limits  Limits
 
+	DIEMServicesTimeout time.Duration // see control.Calls
+
 	NoWorker    bool              // up only: run no programs in this process
 	Destination string            // worker only: its name in the account "default", account/name, or its id
 	Concurrency int               // worker only: as Workers
@@ -113,7 +115,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
+var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, diemSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -344,7 +346,8 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		},
 
 		Jobs: p.jobLimits(), Outputs: p.outLimits(), Outages: p.outages(), Limits: p.limits(),
-		EnvironmentSize: p.number("environment-size", 0, 1<<50), EnvironmentMaxSize: p.number("environment-max-size", 1, 1<<50),
+		DIEMServicesTimeout: p.diemServicesTimeout(),
+		EnvironmentSize:     p.number("environment-size", 0, 1<<50), EnvironmentMaxSize: p.number("environment-max-size", 1, 1<<50),
 		EnvironmentBuildTime: p.duration("environment-build-time", time.Second, 24*time.Hour), EnvironmentVariables: p.variables("environment-variables"),
 
 		NoWorker: p.truth("no-worker"), Destination: p.text("destination"), Work: p.path("work"),

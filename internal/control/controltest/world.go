@@ -57,6 +57,7 @@ type Store interface {
 	control.EndedJobs
 	control.UserDirectory
 	control.LoginHistory
+	control.DocumentReader
 }
 
 // World is all use cases and what stands behind them.
@@ -70,6 +71,8 @@ type World struct {
 	Jobs     *control.Jobs
 	Sessions *control.Sessions
 	Keys     *control.APIKeys
+	Runs     *control.Runs
+	Calls    *control.Calls
 	Own      *control.AccountSettings // of the account itself
 	Doors    *control.DoorSessions
 
@@ -129,6 +132,8 @@ func New(t testing.TB, store Store) *World {
 		Users: store, Store: store, Directory: store, History: store, Jobs: store, Configs: store, Sessions: w.Sessions, Hasher: Passwords{}, Now: w.Now,
 	}
 	w.Places = &control.Places{Store: store, Now: w.Now}
+	w.Runs = &control.Runs{Jobs: w.Jobs, Documents: store, Users: store}
+	w.Calls = &control.Calls{Jobs: w.Jobs, Places: w.Places}
 	w.Destinations = &control.Destinations{Store: store, Users: store, Places: w.Places, Now: w.Now}
 	w.Workers = &control.Workers{Registry: store, Places: w.Places, Now: w.Now}
 	w.Configs.Targets = guard.Guard{}

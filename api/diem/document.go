@@ -1,0 +1,95 @@
+package diem
+
+import (
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Bodies of requests, for the document only: the dispatcher reads them member by member.
+type (
+	idRequest struct {
+		ID string `json:"id" doc:"objectId of a job config"`
+	}
+	jobRequest struct {
+		ID     string `json:"id" doc:"objectId of a job config"`
+		Action string `json:"action,omitempty" doc:"start, stop or status; start if not given"`
+		JobID  string `json:"jobid,omitempty" doc:"With stop and status: one run, by its native job id"`
+	}
+	serviceRequest struct {
+		ID     string         `json:"id" doc:"objectId of a job config"`
+		Params map[string]any `json:"params,omitempty" doc:"The program's first argument as JSON, and the macro PARAMS; texts and numbers also as macros of their names"`
+	}
+	listRequest struct {
+		First     int      `json:"first,omitempty" doc:"Rows to skip"`
+		Rows      int      `json:"rows,omitempty" doc:"How many; 0: all, 1000 at most"`
+		SortField string   `json:"sortField,omitempty"`
+		SortOrder int      `json:"sortOrder,omitempty" doc:"1: descending"`
+		Status    string   `json:"status,omitempty"`
+		Type      string   `json:"type,omitempty" doc:"pycustom or pipeline"`
+		Mine      bool     `json:"mine,omitempty"`
+		Scheduled bool     `json:"scheduled,omitempty"`
+		Search    string   `json:"search,omitempty" doc:"name, description, status, sql or, for finished runs, jobid"`
+		Reference string   `json:"reference,omitempty" doc:"What is searched for"`
+		Tags      []string `json:"tags,omitempty"`
+		TagsType  string   `json:"tagstype,omitempty" doc:"any or all"`
+	}
+	fileRequest struct {
+		ID string `json:"id" doc:"Key of a file of the account"`
+	}
+	selectorRequest struct {
+		Selector string `json:"selector" doc:"What keys begin with"`
+	}
+)
+
+// document is the head of the OpenAPI document, with the functions.
+func (d *door) document() huma.Config {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	c := huma.Config{OpenAPI: &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "Waybill for DIEM clients", Version: d.server.Product.Version,
+			Description: "Starts, stops and watches job configs for clients written for IBM DIEM. Every function takes any method, with its arguments as JSON " +
+				"in the body; a GET may carry them in the query.",
+			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+		},
+		Servers: []*huma.Server{{URL: base}},
+		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+			"apikey": {Type: "apiKey", In: "header", Name: "x-api-key", Description: "A key of POST /api/apikeys"},
+		}},
+		Security: []map[string][]string{{"apikey": {}}},
+		Paths:    map[string]*huma.PathItem{},
+	}}
+	c.FieldsOptionalByDefault, c.AllowAdditionalPropertiesByDefault = true, true
+	add := func(name, summary string, request, reply any) {
+		schema := func(v any) map[string]*huma.MediaType {
+			return map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeOf(v), true, "")}}
+		}
+		op := &huma.Operation{
+			OperationID: name, Method: "POST", Path: "/api/" + name, Summary: summary, Responses: map[string]*huma.Response{
+				"200":     {Description: "OK", Content: schema(reply)},
+				"default": {Description: "Refused or failed", Content: schema(message{})},
+			},
+		}
+		if request != nil {
+			op.RequestBody = &huma.RequestBody{Required: true, Content: schema(request)}
+		} else {
+			op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: &huma.Schema{
+				Type: "object", Properties: map[string]*huma.Schema{"file": {Type: "string", Format: "binary"}},
+			}}}}
+		}
+		c.Paths[op.Path] = &huma.PathItem{Post: op}
+	}
+	add("apijob", "Start or stop a job config, or tell how its newest run stands", jobRequest{}, message{})
+	add("jobactions", "Start or stop a job config", jobRequest{}, true)
+	add("services", "Run a job config and wait for what it gives", serviceRequest{}, serviceReply{})
+	add("jobs", "List job configs with their newest runs", listRequest{}, []documentRow{})
+	add("jobdetail", "Show a job config", idRequest{}, detail{})
+	add("joblog", "List finished runs", listRequest{}, []runRow{})
+	add("pipelinejobs", "List the steps of a job config's newest run", idRequest{}, []stepRow{})
+	add("getfiles", "List files of the account", selectorRequest{}, []fileRow{})
+	add("fileupload", "Store files of the account", nil, message{})
+	add("filedownload", "Get a file of the account", fileRequest{}, fileText{})
+	add("filedelete", "Delete a file of the account", fileRequest{}, success{})
+	return c
+}
