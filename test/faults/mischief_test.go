@@ -10,6 +10,8 @@ import (
 
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/api/workflowservice/v1"
+
+	"waybill/test/internal/proxy"
 )
 
 // fault is something that goes wrong. It ends before its function returns, whatever becomes of ctx.
@@ -26,7 +28,7 @@ func (s *system) faults() [][]fault {
 	}
 	engine := []fault{{"terminate a job", s.terminate("Job")}, {"terminate a retry", s.terminate("Retry")}, {"terminate a lane", s.terminate("Lane")}}
 	for _, p := range s.proxies {
-		engine = append(engine, fault{p.name + " away", s.away(p)})
+		engine = append(engine, fault{p.Name() + " away", s.away(p)})
 	}
 	return [][]fault{processes, engine}
 }
@@ -148,12 +150,12 @@ func (s *system) freeze(p *process) func(context.Context, *rand.Rand) (string, e
 }
 
 // away lets a server be away for a while.
-func (s *system) away(p *proxy) func(context.Context, *rand.Rand) (string, error) {
+func (s *system) away(p *proxy.Proxy) func(context.Context, *rand.Rand) (string, error) {
 	return func(ctx context.Context, r *rand.Rand) (string, error) {
-		how := waysAway[r.IntN(len(waysAway))]
+		how := proxy.Ways[r.IntN(len(proxy.Ways))]
 		s.outages.Add(1)
 		defer s.outages.Add(1)
-		back, err := p.away(how)
+		back, err := p.Away(how)
 		if err != nil {
 			return how, err
 		}

@@ -22,6 +22,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"waybill/storage/storagetest"
+	"waybill/test/internal/proxy"
 )
 
 // system is everything under test, and what stands around it.
@@ -31,7 +32,7 @@ type system struct {
 	mark      string
 	up        *process
 	workers   []*process
-	proxies   []*proxy
+	proxies   []*proxy.Proxy
 	client    *restClient
 	observer  *observer
 	temporal  client.Client
@@ -78,13 +79,13 @@ func newBehindProxies(t *testing.T) *system {
 		name string
 		url  *url.URL
 	}{{"database", to}, {"object store", objects}} {
-		p, err := newProxy(server.name, server.url.Host)
+		p, err := proxy.New(server.name, server.url.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(p.close)
+		t.Cleanup(p.Close)
 		s.proxies = append(s.proxies, p)
-		server.url.Host = p.address()
+		server.url.Host = p.Address()
 	}
 	secret, _ := objects.User.Password()
 	s.servers = []string{

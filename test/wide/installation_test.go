@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.temporal.io/sdk/client"
+
+	"waybill/test/internal/proxy"
 )
 
 // The servers that a process reaches through links of its own.
@@ -41,7 +43,7 @@ type node struct {
 	*process
 	url   string // of an API
 	data  string
-	links map[string]*proxy
+	links map[string]*proxy.Proxy
 }
 
 // shape is what processes an installation begins with.
@@ -143,13 +145,13 @@ func (in *installation) newNode(t testing.TB, kind string) *node {
 	t.Helper()
 	in.processes++
 	name := fmt.Sprintf("%s-%d", kind, in.processes)
-	n := &node{data: filepath.Join(in.dir, name), links: map[string]*proxy{}}
+	n := &node{data: filepath.Join(in.dir, name), links: map[string]*proxy.Proxy{}}
 	for what, to := range map[string]string{database: in.databaseAt, objects: in.objectsAt, engine: in.engineAt} {
-		p, err := newProxy(what, to)
+		p, err := proxy.New(what, to)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(p.close)
+		t.Cleanup(p.Close)
 		n.links[what] = p
 	}
 	n.process = &process{name: name, logs: filepath.Join(in.dir, name+".log")}
@@ -160,7 +162,7 @@ func (in *installation) newNode(t testing.TB, kind string) *node {
 func (in *installation) run(n *node, program string, arguments ...string) {
 	n.cmd = func() *exec.Cmd {
 		cmd := exec.Command(program, append(arguments, "--data", n.data)...)
-		cmd.Env = in.settings(n.links[database].address(), n.links[objects].address(), n.links[engine].address())
+		cmd.Env = in.settings(n.links[database].Address(), n.links[objects].Address(), n.links[engine].Address())
 		return cmd
 	}
 }

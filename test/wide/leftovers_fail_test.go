@@ -47,15 +47,15 @@ func TestLeftoversAreSwept(t *testing.T) {
 		t.Fatalf("the job that nobody disturbs: %s", a)
 	}
 
-	slow := `{"name": "slow", "type": "bandwidth", "stream": "upstream", "attributes": {"rate": 600}}` // KB/s
-	if _, err := worker.links[objects].inner.Toxics.AddToxicJson(strings.NewReader(slow)); err != nil {
+	back, err := worker.links[objects].Slow(600)
+	if err != nil {
 		t.Fatal(err)
 	}
 	cut := in.start(t, c, config)
 	for _, part := range []string{"/log/", "/out/"} {
 		in.killWhen(t, worker, func() error { return bucket.some(t, "/jobs/"+cut+part) }, cut)
 	}
-	if err := worker.links[objects].inner.Toxics.RemoveToxic(t.Context(), "slow"); err != nil {
+	if err := back(); err != nil {
 		t.Fatal(err)
 	}
 	if a := c.finish(t, cut, endsWithin); a.text("status") != "FINISHED" {
@@ -94,7 +94,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 	}
 	t.Logf("the outputs of attempts that were cut off are gone after %s", took.Round(time.Second))
 	// Packages wait another day, in which an upload of the same bytes keeps them: that day passes here.
-	err := within(t.Context(), endsWithin, func() error {
+	err = within(t.Context(), endsWithin, func() error {
 		r, err := in.db.ExecContext(t.Context(), "UPDATE blob_purges SET purge_after = purge_after - 25::bigint * 3600 * 1000000 WHERE sha256 = $1", lost)
 		if err != nil {
 			return final(err)

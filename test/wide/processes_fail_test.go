@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"waybill/test/internal/proxy"
 )
 
 // TestWorkerIsKilled ends workers with SIGKILL while they run programs.
@@ -47,7 +49,7 @@ func TestAPIIsKilledBetweenRowAndStart(t *testing.T) {
 	l.absent.Store(true)
 	between := 0
 	for n := range rounds(2, 10) {
-		back, err := victim.links[engine].away([]string{frozen, dropped}[n%2])
+		back, err := victim.links[engine].Away([]string{proxy.Frozen, proxy.Dropped}[n%2])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +106,7 @@ func TestWorkerIsCutFromTemporal(t *testing.T) {
 	t.Parallel()
 	in := install(t, shape{apis: 1, workers: 2})
 	l := in.drive(t)
-	for _, how := range []string{dropped, frozen, refused}[:rounds(2, 3)] {
+	for _, how := range []string{proxy.Dropped, proxy.Frozen, proxy.Refused}[:rounds(2, 3)] {
 		a := l.client.must(t, http.StatusAccepted, http.MethodPost, "/api/jobconfigs/"+l.configs["plain"]+"/jobs", macros("WIDE_SECONDS", "12"))
 		id := a.text("id")
 		l.accept(id, "FINISHED")
@@ -116,7 +118,7 @@ func TestWorkerIsCutFromTemporal(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := in.nodeOf(t, on)
-		back, err := w.links[engine].away(how)
+		back, err := w.links[engine].Away(how)
 		if err != nil {
 			t.Fatal(err)
 		}
