@@ -91,6 +91,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "audit purge", auditPurgeCases, open)
 	alone(t, "sweep", sweepCases, open)
 	alone(t, "session purge", doorSessionPurgeCases, open)
+	alone(t, "retention", retentionCases, open)
 }
 
 // alone runs cases that span accounts, each in a store of its own.
@@ -100,14 +101,6 @@ func alone(t *testing.T, group string, cases map[string]func(*testing.T, *tenant
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				check(t, newTenant(t, open(t)))
-			})
-		}
-	})
-	t.Run("retention", func(t *testing.T) {
-		for name, check := range retentionCases {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				check(t, newTenant(t, open(t))) // so does the retention
 			})
 		}
 	})
