@@ -26,6 +26,11 @@ type Config struct {
 	// DoorSessions are the logins of the Informatica door.
 	DoorSessions *control.DoorSessions
 	People       *control.People
+	// SSO signs people in elsewhere; nil: it does not. SealSignOn and OpenSignOn keep what a browser is to remember meanwhile from
+	// being read or made by others.
+	SSO        *control.SingleSignOn
+	SealSignOn func(text string) string
+	OpenSignOn func(sealed string) (string, error)
 
 	Destinations  *control.Destinations
 	Workers       *control.Workers

@@ -50,6 +50,7 @@ func New(c Config) (*Server, error) {
 	})
 	s.healthRoutes()
 	s.documentRoutes()
+	s.wellKnownRoutes()
 	return s, nil
 }
 

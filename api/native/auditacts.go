@@ -20,6 +20,7 @@ type act struct {
 var acts = map[string]act{
 	"POST /login":         {"login", "session", nil},
 	"POST /login/refresh": {"login.refresh", "session", nil},
+	"POST /login/oidc":    {"login.sso", "session", nil},
 	"POST /logout":        {"logout", "session", nil},
 
 	"POST /apikeys":        {"apikey.create", "apikey", nil},

@@ -49,6 +49,7 @@ func Register(s *api.Server) error {
 	d.subscriptionRoutes()
 	d.accountRoutes()
 	d.userRoutes()
+	d.ssoRoutes()
 	d.destinationRoutes()
 	d.workerRoutes()
 	d.auditRoutes()

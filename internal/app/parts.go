@@ -150,7 +150,7 @@ func (p *parts) followKeys() {
 
 // signer makes and checks access tokens.
 func (p *parts) signer() *token.Signer {
-	return token.NewRingSigner(p.keyring.Ring.Derived("access-token"), p.now)
+	return token.NewRingSigner(p.keyring.Ring.Derived("access-token-ed25519"), p.keyring.Ring.Derived("access-token"), p.now)
 }
 
 func (p *parts) closeStore(context.Context) error {

@@ -113,7 +113,8 @@ func (p *parts) serve(s serving) (*work, error) {
 	closing, letGo := context.WithCancel(context.Background())
 	handler, err := api.New(api.Config{
 		Configs: configs, Files: files, Jobs: jobs, Sessions: sessions, Keys: keys, Account: account,
-		People:       p.newPeople(sessions, hasher),
+		People: p.newPeople(sessions, hasher),
+		SSO:    p.newSignOn(sessions), SealSignOn: p.signOnBox().Seal, OpenSignOn: p.signOnBox().Open,
 		Runs:         &control.Runs{Jobs: jobs, Documents: p.store, Users: p.store},
 		Calls:        &control.Calls{Jobs: jobs, Places: places, Limit: p.settings.DIEMServicesTimeout},
 		DoorSessions: &control.DoorSessions{Sessions: sessions, Store: p.store, Now: p.now},

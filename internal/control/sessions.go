@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"waybill/internal/job"
@@ -51,21 +52,20 @@ func (s *Sessions) Login(ctx context.Context, name, password, address string) (G
 	if err != nil {
 		return Grant{}, err
 	}
-	return s.newFamily(ctx, u)
+	return s.newFamily(ctx, u, s.NewFamily(), refreshLife)
 }
 
 // newFamily begins the token family of somebody who has shown who they are.
-func (s *Sessions) newFamily(ctx context.Context, u job.User) (Grant, error) {
+func (s *Sessions) newFamily(ctx context.Context, u job.User, family string, life time.Duration) (Grant, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
-	family := s.NewFamily()
 	refresh := token.NewRefresh(family)
 	err := s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
-		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(refreshLife),
+		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(life),
 	})
 	if err != nil {
 		return Grant{}, err
 	}
-	return s.grant(u, family, refresh, now)
+	return s.grant(u, family, refresh, now, life)
 }
 
 // Basic checks the credentials of one call. It shares the lockout with Login.
@@ -161,18 +161,20 @@ func inactive(u job.User) error {
 	return job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
 }
 
-func (s *Sessions) grant(u job.User, family, refresh string, now time.Time) (Grant, error) {
+// grant makes the tokens of a family that lives for life yet.
+func (s *Sessions) grant(u job.User, family, refresh string, now time.Time, life time.Duration) (Grant, error) {
+	life = min(life, AccessLife)
 	role := roleUser
 	if u.Admin {
 		role = roleAdmin
 	}
 	access, err := s.Signer.Sign(token.Claims{
-		UserID: u.ID, AccountID: u.AccountID, Role: role, Family: family, ExpiresAt: now.Add(AccessLife),
+		UserID: u.ID, AccountID: u.AccountID, Role: role, Family: family, ExpiresAt: now.Add(life),
 	}, now)
 	if err != nil {
 		return Grant{}, job.Wrap(err, job.Internal, job.WordInternal, "The access token can not be signed")
 	}
-	return Grant{Access: access, Refresh: refresh, ExpiresIn: AccessLife}, nil
+	return Grant{Access: access, Refresh: refresh, ExpiresIn: life}, nil
 }
 
 // Refresh trades a refresh token for a new pair. A token used a second time ends its whole family, because either the
@@ -204,8 +206,11 @@ func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 		}
 		return Grant{}, invalid
 	}
-	next := token.NewRefresh(family)
-	err = s.Tokens.RotateToken(ctx, family, token.Hash(refresh), token.Hash(next), now.Add(refreshLife))
+	next, until := token.NewRefresh(family), now.Add(refreshLife)
+	if strings.HasPrefix(family, ssoFamily) {
+		until = f.ExpiresAt
+	}
+	err = s.Tokens.RotateToken(ctx, family, token.Hash(refresh), token.Hash(next), until)
 	switch {
 	case job.WordOf(err) == job.WordStale:
 		if err := s.Tokens.RevokeTokens(aside(ctx), family, now); err != nil {
@@ -217,7 +222,7 @@ func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 	case err != nil:
 		return Grant{}, err
 	}
-	return s.grant(u, family, next, now)
+	return s.grant(u, family, next, now, until.Sub(now))
 }
 
 // Logout ends the family of the actor's token. Basic credentials have none.

@@ -1,12 +1,15 @@
 package secret
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -221,25 +224,39 @@ func (d Derived) Newest() (id string, key []byte) {
 	return id, key
 }
 
-// Key is that of an id. The empty id is the oldest key's: of the time when there was one only.
+// Key is that of an id. The empty id is the oldest key's: of the time when there was one only. A key that is missing is asked for.
 func (d Derived) Key(id string) (key []byte, found bool) {
-	k, found, missing := d.ring.key(id)
-	if !found && missing != nil { // another process may have made it a moment ago
-		missing(id)
-		k, found, _ = d.ring.key(id)
+	if key, found = d.key(id); found || !keyID.MatchString(id) {
+		return key, found
 	}
+	d.ring.mu.RLock()
+	missing := d.ring.missing
+	d.ring.mu.RUnlock()
+	if missing != nil {
+		missing(id)
+	}
+	return d.key(id)
+}
+
+// keyID is what ids look like: strangers may name others, for which nobody need look.
+var keyID = regexp.MustCompile(`^[0-9a-f]{8}$`)
+
+func (d Derived) key(id string) (key []byte, found bool) {
+	d.ring.mu.RLock()
+	defer d.ring.mu.RUnlock()
+	if id == "" {
+		id = d.ring.oldest
+	}
+	k, found := d.ring.keys[id]
 	if !found {
 		return nil, false
 	}
 	return k.Keys.Derive(d.use), true
 }
 
-func (r *Ring) key(id string) (k Numbered, found bool, missing func(string)) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if id == "" {
-		id = r.oldest
-	}
-	k, found = r.keys[id]
-	return k, found, r.missing
+// IDs lists the keys, the newest first.
+func (d Derived) IDs() []string {
+	d.ring.mu.RLock()
+	defer d.ring.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(d.ring.keys), func(a, b string) int { return cmp.Compare(d.ring.keys[b].Number, d.ring.keys[a].Number) })
 }

@@ -1,9 +1,13 @@
 package token
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
@@ -37,49 +41,130 @@ func TestSignedTokenParsesUntilItExpires(t *testing.T) {
 	}
 }
 
+// seeds is a ring of two keys.
+type seeds struct{ all map[string][]byte }
+
+func (s seeds) Newest() (string, []byte) { return "0000000b", s.all["0000000b"] }
+
+func (s seeds) Key(id string) ([]byte, bool) { k, found := s.all[id]; return k, found }
+
+func (s seeds) IDs() []string { return []string{"0000000b", "0000000a"} }
+
+func ring() (seeds, *Signer) {
+	k := seeds{map[string][]byte{"0000000a": bytes.Repeat([]byte{1}, 32), "0000000b": bytes.Repeat([]byte{2}, 32)}}
+	return k, NewRingSigner(k, k, func() time.Time { return now })
+}
+
+func plain() jwt.MapClaims {
+	return jwt.MapClaims{"iss": "waybill", "sub": "7", "account": "3", "family": "fam", "exp": now.Add(time.Hour).Unix()}
+}
+
 func TestForgedTokensAreInvalid(t *testing.T) {
-	good, err := signer(now).Sign(claims(), now)
+	k, s := ring()
+	good, err := s.Sign(claims(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sign := func(m jwt.SigningMethod, c jwt.Claims, k any) string {
-		text, err := jwt.NewWithClaims(m, c).SignedString(k)
+	sign := func(m jwt.SigningMethod, c jwt.Claims, k any, header ...any) string {
+		tok := jwt.NewWithClaims(m, c)
+		tok.Header["kid"] = "0000000b"
+		for i := 0; i < len(header); i += 2 {
+			if tok.Header[header[i].(string)] = header[i+1]; header[i+1] == nil {
+				delete(tok.Header, header[i].(string))
+			}
+		}
+		text, err := tok.SignedString(k)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
-	plain := jwt.MapClaims{"iss": "waybill", "sub": "7", "account": "3", "family": "fam", "exp": now.Add(time.Hour).Unix()}
 	without := func(name string) jwt.MapClaims {
-		c := jwt.MapClaims{}
-		for k, v := range plain {
-			if k != name {
-				c[k] = v
-			}
-		}
+		c := plain()
+		delete(c, name)
 		return c
 	}
-	if _, err := signer(now).Parse(sign(jwt.SigningMethodHS256, plain, key)); err != nil {
-		t.Fatalf("the pattern of the forgeries is refused itself: %v", err)
+	with := func(name string, value any) jwt.MapClaims {
+		c := plain()
+		c[name] = value
+		return c
+	}
+	ed, hs := jwt.SigningMethodEdDSA, jwt.SigningMethodHS256
+	private, secret := ed25519.NewKeyFromSeed(k.all["0000000b"]), k.all["0000000b"]
+	other := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, 32))
+	public := private.Public().(ed25519.PublicKey)
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"as we sign now": sign(ed, plain(), private), "as we signed before": sign(hs, plain(), secret)} {
+		if _, err := s.Parse(text); err != nil {
+			t.Fatalf("the pattern of the forgeries is refused itself: %s: %v", name, err)
+		}
 	}
 	parts := strings.Split(good, ".")
 	for name, text := range map[string]string{
 		"empty": "", "not a token": "abc", "two parts": parts[0] + "." + parts[1], "no signature": parts[0] + "." + parts[1] + ".",
-		"alg none":     sign(jwt.SigningMethodNone, plain, jwt.UnsafeAllowNoneSignatureType),
-		"other alg":    sign(jwt.SigningMethodHS512, plain, key),
-		"other key":    sign(jwt.SigningMethodHS256, plain, []byte("another key of the same length..")),
-		"no expiry":    sign(jwt.SigningMethodHS256, without("exp"), key),
-		"no issuer":    sign(jwt.SigningMethodHS256, without("iss"), key),
-		"no family":    sign(jwt.SigningMethodHS256, without("family"), key),
-		"no account":   sign(jwt.SigningMethodHS256, without("account"), key),
-		"no user":      sign(jwt.SigningMethodHS256, without("sub"), key),
-		"user is text": sign(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "waybill", "sub": "x", "account": "3", "family": "f", "exp": now.Add(time.Hour).Unix()}, key),
-		"expired and of another key": sign(jwt.SigningMethodHS256,
-			jwt.MapClaims{"iss": "waybill", "sub": "7", "account": "3", "family": "f", "exp": now.Add(-time.Hour).Unix()}, []byte("another key of the same length..")),
+		"a changed claim":           parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2],
+		"alg none":                  sign(jwt.SigningMethodNone, plain(), jwt.UnsafeAllowNoneSignatureType),
+		"another alg":               sign(jwt.SigningMethodHS512, plain(), secret),
+		"another key":               sign(ed, plain(), other),
+		"a key of its own":          sign(ed, plain(), other, "jwk", map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(other.Public().(ed25519.PublicKey))}),
+		"a key to be fetched":       sign(ed, plain(), other, "jku", "https://evil.example/jwks.json", "x5u", "https://evil.example/c.pem"),
+		"public key as secret":      sign(hs, plain(), []byte(public)),
+		"public key as secret, der": sign(hs, plain(), der),
+		"public key as secret, pem": sign(hs, plain(), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		"public key as secret, x":   sign(hs, plain(), []byte(base64.RawURLEncoding.EncodeToString(public))),
+		"no kid":                    sign(ed, plain(), private, "kid", nil),
+		"an empty kid":              sign(ed, plain(), private, "kid", ""),
+		"an unknown kid":            sign(ed, plain(), private, "kid", "0000000c"),
+		"another's kid":             sign(ed, plain(), private, "kid", "0000000a"),
+		"a kid that is a path":      sign(ed, plain(), private, "kid", "../../../dev/null"),
+		"a kid that is a number":    sign(ed, plain(), private, "kid", 11),
+		"a kid that is a list":      sign(ed, plain(), private, "kid", []string{"0000000b"}),
+		"a kid that is SQL":         sign(hs, plain(), secret, "kid", "' OR '1'='1"),
+		"a critical header":         sign(ed, plain(), private, "crit", []string{"exp"}),
+		"no expiry":                 sign(ed, without("exp"), private),
+		"no issuer":                 sign(ed, without("iss"), private),
+		"another issuer":            sign(ed, with("iss", "evil"), private),
+		"no family":                 sign(ed, without("family"), private),
+		"no account":                sign(ed, without("account"), private),
+		"no user":                   sign(ed, without("sub"), private),
+		"user is text":              sign(ed, with("sub", "x"), private),
+		"not yet good":              sign(ed, with("nbf", now.Add(time.Hour).Unix()), private),
+		"expired, of another key":   sign(ed, with("exp", now.Add(-time.Hour).Unix()), other),
 	} {
-		if _, err := signer(now).Parse(text); !errors.Is(err, ErrInvalid) {
+		if _, err := s.Parse(text); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: err = %v, want ErrInvalid", name, err)
 		}
+	}
+	if _, err := s.Parse(sign(hs, with("exp", now.Add(-time.Hour).Unix()), secret)); !errors.Is(err, ErrExpired) {
+		t.Errorf("an old one that has expired: %v", err)
+	}
+}
+
+// TestOthersCanCheckTokensWithThePublishedKeys uses nothing but the standard library and what is published.
+func TestOthersCanCheckTokensWithThePublishedKeys(t *testing.T) {
+	k, s := ring()
+	list := s.Published()
+	if len(list) != 2 || list[0].ID != "0000000b" || list[1].ID != "0000000a" {
+		t.Fatalf("%+v", list)
+	}
+	text, err := s.Sign(claims(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := strings.LastIndexByte(text, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(text[i+1:])
+	if err != nil || !ed25519.Verify(list[0].Key, []byte(text[:i]), signature) || ed25519.Verify(list[1].Key, []byte(text[:i]), signature) {
+		t.Errorf("%v", err)
+	}
+	delete(k.all, "0000000b") // dropped: its tokens end, and it is published no more
+	if _, err := s.Parse(text); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a token of a key that is gone: %v", err)
+	}
+	if list := s.Published(); len(list) != 1 {
+		t.Errorf("%+v", list)
 	}
 }
 
@@ -119,7 +204,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// signedByUs checks the signature with nothing but the standard library.
+// signedByUs checks the signature with nothing but the standard library: as tokens are signed now, or as they were before.
 func signedByUs(text string) bool {
 	i := strings.LastIndexByte(text, '.')
 	if i < 0 {
@@ -127,5 +212,6 @@ func signedByUs(text string) bool {
 	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(text[:i]))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)) == text[i+1:]
+	signature, err := base64.RawURLEncoding.DecodeString(text[i+1:])
+	return err == nil && (hmac.Equal(mac.Sum(nil), signature) || ed25519.Verify(signer(now).Published()[0].Key, []byte(text[:i]), signature))
 }

@@ -74,6 +74,7 @@ type Settings struct {
 
 	MasterKey string // hex, or several with commas between them, the newest first; empty: the file master.key in the data folder
 	Audit     Audit
+	OIDC      OIDC
 	Database  Database
 	S3        S3
 	Temporal  Temporal
@@ -115,7 +116,7 @@ var (
 	workers = []Role{WorkerOnly}
 )
 
-var settings = slices.Concat(auditSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, diemSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
+var settings = slices.Concat(auditSettings, oidcSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, diemSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
 	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
@@ -357,7 +358,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		RetentionMaxAge:   p.duration("retention-max-age", 0, 100*366*24*time.Hour),
 		RetentionMaxCount: int(p.number("retention-max-count", 0, 1_000_000)),
 
-		MasterKey: p.key("master-key"), Audit: p.audit(), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(), ShutdownDelay: p.shutdownDelay(),
+		OIDC: p.oidc(), MasterKey: p.key("master-key"), Audit: p.audit(), Database: p.database(), S3: p.s3(), Temporal: p.temporal(), Observe: p.observe(), Engine: p.engine(), ShutdownDelay: p.shutdownDelay(),
 	}
 	if s.Data == "" {
 		p.fault("data", "must not be empty")

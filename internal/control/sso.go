@@ -1,0 +1,239 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"waybill/internal/job"
+)
+
+// Identity is what an identity provider says of somebody who has just signed in there.
+type Identity struct {
+	Subject             job.Subject
+	Name                string // they would like to be called
+	Email               string
+	EmailVerified       bool
+	FirstName, LastName string
+	Groups              []string
+}
+
+// SignOn is a sign-on under way: what must come back, and what proves that it is ours.
+type SignOn struct {
+	State    string    `json:"s"`
+	Nonce    string    `json:"n"`
+	Verifier string    `json:"v"` // of PKCE (RFC 7636)
+	Until    time.Time `json:"u"`
+}
+
+// IdentityProvider signs people in elsewhere (internal/sso). Unavailable when it does not answer, Unauthenticated for whatever it
+// does not vouch for.
+type IdentityProvider interface {
+	// Begin tells where to send the browser.
+	Begin(ctx context.Context) (address string, s SignOn, err error)
+	// Finish trades the code that came back for who it is.
+	Finish(ctx context.Context, code string, s SignOn) (Identity, error)
+	// Verify tells whose ID token it is.
+	Verify(ctx context.Context, idToken string) (Identity, error)
+}
+
+// MatchBy is how somebody who signs on for the first time is found among the users there are.
+type MatchBy string
+
+// The ways. A user who is found is bound to the subject from then on, and found by that alone.
+const (
+	MatchSubject  MatchBy = "subject"  // not at all: a user is made
+	MatchUsername MatchBy = "username" // by the name that the provider tells, which must be out of the user's own hands there
+	MatchEmail    MatchBy = "email"    // by the mail address, if the provider has verified it and one user has it
+)
+
+// SingleSignOn signs people in who have signed in at an identity provider.
+type SingleSignOn struct {
+	Provider  IdentityProvider
+	Sessions  *Sessions
+	Store     UserStore
+	Directory UserDirectory
+	Users     Users
+	Now       Clock
+
+	Account     string   // whose users they are
+	AdminGroups []string // whose members are admins; none: the provider has no say in who is one
+	Groups      []string // whose members may sign in; none: everybody
+	Match       MatchBy
+	Create      bool          // a user for who has none
+	Session     time.Duration // after which they have to sign on again
+	Exchange    bool          // ID tokens are taken for tokens of ours
+}
+
+// signOnTime is how long somebody may take at the provider.
+const signOnTime = 10 * time.Minute
+
+// Begin tells where to send the browser, and what to remember meanwhile.
+func (s *SingleSignOn) Begin(ctx context.Context) (address string, on SignOn, err error) {
+	address, on, err = s.Provider.Begin(ctx)
+	on.Until = s.Now().Add(signOnTime).UTC()
+	return address, on, err
+}
+
+// Finish signs in whoever comes back from the provider with what Begin remembered.
+func (s *SingleSignOn) Finish(ctx context.Context, on SignOn, state, code, address string) (Grant, job.User, error) {
+	if on.State == "" || state != on.State || s.Now().After(on.Until) {
+		return Grant{}, job.User{}, job.Errorf(job.Unauthenticated, job.WordBadCredentials, "This sign-on was not begun here, or too long ago; begin anew")
+	}
+	id, err := s.Provider.Finish(ctx, code, on)
+	if err != nil {
+		return Grant{}, job.User{}, err
+	}
+	return s.signIn(ctx, id, address)
+}
+
+// Trade signs in with an ID token that a script has from the provider.
+func (s *SingleSignOn) Trade(ctx context.Context, idToken, address string) (Grant, job.User, error) {
+	if !s.Exchange {
+		return Grant{}, job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "ID tokens are not taken here")
+	}
+	id, err := s.Provider.Verify(ctx, idToken)
+	if err != nil {
+		return Grant{}, job.User{}, err
+	}
+	return s.signIn(ctx, id, address)
+}
+
+func (s *SingleSignOn) signIn(ctx context.Context, id Identity, address string) (Grant, job.User, error) {
+	trail, quiet := TrailOf(ctx), aside(ctx)
+	u, err := s.user(quiet, id)
+	if u.ID != 0 {
+		trail.By(u.AccountID, u.Ref())
+		if kept := s.Sessions.remember(quiet, u, job.LoginSSO, address, err); kept != nil {
+			return Grant{}, u, kept
+		}
+	}
+	if err != nil {
+		return Grant{}, u, err
+	}
+	g, err := s.Sessions.newFamily(ctx, u, ssoFamily+s.Sessions.NewFamily(), s.Session)
+	return g, u, err
+}
+
+// ssoFamily begins the ids of families that came from a sign-on: those end after a while however often they are refreshed, so that
+// what the provider says is asked for again.
+const ssoFamily = "sso-"
+
+// user finds or makes the user, and has the flags and names follow what the provider says.
+func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) {
+	account, err := s.Store.AccountByName(ctx, s.Account)
+	if err != nil {
+		return job.User{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The account of single sign-on can not be found")
+	}
+	const tries = 5
+	for try := 1; ; try++ {
+		u, err := s.find(ctx, account.ID, id)
+		if err != nil {
+			return u, err
+		}
+		if err := inactive(u); err != nil {
+			return u, err
+		}
+		if !s.welcome(id) {
+			return u, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider does not put you into a group that may sign in here")
+		}
+		before := u
+		s.follow(&u, id)
+		name := u.Name
+		if u.ID != 0 && u == before {
+			return u, nil
+		}
+		if u.ID == 0 {
+			u, err = s.Store.CreateUser(ctx, u)
+		} else {
+			u.ModifiedAt, u.ModifiedBy = stamp(s.Now), u.Ref()
+			u, err = s.Directory.UpdateUser(ctx, u)
+		}
+		switch {
+		case err == nil:
+			return u, nil
+		case job.WordOf(err) == job.WordLastAdmin:
+			return before, job.Wrap(err, job.Forbidden, job.WordAccessDenied,
+				"You are the account's last admin, and the identity provider no longer says that you are one: another admin is needed first")
+		case job.WordOf(err) == job.WordDuplicateName && try == tries:
+			return before, job.Wrap(err, job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(name))
+		case job.WordOf(err) != job.WordStale && job.WordOf(err) != job.WordDuplicateName || try == tries:
+			return before, err
+		}
+	}
+}
+
+func (s *SingleSignOn) welcome(id Identity) bool {
+	return len(s.Groups) == 0 || anyOf(id.Groups, s.Groups) || anyOf(id.Groups, s.AdminGroups)
+}
+
+func anyOf(have, want []string) bool {
+	return slices.ContainsFunc(have, func(g string) bool { return slices.Contains(want, g) })
+}
+
+// find finds the user of a subject, or one who is to be bound to it, or makes one that is not stored yet.
+func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (job.User, error) {
+	u, err := s.Directory.UserBySubject(ctx, account, id.Subject)
+	if job.CodeOf(err) != job.NotFound {
+		return u, err
+	}
+	switch {
+	case s.Match == MatchUsername && id.Name != "":
+		u, err = s.Users.UserByName(ctx, id.Name)
+	case s.Match == MatchEmail && id.Email != "" && id.EmailVerified:
+		u, err = s.byMail(ctx, account, id.Email)
+	}
+	switch {
+	case err == nil && u.AccountID == account && u.SSO == (job.Subject{}):
+		u.SSO = id.Subject
+		return u, nil
+	case err != nil && job.CodeOf(err) != job.NotFound:
+		return job.User{}, err
+	case err == nil && s.Match == MatchUsername:
+		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(id.Name))
+	case !s.Create:
+		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "There is no user for you here; ask an admin for one")
+	}
+	name := id.Name
+	if !plainName(name) {
+		name = id.Email
+	}
+	if !plainName(name) {
+		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider tells no name that a user can have here")
+	}
+	return job.User{AccountID: account, Name: name, Active: true, SSO: id.Subject, CreatedAt: stamp(s.Now)}, nil
+}
+
+// byMail finds the one user who has a mail address.
+func (s *SingleSignOn) byMail(ctx context.Context, account int64, email string) (job.User, error) {
+	list, err := s.Directory.ListUsers(ctx, job.Query{Scope: job.Scope{AccountID: account}, Size: 10, Where: job.Compare{Property: "email", Op: job.Like, Values: []any{email}}})
+	if err != nil {
+		return job.User{}, err
+	}
+	var found []job.User
+	for _, u := range list.Items {
+		if strings.EqualFold(u.Email, email) {
+			found = append(found, u)
+		}
+	}
+	if len(found) != 1 || list.More {
+		return job.User{}, job.Errorf(job.NotFound, job.WordNotFound, "User not found")
+	}
+	return found[0], nil
+}
+
+// follow has the user be what the provider says.
+func (s *SingleSignOn) follow(u *job.User, id Identity) {
+	if len(s.AdminGroups) > 0 {
+		u.Admin = anyOf(id.Groups, s.AdminGroups)
+	}
+	for _, f := range []struct {
+		to *string
+		is string
+	}{{&u.Email, id.Email}, {&u.FirstName, id.FirstName}, {&u.LastName, id.LastName}} {
+		if f.is != "" && printable(f.is, maxPerson) {
+			*f.to = f.is
+		}
+	}
+}
