@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"strings"
@@ -154,7 +155,11 @@ func (d *door) finish(ctx context.Context, sso *control.SingleSignOn, in *ssoFin
 	case in.Code == "":
 		return none(missing("code"))
 	}
-	return sso.Finish(ctx, on, in.State, in.Code, r.Address)
+	grant, u, err := sso.Finish(ctx, on, in.State, in.Code, r.Address)
+	if cause := errors.Unwrap(err); cause != nil { // what the provider said is not for whoever knocks, but for who has set it up
+		r.Blame(err)
+	}
+	return grant, u, err
 }
 
 func (d *door) ssoTrade(ctx context.Context, in *ssoTradeInput) (*tokenReply, error) {
