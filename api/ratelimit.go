@@ -42,9 +42,13 @@ func CallerBy(kind, id string) Caller { return Caller(kind + ":" + id) }
 // from, so that is one caller.
 func CallerAt(r *Request) Caller { return Caller("address:" + network(r.Address)) }
 
-// CallerOf is who a call is counted for: the login that its token came from, or the user, or the address of somebody unknown.
+// CallerOf is who a call is counted for: the key, job or login that it shows, or the user, or the address of somebody unknown.
 func CallerOf(r *Request) Caller {
 	switch a := r.Actor; {
+	case a.Key != nil:
+		return CallerBy("key", a.Key.ID)
+	case a.Job != nil:
+		return CallerBy("job", string(a.Job.ID))
 	case a.Family != "":
 		return CallerBy("login", a.Family)
 	case a.User.ID != 0:
@@ -86,6 +90,39 @@ func (s *Server) LoginAllowed(r *Request) (time.Duration, bool) {
 		s.metrics.refused.WithLabelValues(ruleLogin).Inc()
 	}
 	return q.Wait, !q.Refused()
+}
+
+// Basic checks the name and password of one call. Only wrong ones count as logins: a client that starts a job a second, each with its
+// password, is no guesser. While the address is over the limit no password is believed that was checked meanwhile, so that nobody gets
+// around it with many calls at once.
+func (s *Server) Basic(ctx context.Context, r *Request, given Credentials) (job.Actor, error) {
+	if err := s.guessing(r); err != nil {
+		return job.Actor{}, err
+	}
+	actor, err := s.Sessions.Basic(ctx, given.User, given.Password, r.Address)
+	if job.CodeOf(err) == job.Unauthenticated {
+		s.limiter.Take(ctx, s.Limits.Login, string(CallerAt(r)))
+		return job.Actor{}, err
+	}
+	if err == nil {
+		err = s.guessing(r)
+	}
+	if err != nil {
+		return job.Actor{}, err
+	}
+	return actor, nil
+}
+
+// guessing is the error of a call whose address has tried too many passwords.
+func (s *Server) guessing(r *Request) error {
+	q := s.limiter.Look(s.Limits.Login, string(CallerAt(r)))
+	if !q.Refused() {
+		return nil
+	}
+	s.metrics.refused.WithLabelValues(ruleLogin).Inc()
+	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
+	e.RetryAfter = q.Wait
+	return e
 }
 
 // network is what counts as one address: an IPv6 host has a whole /64 to pick from.

@@ -177,7 +177,7 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 		return err
 	}
 	if given.Basic && who == bearerOrBasic {
-		r.Actor, err = d.server.Sessions.Basic(ctx, given.User, given.Password, r.Address)
+		r.Actor, err = d.server.Basic(ctx, r, given)
 		return err
 	}
 	if r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer); err == nil {

@@ -1,6 +1,7 @@
 package native_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -92,6 +93,45 @@ func TestLoginRateOfAnAddress(t *testing.T) {
 	f.Pass(20 * time.Second)
 	f.do("POST", "/api/login", good, noToken).want(t, 200, "")
 	f.do("POST", "/api/login", good, noToken).fault(t, 429, "rate_limited", "")
+}
+
+// Whoever tries many names with one password, each on a route that takes Basic credentials, tries logins.
+func TestWrongBasicCredentialsAreLogins(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *api.Config) { c.Limits.Login = limit.Leaking("login", 5, 0.05) }) // newFixture has used one
+	jobs := "/api/jobconfigs/" + f.config("sample config", "run.sh") + "/jobs"
+	for range 10 {
+		f.do("POST", jobs, nil, basic).want(t, 202, "") // the right ones are none
+	}
+	for i := range 4 {
+		f.do("POST", jobs, nil, func(r *http.Request) { r.SetBasicAuth(fmt.Sprint("user", i), "guess") }).fault(t, 401, "bad_credentials", "")
+	}
+	for _, who := range []with{basic, func(r *http.Request) { r.SetBasicAuth("user9", "guess") }} {
+		if r := f.do("POST", jobs, nil, who); r.Code != 429 || r.Header().Get("Retry-After") != "20" {
+			t.Errorf("%d %s: %s", r.Code, r.Header().Get("Retry-After"), r.text)
+		}
+	}
+	f.do("POST", jobs, nil, basic, func(r *http.Request) { r.RemoteAddr = "192.0.2.77:1" }).want(t, 202, "")
+	f.do("POST", jobs, nil).want(t, 202, "") // a token is no guess
+}
+
+func TestCallsOfALoginAreLimitedWhereThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *api.Config) {
+		c.Limits.Doors = map[string]limit.Rule{"native": limit.Leaking("native", 5, 1)}
+	})
+	f.Pass(time.Minute) // the login of the fixture was one
+	for range 5 {
+		f.do("GET", "/api/jobs", nil).want(t, 200, "")
+	}
+	r := f.do("POST", "/api/jobconfigs", `{"name":"one too many"}`)
+	r.fault(t, 429, "rate_limited", "Too many calls: 5 at most")
+	if r.Header().Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", r.Header().Get("Retry-After"))
+	}
+	f.token = f.login("admin", "example-password") // another login is another caller
+	f.do("GET", "/api/jobs?filter=one", nil).want(t, 200, `{"totalRecords":0}`)
+	f.do("GET", "/api/jobs", nil, noToken).fault(t, 401, "token_missing", "")
 }
 
 func TestProductInfoNeedsNoToken(t *testing.T) {

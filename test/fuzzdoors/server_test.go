@@ -116,7 +116,7 @@ func newWorld(t testing.TB) *world {
 	next := 0
 	w.Jobs.NewID = func() job.ID { next++; return job.ID(fmt.Sprintf("69b9209b0000000000000%03x", 0xc0+next)) } // those of the examples
 	w.server, err = api.New(api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, Account: w.Own, DoorSessions: w.Doors,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, People: w.People, Account: w.Own, DoorSessions: w.Doors,
 		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,

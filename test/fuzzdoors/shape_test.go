@@ -14,6 +14,7 @@ import (
 
 // kit is what the fuzzer must know of a door besides its document.
 type kit struct {
+	base string // under which all is the door's
 	// sign puts a user's credentials on a request.
 	sign func(w *world, r *http.Request, user string)
 	// bad puts credentials on it that must not let anybody in.
@@ -26,12 +27,14 @@ type kit struct {
 
 var kits = map[string]kit{
 	"native": {
+		base:    "/api",
 		sign:    func(w *world, r *http.Request, user string) { r.Header.Set("Authorization", "Bearer "+w.tokens[user]) },
 		bad:     func(r *http.Request, token string) { r.Header["Authorization"] = []string{"Bearer " + token} },
 		shape:   nativeShape,
 		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
 	},
 	"informatica": {
+		base:    "/saas/api/v2",
 		sign:    func(w *world, r *http.Request, user string) { r.Header.Set("icSessionId", w.doors[user]) },
 		bad:     func(r *http.Request, token string) { r.Header["Icsessionid"] = []string{token} },
 		shape:   informaticaShape,
