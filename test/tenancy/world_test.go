@@ -20,6 +20,7 @@ import (
 	"waybill/api"
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
+	"waybill/internal/limit"
 	"waybill/storage/sqlstore"
 )
 
@@ -33,6 +34,7 @@ type world struct {
 	tables *sql.DB
 	theirs map[string]string // what the first account's admin has, by the names that routes have for it
 	marks  []string          // texts that nobody else may be shown
+	named  map[string]bool   // those of them that the present caller has sent
 }
 
 // caller is somebody with the credentials of each door.
@@ -83,8 +85,13 @@ func (idle) Ensure(context.Context, time.Duration) error { return nil }
 func (idle) RunNow(context.Context) error                { return nil }
 
 func (w *world) config() api.Config {
+	unlimited := api.Limits{Doors: map[string]limit.Rule{}, Login: limit.Rule{Name: "login"}}
+	for name := range doors {
+		unlimited.Doors[name] = limit.Rule{}
+	}
 	return api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, People: w.People, Account: w.Own, DoorSessions: w.Doors,
+		Limits:  unlimited,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Runs: w.Runs, Calls: w.Calls, People: w.People, Account: w.Own, DoorSessions: w.Doors,
 		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places, Policies: w.Policies,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,
