@@ -82,8 +82,8 @@ func administer(t *testing.T, data string) {
 	s.wants(out+faults, "WAYBILL_ADMIN_PASSWORD")
 	out, _ = s.call(exitOK, "", "admin", "setup", "--print-password")
 	s.wants(out, `password of admin\s+\S{8,}`, "account default and user admin are made")
-	s.call(exitOK, "other-password\n", "account", "create", "other", "--admin", "boss")
-	s.call(exitFailed, "other-password\n", "account", "create", "other", "--admin", "second")
+	s.call(exitOK, "tulips-of-boss\n", "account", "create", "other", "--admin", "boss")
+	s.call(exitFailed, "tulips-of-boss\n", "account", "create", "other", "--admin", "second")
 
 	out, _ = s.call(exitOK, "tulips-of-eve\n", "admin", "user", "create", "eve")
 	s.wants(out, `user eve \(id \d+\) in account default`)
