@@ -189,7 +189,7 @@ func unique(prefix string) string { return fmt.Sprintf("%s-%d", prefix, counter.
 func (p *program) tenant(t *testing.T, prefix string) *client {
 	t.Helper()
 	name := unique(prefix)
-	user, password := name+"-admin", "password of "+name
+	user, password := name+"-admin", "tulips of "+name
 	if code, out, errs := createAccount(t, p.data, name, user, password); code != 0 {
 		t.Fatalf("account create ends with %d: %s%s", code, out, errs)
 	}

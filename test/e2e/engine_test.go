@@ -100,10 +100,10 @@ func TestWebUISignIn(t *testing.T) {
 	}
 	expect(t, "the admin", ask("admin", adminPassword), 200)
 	expect(t, "the admin again, by what is remembered", ask("admin", adminPassword), 200)
-	if code, out, errs := createAccount(t, p.data, "other", "theirs", "password of theirs"); code != 0 {
+	if code, out, errs := createAccount(t, p.data, "other", "theirs", "tulips of theirs"); code != 0 {
 		t.Fatalf("account create ends with %d: %s%s", code, out, errs)
 	}
-	expect(t, "an admin of another account", ask("theirs", "password of theirs"), 401)
+	expect(t, "an admin of another account", ask("theirs", "tulips of theirs"), 401)
 	expect(t, "an unknown user", ask("nobody", "x"), 401)
 	code, out, errs := execute(t, exec.Command(binary, "admin", "audit", "export", "--data", p.data))
 	if code != 0 {
