@@ -25,7 +25,9 @@ type Config struct {
 	Account  *control.AccountSettings
 	// DoorSessions are the logins of the Informatica door.
 	DoorSessions *control.DoorSessions
-	People       *control.People
+	// SharedSchedules are its schedules.
+	SharedSchedules *control.SharedSchedules
+	People          *control.People
 	// SSO signs people in elsewhere; nil: it does not. SealSignOn and OpenSignOn keep what a browser is to remember meanwhile from
 	// being read or made by others.
 	SSO        *control.SingleSignOn

@@ -35,8 +35,8 @@ type door struct {
 
 // Register adds the door to the server.
 func Register(s *api.Server) error {
-	if s == nil || s.DoorSessions == nil {
-		return errors.New("informatica: no server, or one without sessions")
+	if s == nil || s.DoorSessions == nil || s.SharedSchedules == nil {
+		return errors.New("informatica: no server, or one without sessions or shared schedules")
 	}
 	d := &door{server: s}
 	d.self = api.Door{
@@ -51,6 +51,7 @@ func Register(s *api.Server) error {
 	d.jobRoutes()
 	d.activityRoutes()
 	d.taskRoutes()
+	d.scheduleRoutes()
 	for _, name := range []string{"ErrorModel", "ErrorDetail"} { // huma's own errors, which are never sent
 		delete(d.api.OpenAPI().Components.Schemas.Map(), name)
 	}

@@ -74,8 +74,8 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) newServer(w *controltest.World) *api.Server {
 	f.t.Helper()
 	s, err := api.New(api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, DoorSessions: w.Doors, Account: w.Own,
-		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places, Feed: w.Feed, Schedules: w.Schedules,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, DoorSessions: w.Doors, People: w.People, Account: w.Own,
+		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places, Feed: w.Feed, Schedules: w.Schedules, SharedSchedules: w.SharedSchedules,
 		EventsKept: 7 * 24 * time.Hour, Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit, Keys: w.Keys, Policies: w.Policies,
 		BaseURL:   func() string { return "http://localhost:8080" },
 		Product:   api.Product{Name: "Waybill", Version: "1.2.3"},

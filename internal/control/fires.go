@@ -208,7 +208,7 @@ func (f *Fires) submit(ctx context.Context, s job.Schedule, c job.Config, owner 
 // makeJob makes the job of a fire and notes what came of it.
 func (f *Fires) makeJob(ctx context.Context, s job.Schedule, c job.Config, owner job.User, fire job.Fire) (job.Fire, job.Job, error) {
 	actor := job.Actor{AccountID: s.AccountID, User: owner.Ref(), Admin: owner.Admin}
-	made, err := f.Jobs.SubmitHeld(ctx, actor, c, fire.At)
+	made, err := f.Jobs.SubmitHeld(ctx, actor, c, s.Rule.Name, fire.At)
 	switch code := job.CodeOf(err); {
 	case err == nil && made.Skipped:
 		fire.Outcome, fire.Message = job.FireSkipped, fmt.Sprintf("Job %s holds the config's place", made.Job.ID)

@@ -11,14 +11,20 @@ import (
 
 // TimesOf is when a schedule fires. A stored one can be read: it was when it was stored.
 func TimesOf(r job.ScheduleRule) (schedule.Times, error) {
-	if r.Kind == job.IntervalSchedule {
-		return schedule.Interval(r.Interval, r.Start)
-	}
 	zone, err := schedule.Zone(r.Zone)
 	if err != nil {
 		return schedule.Times{}, err
 	}
-	return schedule.Cron(r.Cron, zone)
+	var times schedule.Times
+	if r.Kind == job.IntervalSchedule {
+		times, err = schedule.Interval(r.Interval, r.Start)
+	} else {
+		times, err = schedule.Cron(r.Cron, zone)
+	}
+	if err != nil || r.Calendar == nil {
+		return times, err
+	}
+	return times.Narrowed(*r.Calendar, zone)
 }
 
 // maxNote is the length of a note in characters.
@@ -66,7 +72,7 @@ func (s *Schedules) fill(sch *job.Schedule, in ScheduleInput) error {
 	if err := s.fillWebhook(&r, sch.Rule.Webhook, in.Headers); err != nil {
 		return err
 	}
-	sch.Rule = r
+	sch.Rule, sch.Shared = r, 0 // from now on it is the config's own
 	if in.Paused != nil {
 		sch.Paused = *in.Paused
 	}
@@ -155,7 +161,8 @@ func (s *Schedules) SetCron(ctx context.Context, a job.Actor, ref, cron string) 
 	}
 	_, err = s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {
 		r := sch.Rule
-		r.Kind, r.Cron, r.Interval, r.Zone = job.CronSchedule, cron, "", ""
+		r.Kind, r.Cron, r.Interval, r.Zone, r.Calendar = job.CronSchedule, cron, "", "", nil
+		sch.Shared = 0
 		err := s.checkTimes(&r)
 		sch.Rule = r
 		return false, err

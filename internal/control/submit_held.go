@@ -12,9 +12,9 @@ import (
 // SubmitHeld accepts the job of a config's schedule for a time it names, as Submit does, but does not start it: the schedule's own
 // workflow runs it as its child. A job nobody starts is started by the reconciler, like any other. A repeat for the same time
 // gives the same job.
-func (s *Jobs) SubmitHeld(ctx context.Context, owner job.Actor, c job.Config, at time.Time) (Submitted, error) {
+func (s *Jobs) SubmitHeld(ctx context.Context, owner job.Actor, c job.Config, name string, at time.Time) (Submitted, error) {
 	made, err := s.Submit(ctx, owner, SubmitRequest{
-		Config: strconv.FormatInt(c.ID, 10), IdempotencyKey: at.UTC().Format(time.RFC3339Nano), firedAt: at,
+		Config: strconv.FormatInt(c.ID, 10), IdempotencyKey: at.UTC().Format(time.RFC3339Nano), schedule: name, firedAt: at,
 	})
 	if err == nil && made.Job.Waiting() {
 		if err := s.Lanes.EnsureLane(ctx, laneRef(made.Job)); err != nil { // the keeper of lanes does it again

@@ -63,6 +63,11 @@ func (t Times) Plan() Plan {
 			}
 		}
 	}
+	if t.wall != nil && !steady {
+		for _, at := range t.wall.skipped(t.zone) {
+			plan.add(once(at), "a time that the clock of "+t.zone.String()+" skips")
+		}
+	}
 	return plan
 }
 

@@ -13,10 +13,12 @@ import (
 
 // Times are the times at which a schedule fires: a cron pattern in a time zone, or an interval. They are whole seconds.
 type Times struct {
-	cron  *pattern
-	zone  *time.Location
-	every time.Duration
-	phase time.Duration // of an interval: how long after midnight of 1 January 1970, UTC, it began, less whole intervals
+	cron   *pattern
+	zone   *time.Location
+	every  time.Duration
+	phase  time.Duration // of an interval: how long after midnight of 1 January 1970, UTC, it began, less whole intervals
+	wall   *wall         // of a pattern that is narrowed
+	bounds *bounds       // of an interval that is
 }
 
 // Cron reads a cron pattern: five fields as Unix cron, six or seven as Quartz (native.md, 6.3).
@@ -108,7 +110,10 @@ func (t Times) SubMinute() bool { return t.cron != nil && bits.OnesCount64(t.cro
 // Matches tells whether it fires at the second of the instant.
 func (t Times) Matches(at time.Time) bool {
 	if t.cron == nil {
-		return floorMod(time.Duration(at.Unix())*time.Second-t.phase, t.every) == 0
+		return floorMod(time.Duration(at.Unix())*time.Second-t.phase, t.every) == 0 && (t.bounds == nil || t.bounds.hold(at))
+	}
+	if t.wall != nil {
+		return t.wall.matches(t.cron, t.zone, at)
 	}
 	wall := at.In(t.zone)
 	y, m, d := wall.Date()
@@ -120,11 +125,13 @@ func (t Times) Matches(at time.Time) bool {
 func (t Times) Next(after time.Time) time.Time {
 	from := time.Unix(after.Unix()+1, 0).UTC()
 	if t.cron == nil {
-		into := floorMod(time.Duration(from.Unix())*time.Second-t.phase, t.every)
-		if into > 0 {
-			from = from.Add(t.every - into)
+		if t.bounds != nil {
+			return t.bounds.next(t, from)
 		}
-		return from
+		return t.interval(from)
+	}
+	if t.wall != nil {
+		return t.wall.next(t.cron, t.zone, from.Add(-time.Second))
 	}
 	if earliest := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC); from.Before(earliest) {
 		from = earliest
@@ -141,6 +148,14 @@ func (t Times) Next(after time.Time) time.Time {
 		from = limit
 	}
 	return time.Time{}
+}
+
+// interval is the first time of an interval at or after an instant.
+func (t Times) interval(from time.Time) time.Time {
+	if into := floorMod(time.Duration(from.Unix())*time.Second-t.phase, t.every); into > 0 {
+		return from.Add(t.every - into)
+	}
+	return from
 }
 
 // stretchEnd is until when, at most limit, the offset of a time's zone stays as it is.

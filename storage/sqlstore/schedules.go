@@ -20,6 +20,7 @@ type scheduleRow struct {
 	Synced     int64  `gorm:"column:synced"`
 	CreatedAt  int64  `gorm:"column:created_at;autoCreateTime:false"`
 	ModifiedAt int64  `gorm:"column:modified_at"`
+	SharedID   int64  `gorm:"column:shared_id"`
 }
 
 func (scheduleRow) TableName() string { return "schedules" }
@@ -34,14 +35,14 @@ func toScheduleRow(s job.Schedule) scheduleRow {
 	return scheduleRow{
 		ConfigID: s.ConfigID, AccountID: s.AccountID, Rule: toJSON(s.Rule), Paused: s.Paused, PauseNote: s.Note, Runs: s.Runs,
 		Backfills: toJSON(backfills), Version: s.Version, Synced: s.Synced,
-		CreatedAt: micros(s.CreatedAt), ModifiedAt: micros(s.ModifiedAt),
+		CreatedAt: micros(s.CreatedAt), ModifiedAt: micros(s.ModifiedAt), SharedID: s.Shared,
 	}
 }
 
 func (r scheduleRow) schedule() (job.Schedule, error) {
 	s := job.Schedule{
 		ConfigID: r.ConfigID, AccountID: r.AccountID, Paused: r.Paused, Note: r.PauseNote, Runs: r.Runs, Version: r.Version, Synced: r.Synced,
-		CreatedAt: timeOf(r.CreatedAt), ModifiedAt: timeOf(r.ModifiedAt),
+		CreatedAt: timeOf(r.CreatedAt), ModifiedAt: timeOf(r.ModifiedAt), Shared: r.SharedID,
 	}
 	if err := fromJSON(r.Rule, &s.Rule); err != nil {
 		return s, err
@@ -141,10 +142,10 @@ func (s *Store) UpdateSchedule(ctx context.Context, sch job.Schedule, reset bool
 	r := toScheduleRow(sch)
 	err := s.transact(ctx, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
-			UPDATE schedules SET rule = ?, paused = ?, pause_note = ?, backfills = ?, modified_at = ?, version = version + 1,
+			UPDATE schedules SET rule = ?, paused = ?, pause_note = ?, backfills = ?, modified_at = ?, shared_id = ?, version = version + 1,
 				runs = CASE WHEN ? THEN 0 ELSE runs END
 			WHERE config_id = ? AND account_id = ? AND version = ?`,
-			r.Rule, r.Paused, r.PauseNote, r.Backfills, r.ModifiedAt, reset, r.ConfigID, r.AccountID, r.Version)
+			r.Rule, r.Paused, r.PauseNote, r.Backfills, r.ModifiedAt, r.SharedID, reset, r.ConfigID, r.AccountID, r.Version)
 		if err != nil || changed > 0 {
 			return err
 		}

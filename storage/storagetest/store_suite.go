@@ -65,6 +65,8 @@ type Store interface {
 	limit.Shared
 	control.PolicyStore
 	control.EndedJobs
+	control.SharedScheduleStore
+	control.SharedScheduleUse
 }
 
 // RunStore checks the documented behaviour of the database ports. open returns an empty, migrated store of its own for
@@ -108,27 +110,28 @@ func alone(t *testing.T, group string, cases map[string]func(*testing.T, *tenant
 
 // storeGroups are the cases that may share a store: each works in an account of its own.
 var storeGroups = map[string]map[string]func(*testing.T, *tenant){
-	"configs":  configCases,
-	"files":    fileCases,
-	"links":    linkCases,
-	"audit":    auditCases,
-	"submit":   submitCases,
-	"run":      runCases,
-	"settle":   settleCases,
-	"records":  recordCases,
-	"talk":     talkCases,
-	"rollups":  rollUpCases,
-	"lanes":    laneCases,
-	"lists":    listCases,
-	"users":    userCases,
-	"people":   peopleCases,
-	"policies": policyCases,
-	"accounts": accountCases,
-	"tokens":   tokenCases,
-	"sessions": doorSessionCases,
-	"api keys": apiKeyCases,
-	"runs":     runsCases,
-	"events":   eventCases,
+	"configs":          configCases,
+	"files":            fileCases,
+	"links":            linkCases,
+	"audit":            auditCases,
+	"submit":           submitCases,
+	"run":              runCases,
+	"settle":           settleCases,
+	"records":          recordCases,
+	"talk":             talkCases,
+	"rollups":          rollUpCases,
+	"lanes":            laneCases,
+	"lists":            listCases,
+	"users":            userCases,
+	"people":           peopleCases,
+	"policies":         policyCases,
+	"accounts":         accountCases,
+	"tokens":           tokenCases,
+	"sessions":         doorSessionCases,
+	"api keys":         apiKeyCases,
+	"runs":             runsCases,
+	"shared schedules": sharedScheduleCases,
+	"events":           eventCases,
 
 	"deliveries": deliveryCases,
 

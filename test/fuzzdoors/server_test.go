@@ -117,7 +117,8 @@ func newWorld(t testing.TB) *world {
 	w.Jobs.NewID = func() job.ID { next++; return job.ID(fmt.Sprintf("69b9209b0000000000000%03x", 0xc0+next)) } // those of the examples
 	w.server, err = api.New(api.Config{
 		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, People: w.People, Account: w.Own, DoorSessions: w.Doors,
-		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places,
+		SharedSchedules: w.SharedSchedules,
+		Destinations:    w.Destinations, Workers: w.Workers, Places: w.Places,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,
 		Limits:  api.Limits{Doors: map[string]limit.Rule{"native": {}, "diem": {}, "informatica": {}}, Login: limit.Rule{Name: "login"}},

@@ -12,6 +12,7 @@ type informaticaVisit struct {
 	query string
 	body  map[string]string
 	want  statuses
+	id    string // what of theirs the path names; empty: the job
 }
 
 // informaticaVisits are the calls of every route.
@@ -47,6 +48,13 @@ var informaticaVisits = func() map[string][]informaticaVisit {
 		"GET /saas/api/v2/activity/activityLog/:id/sessionLog": {{want: refused}, {query: "?itemId=1", want: refused}},
 		"GET /saas/api/v2/activity/errorLog/:id":               {{want: refused}},
 		"GET /saas/api/v2/task":                                {{want: list}},
+		"GET /saas/api/v2/schedule":                            {{want: list}},
+		"POST /saas/api/v2/schedule":                           {{want: statuses{{400}, {400}}}},
+		"GET /saas/api/v2/schedule/:id":                        {{id: "shared", want: refused}},
+		"POST /saas/api/v2/schedule/:id":                       {{id: "shared", body: map[string]string{"description": "mine"}, want: refused}},
+		"DELETE /saas/api/v2/schedule/:id":                     {{id: "shared", want: refused}},
+		"GET /saas/api/v2/schedule/name/:name":                 {{want: statuses{{404}, {404}}}},
+		"POST /saas/api/v2/mttask/:id":                         {{id: "object", body: map[string]string{"scheduleId": "<shared>"}, want: refused}, {id: "config", body: map[string]string{"scheduleId": ""}, want: refused}},
 	}
 }()
 
@@ -77,12 +85,16 @@ func informaticaWalk() door {
 						body[k] = true
 					}
 				}
+				id := w.theirs["job"]
+				if one.id != "" {
+					id = w.theirs[one.id]
+				}
 				text, err := json.Marshal(body)
 				if err != nil {
 					panic(err)
 				}
 				all = append(all, visit{want: one.want, call: call{
-					method: method, path: strings.ReplaceAll(pattern, ":id", w.theirs["job"]) + fill(one.query), kind: "application/json", body: text,
+					method: method, path: strings.NewReplacer(":id", id, ":name", "theirs-nightly").Replace(pattern) + fill(one.query), kind: "application/json", body: text,
 					headers: map[string]string{"icSessionId": c.session, "INFA-SESSION-ID": c.session, "Accept": "application/json"},
 				}})
 			}

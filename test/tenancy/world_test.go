@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the tables, beside the store
 
 	"waybill/api"
+	"waybill/internal/control"
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 	"waybill/internal/limit"
@@ -90,8 +92,9 @@ func (w *world) config() api.Config {
 		unlimited.Doors[name] = limit.Rule{}
 	}
 	return api.Config{
-		Limits:  unlimited,
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Runs: w.Runs, Calls: w.Calls, People: w.People, Account: w.Own, DoorSessions: w.Doors,
+		Limits:          unlimited,
+		SharedSchedules: w.SharedSchedules,
+		Configs:         w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Runs: w.Runs, Calls: w.Calls, People: w.People, Account: w.Own, DoorSessions: w.Doors,
 		Destinations: w.Destinations, Workers: w.Workers, Places: w.Places, Policies: w.Policies,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
 		Deliveries: w.Deliveries, Subscriptions: w.Subscriptions, Audit: w.Audit,
@@ -219,10 +222,17 @@ func (w *world) fill() {
 	w.theirs["apikey"] = id(w.as(admin, "POST", "/apikeys", `{"name":"theirs-key"}`), "id")
 	w.theirs["policy"] = id(w.as(admin, "POST", "/access/policies", `{"name":"theirs-policy","permissions":[{"resourceType":"jobconfigs","allowed":["view"],"resourceIds":["*"]}]}`), "id")
 	w.as(admin, "PUT", "/users/1/access/policies/"+w.theirs["policy"], nil)
+	shared, err := w.SharedSchedules.Create(w.t.Context(), job.Actor{AccountID: 1, User: job.UserRef{ID: 1, Name: "admin"}, Admin: true}, control.SharedInput{
+		Name: "theirs-nightly", Plan: job.SharedPlan{Start: w.Now(), Every: "Daily"},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.theirs["shared"] = strconv.FormatInt(shared.ID, 10)
 	w.Pass(3 * time.Second) // what is known of workers is found out anew
 	w.marks = []string{
 		w.theirs["object"], w.theirs["job"], running, w.theirs["queued"], w.theirs["delivery"], w.theirs["apikey"], "theirs-orders", "theirs-text",
-		"theirs@example.com", "theirs-key", "theirs-policy", "theirs-message", "theirs-data",
+		"theirs@example.com", "theirs-key", "theirs-policy", "theirs-nightly", "theirs-message", "theirs-data",
 	}
 }
 

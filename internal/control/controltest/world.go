@@ -58,6 +58,8 @@ type Store interface {
 	control.UserDirectory
 	control.LoginHistory
 	control.DocumentReader
+	control.SharedScheduleStore
+	control.SharedScheduleUse
 }
 
 // World is all use cases and what stands behind them.
@@ -86,9 +88,10 @@ type World struct {
 	Policies      *control.Policies
 	People        *control.People
 
-	Schedules      *control.Schedules
-	Fires          *control.Fires
-	ScheduleEngine *ScheduleEngine
+	Schedules       *control.Schedules
+	SharedSchedules *control.SharedSchedules
+	Fires           *control.Fires
+	ScheduleEngine  *ScheduleEngine
 
 	mu  sync.Mutex
 	now time.Time
@@ -145,6 +148,7 @@ func New(t testing.TB, store Store) *World {
 	w.Sessions.Grants = store
 	w.Own = &control.AccountSettings{Store: store, Retention: store}
 	w.schedules(store, box)
+	w.SharedSchedules = &control.SharedSchedules{Store: store, Use: store, Schedules: w.Schedules, Accounts: store, Now: w.Now}
 	w.Account(t, "default", "admin", "example-password")
 	return w
 }
