@@ -81,6 +81,7 @@ const (
 	callback     = "http://localhost:8080/api/login/oidc/callback"
 )
 
+// newIDP starts a provider. The library keeps clients and endpoints in variables, so tests with a provider run one after another.
 func newIDP(t *testing.T) *idp {
 	t.Helper()
 	p := &idp{groups: map[string][]string{}, users: map[string]*storage.User{
@@ -191,7 +192,6 @@ func (s *ssoFixture) signOn(t *testing.T, user string) reply {
 
 // TestSignOnAtAProvider: users are made, follow their groups, and are refused when they are to be.
 func TestSignOnAtAProvider(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, webClient)
 	s.signOn(t, "ann").fault(t, 403, "access_denied", "The identity provider does not put you into a group that may sign in here")
 	s.idp.put("id-ann", "staff", "ops")
@@ -235,7 +235,6 @@ func TestSignOnAtAProvider(t *testing.T) {
 
 // TestForgedSignOns: nothing but what was begun here, by this browser, a moment ago, is finished.
 func TestForgedSignOns(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, webClient)
 	s.idp.put("id-ann", "staff")
 	address, cookie := s.begin(t)
@@ -294,7 +293,6 @@ func TestForgedSignOns(t *testing.T) {
 }
 
 func TestABrowserIsShownAPage(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, webClient)
 	s.idp.put("id-ann", "staff")
 	address, cookie := s.begin(t)
@@ -314,7 +312,6 @@ func TestABrowserIsShownAPage(t *testing.T) {
 
 // TestAProviderThatIsDown: 503, and nothing but sign-on is the worse for it.
 func TestAProviderThatIsDown(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, webClient)
 	s.idp.put("id-ann", "staff")
 	address, cookie := s.begin(t)
@@ -367,7 +364,6 @@ func (s *ssoFixture) idToken(t *testing.T, client, user string) string {
 
 // TestIDTokensAreTradedWhereThatIsAllowed: those of this client, while they are good.
 func TestIDTokensAreTradedWhereThatIsAllowed(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, scriptClient, func(on *control.SingleSignOn) { on.Exchange = true })
 	s.idp.put("id-ann", "staff")
 	trade := func(token string) reply {
@@ -397,7 +393,6 @@ func TestIDTokensAreTradedWhereThatIsAllowed(t *testing.T) {
 
 // TestUsersAreFoundAsTheSettingsSay: by name or verified mail address, once; then by subject.
 func TestUsersAreFoundAsTheSettingsSay(t *testing.T) {
-	t.Parallel()
 	s := newSSO(t, webClient, func(on *control.SingleSignOn) {
 		on.Match, on.Create, on.Groups, on.AdminGroups = control.MatchEmail, false, nil, nil
 	})
