@@ -115,7 +115,7 @@ func TestKeyExchanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + "."
-	inactive := f.User(t, "uma", "password-of-uma")
+	inactive := f.User(t, "uma", "tulips-of-uma")
 	idle := f.newKey(job.Actor{AccountID: inactive.AccountID, User: inactive.Ref()}, control.APIKeyInput{Name: "k"})
 	if _, err := f.Store.SetUserActive(t.Context(), inactive.AccountID, inactive.ID, false, f.Now()); err != nil {
 		t.Fatal(err)
@@ -450,7 +450,7 @@ func TestFileExchanges(t *testing.T) {
 	send(body, label).want(t, 404, "Your request could not be completed, incorrect parsing")
 	f.call("getfiles", `{"selector":"c"}`).want(t, 200, `[]`)
 
-	uma, err := (&control.UserAdmin{Store: f.Store, Users: f.Store, Hasher: controltest.Passwords{}, Now: f.Now}).Create(t.Context(), "acme", "uma", "password-of-uma", false)
+	uma, err := (&control.UserAdmin{Store: f.Store, Users: f.Store, Hasher: controltest.Passwords{}, Now: f.Now}).Create(t.Context(), "acme", "uma", "tulips-of-uma", false)
 	if err != nil {
 		t.Fatal(err)
 	}
