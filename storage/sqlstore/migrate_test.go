@@ -46,7 +46,7 @@ func (s *Store) indexes(t *testing.T) []string {
 
 func TestMigrationsGoUpDownAndUpAgain(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, s *Store) {
+	eachEmptyEngine(t, func(t *testing.T, s *Store) {
 		provider, err := s.migrations()
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestSeveralProcessesMayMigrateAtOnce(t *testing.T) {
 
 func TestAStatusOutsideTheMachineIsRefusedByTheSchema(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, s *Store) {
+	eachEmptyEngine(t, func(t *testing.T, s *Store) {
 		c := inhabited(t, s)
 		for _, status := range append([]job.Status{"", "bogus", "QUEUED"}, job.Statuses...) {
 			j := job.Job{ID: job.ID("69b9209b00000000000000c1"), AccountID: c.AccountID, ConfigID: c.ID, Status: status}

@@ -105,7 +105,10 @@ func (s *Store) plan(t *testing.T, st *gorm.Statement) string {
 func TestListsReadNoMoreThanTheyShow(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *Store) {
-		const jobs = 20_000
+		jobs := 20_000
+		if s.driver == SQLite { // its plans do not depend on how many there are, and it is what the race detector slows down
+			jobs = 5_000
+		}
 		account := seeded(t, s, jobs)
 		is := func(property string, value any) job.Expr {
 			return job.Compare{Property: property, Op: job.Eq, Values: []any{value}}
@@ -211,7 +214,7 @@ func TestCleverListsAreThePlainOnes(t *testing.T) {
 		account := seeded(t, s, 2000)
 		read := func(q job.Query) (jobs []job.Job, total int) {
 			t.Helper()
-			q.Scope, q.Size, q.Stats = job.Scope{AccountID: account}, 170, true
+			q.Scope, q.Size, q.Stats = job.Scope{AccountID: account}, 470, true
 			for {
 				list, _, err := s.Jobs(t.Context(), q)
 				if err != nil {

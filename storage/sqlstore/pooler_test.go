@@ -1,3 +1,5 @@
+//go:build !race
+
 package sqlstore_test
 
 import (

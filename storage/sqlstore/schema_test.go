@@ -9,7 +9,7 @@ import (
 // In a rolling upgrade the newer program migrates first, and processes of the older one go on, and are started.
 func TestANewerSchemaIsAccepted(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, s *Store) {
+	eachEmptyEngine(t, func(t *testing.T, s *Store) {
 		if err := s.CheckSchema(t.Context()); job.CodeOf(err) != job.Unavailable {
 			t.Errorf("a database without tables: %v", err)
 		}
