@@ -61,7 +61,10 @@ func Register(s *api.Server) error {
 		"fileupload":   {scope: job.ScopeWrite, action: "file.upload", kind: "account", uploads: true, serve: d.fileupload},
 		"filedelete":   {scope: job.ScopeWrite, action: "file.delete", kind: "account", serve: d.filedelete},
 	}
-	s.AddDoor(d.self, d.document())
+	made := s.AddDoor(d.self, d.document())
+	if err := api.AddExamples(made.OpenAPI(), examples()...); err != nil {
+		return err
+	}
 	for name := range d.functions {
 		d.handle("/api/"+name, d.serve(name))
 	}

@@ -42,6 +42,40 @@ type (
 	}
 )
 
+// What replies may hold, for the document only.
+type (
+	refused struct {
+		Message string `json:"message,omitempty"`
+		Error   string `json:"error,omitempty" doc:"Why the caller may not"`
+		Status  int    `json:"status,omitempty" doc:"The HTTP status, in some"`
+	}
+	told200 struct {
+		Message string `json:"message,omitempty" doc:"job started, job already running, job stopped, job already stopped, or a status word"`
+		Error   string `json:"error,omitempty" doc:"There is no such document, or it can not be started"`
+		Action  string `json:"action,omitempty" doc:"What was asked for, where it is no action"`
+	}
+)
+
+// uploaded is what fileupload answers.
+type uploaded struct {
+	Message string `json:"message"`
+	Success bool   `json:"success"`
+}
+
+// served is what services answers: the program's result, that it gave none, or that it failed.
+type served struct {
+	Out       any    `json:"out,omitempty" doc:"What the program gave"`
+	ID        string `json:"id,omitempty"`
+	JobID     string `json:"jobid,omitempty"`
+	ServiceID string `json:"serviceid,omitempty" doc:"The id, of a program that failed"`
+	Org       string `json:"org,omitempty"`
+	TransID   string `json:"transid,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Error     string `json:"error,omitempty" doc:"The end of the log, of a program that failed"`
+	Message   string `json:"message,omitempty" doc:"no data"`
+}
+
 // document is the head of the OpenAPI document, with the functions.
 func (d *door) document() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
@@ -61,6 +95,11 @@ func (d *door) document() huma.Config {
 		Paths:    map[string]*huma.PathItem{},
 	}}
 	c.FieldsOptionalByDefault, c.AllowAdditionalPropertiesByDefault = true, true
+	refusals := func() map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{
+			"application/json": {Schema: registry.Schema(reflect.TypeFor[refused](), true, "")}, "text/plain": {Schema: &huma.Schema{Type: huma.TypeString}},
+		}
+	}
 	add := func(name, summary string, request, reply any) {
 		schema := func(v any) map[string]*huma.MediaType {
 			return map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(reflect.TypeOf(v), true, "")}}
@@ -68,7 +107,7 @@ func (d *door) document() huma.Config {
 		op := &huma.Operation{
 			OperationID: name, Method: "POST", Path: "/api/" + name, Summary: summary, Responses: map[string]*huma.Response{
 				"200":     {Description: "OK", Content: schema(reply)},
-				"default": {Description: "Refused or failed", Content: schema(message{})},
+				"default": {Description: "Refused or failed", Content: refusals()},
 			},
 		}
 		if request != nil {
@@ -78,18 +117,29 @@ func (d *door) document() huma.Config {
 				Type: "object", Properties: map[string]*huma.Schema{"file": {Type: "string", Format: "binary"}},
 			}}}}
 		}
+		switch name {
+		case "jobactions": // true, or what is wrong with the action
+			op.Responses["200"].Content["application/json"].Schema = &huma.Schema{OneOf: []*huma.Schema{
+				{Type: huma.TypeBoolean}, registry.Schema(reflect.TypeFor[told200](), true, ""),
+			}}
+		case "filedownload":
+			op.Responses["200"].Content["application/octet-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+		}
 		c.Paths[op.Path] = &huma.PathItem{Post: op}
 	}
-	add("apijob", "Start or stop a job config, or tell how its newest run stands", jobRequest{}, message{})
+	add("apijob", "Start or stop a job config, or tell how its newest run stands", jobRequest{}, told200{})
 	add("jobactions", "Start or stop a job config", jobRequest{}, true)
-	add("services", "Run a job config and wait for what it gives", serviceRequest{}, serviceReply{})
+	add("services", "Run a job config and wait for what it gives", serviceRequest{}, served{})
 	add("jobs", "List job configs with their newest runs", listRequest{}, []documentRow{})
 	add("jobdetail", "Show a job config", idRequest{}, detail{})
 	add("joblog", "List finished runs", listRequest{}, []runRow{})
 	add("pipelinejobs", "List the steps of a job config's newest run", idRequest{}, []stepRow{})
 	add("getfiles", "List files of the account", selectorRequest{}, []fileRow{})
-	add("fileupload", "Store files of the account", nil, message{})
+	add("fileupload", "Store files of the account", nil, uploaded{})
 	add("filedownload", "Get a file of the account", fileRequest{}, fileText{})
 	add("filedelete", "Delete a file of the account", fileRequest{}, success{})
+	for _, schema := range registry.Map() {
+		schema.Required = nil // replies leave out what they have not
+	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -107,7 +108,23 @@ func (e example) make(t *testing.T, w *world, o operation) {
 	}
 	var body []byte
 	if e.body != nil {
-		if s, is := e.body.(string); is && !strings.HasSuffix(e.media, "json") {
+		if e.media == "multipart/form-data" {
+			var buf bytes.Buffer
+			form := multipart.NewWriter(&buf)
+			for name, content := range object(e.body) {
+				part, err := form.CreateFormFile(name, "prices.csv")
+				if err == nil {
+					_, err = part.Write([]byte(text(content)))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := form.Close(); err != nil {
+				t.Fatal(err)
+			}
+			body, e.media = buf.Bytes(), form.FormDataContentType()
+		} else if s, is := e.body.(string); is && !strings.HasSuffix(e.media, "json") {
 			body = []byte(s)
 		} else {
 			var err error

@@ -118,7 +118,8 @@ func (f *fuzzer) step(t *testing.T, o operation) {
 		return // what was read until then is not the whole
 	}
 	k := kits[o.door]
-	if a.Code >= 500 || strings.Contains(logged, "panic") {
+	idle := a.Code == 503 && o.path == "/etl-mgr/api/services" // no worker is there to run it
+	if a.Code >= 500 && !idle || strings.Contains(logged, "panic") {
 		complain("a defect")
 	}
 	if err := o.fits(a); err != nil {

@@ -21,8 +21,10 @@ import (
 	_ "modernc.org/sqlite"
 
 	"waybill/api"
+	"waybill/api/diem"
 	"waybill/api/informatica"
 	"waybill/api/native"
+	"waybill/internal/control"
 	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 	"waybill/internal/limit"
@@ -40,6 +42,7 @@ type world struct {
 	pool   map[string][]string
 	tokens map[string]string // access tokens by user
 	doors  map[string]string // session ids by user
+	keys   map[string]string // API keys by user
 }
 
 // logBuffer keeps what the server logs: causes of 500s, and panics.
@@ -100,7 +103,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{World: controltest.New(t, store), t: t, log: &logBuffer{}, pool: map[string][]string{}, tokens: map[string]string{}, doors: map[string]string{}}
+	w := &world{World: controltest.New(t, store), t: t, log: &logBuffer{}, pool: map[string][]string{}, tokens: map[string]string{}, doors: map[string]string{}, keys: map[string]string{}}
 	if w.tables, err = sql.Open("sqlite", "file:"+path+"?mode=ro"); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +119,7 @@ func newWorld(t testing.TB) *world {
 	next := 0
 	w.Jobs.NewID = func() job.ID { next++; return job.ID(fmt.Sprintf("69b9209b0000000000000%03x", 0xc0+next)) } // those of the examples
 	w.server, err = api.New(api.Config{
-		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, People: w.People, Account: w.Own, DoorSessions: w.Doors,
+		Configs: w.Configs, Files: w.Files, Jobs: w.Jobs, Sessions: w.Sessions, Keys: w.Keys, Policies: w.Policies, People: w.People, Runs: w.Runs, Calls: w.Calls, Account: w.Own, DoorSessions: w.Doors,
 		SharedSchedules: w.SharedSchedules,
 		Destinations:    w.Destinations, Workers: w.Workers, Places: w.Places,
 		Feed: w.Feed, Schedules: w.Schedules, EventsKept: 7 * 24 * time.Hour,
@@ -129,7 +132,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, register := range []func(*api.Server) error{native.Register, informatica.Register} {
+	for _, register := range []func(*api.Server) error{native.Register, informatica.Register, diem.Register} {
 		if err := register(w.server); err != nil {
 			t.Fatal(err)
 		}
@@ -196,6 +199,17 @@ func (w *world) signedIn(name string) bool {
 			return false
 		}
 		w.doors[name] = login.Session
+	}
+	if w.keys[name] == "" {
+		actor, err := w.Sessions.Authenticate(ctx, w.tokens[name])
+		if err != nil {
+			return false
+		}
+		_, key, err := w.Keys.Create(ctx, actor, control.APIKeyInput{Name: "key of " + name})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.keys[name] = key
 	}
 	return true
 }

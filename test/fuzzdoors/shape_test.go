@@ -33,6 +33,16 @@ var kits = map[string]kit{
 		shape:   nativeShape,
 		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
 	},
+	"diem": {
+		base:  "/etl-mgr/api",
+		sign:  func(w *world, r *http.Request, user string) { r.Header.Set("x-api-key", w.keys[user]) },
+		bad:   func(r *http.Request, token string) { r.Header["X-Api-Key"] = []string{token} },
+		shape: diemShape,
+		// 200 with an error is a refusal, too.
+		refused: func(a *httptest.ResponseRecorder) bool {
+			return a.Code >= 400 || strings.HasPrefix(a.Body.String(), `{"error":"document `)
+		},
+	},
 	"informatica": {
 		base:    "/saas/api/v2",
 		sign:    func(w *world, r *http.Request, user string) { r.Header.Set("icSessionId", w.doors[user]) },
@@ -40,6 +50,30 @@ var kits = map[string]kit{
 		shape:   informaticaShape,
 		refused: func(a *httptest.ResponseRecorder) bool { return a.Code >= 400 },
 	},
+}
+
+// diemShape is diem.md, 1: a text, or an object with message or error.
+func diemShape(a *httptest.ResponseRecorder, _ *http.Request) error {
+	if a.Header().Get("X-Request-Id") == "" || a.Header().Get("X-Correlation-Id") == "" {
+		return errors.New("a header is missing")
+	}
+	if strings.HasPrefix(a.Header().Get("Content-Type"), "text/plain") {
+		if a.Body.Len() == 0 {
+			return errors.New("an empty text")
+		}
+		return nil
+	}
+	var f struct {
+		Message, Error string
+		Status         int
+	}
+	if err := json.Unmarshal(a.Body.Bytes(), &f); err != nil {
+		return err
+	}
+	if (f.Message == "") == (f.Error == "") || f.Status != 0 && f.Status != a.Code {
+		return errors.New("a member is missing or wrong")
+	}
+	return nil
 }
 
 // informaticaShape is informatica.md, 3.1.
