@@ -126,5 +126,27 @@ func examples() []api.Example {
 			Operation: "GET /saas/api/v2/task", Name: "all", Parameters: map[string]string{"type": "MTT"}, Status: 200,
 			Reply: []any{members{"@type": "task", "id": exampleTask, "orgId": "1", "name": "orders nightly"}},
 		},
+		{
+			Operation: "POST /saas/api/v2/schedule", Name: "nightly", Status: 200,
+			Body:  members{"@type": "schedule", "name": "nightly", "startTime": "2026-03-18T02:00:00.000Z", "interval": "Daily", "frequency": 1},
+			Reply: members{"@type": "schedule", "id": "9", "orgId": "1", "name": "nightly", "interval": "Daily", "frequency": 1},
+		},
+		{
+			Operation: "POST /saas/api/v2/schedule", Name: "cron", Summary: "No such interval", Status: 400,
+			Body:  members{"@type": "schedule", "name": "other", "startTime": "2026-03-18T02:00:00.000Z", "interval": "Cron"},
+			Reply: wrong(400, "WB_BAD_FIELD", "interval 'Cron' is not known"),
+		},
+		{Operation: "GET /saas/api/v2/schedule", Name: "none", Status: 200, Reply: []any{}},
+		{Operation: "GET /saas/api/v2/schedule/name/{name}", Name: "unknown", Parameters: map[string]string{"name": "weekly"}, Status: 404, Reply: wrong(404, "WB_NOT_FOUND", "Schedule weekly not found")},
+		{Operation: "GET /saas/api/v2/schedule/{id}", Name: "unknown", Parameters: map[string]string{"id": "99"}, Status: 404, Reply: wrong(404, "WB_NOT_FOUND", "Schedule 99 not found")},
+		{Operation: "DELETE /saas/api/v2/schedule/{id}", Name: "unknown", Parameters: map[string]string{"id": "99"}, Status: 404, Reply: wrong(404, "WB_NOT_FOUND", "Schedule 99 not found")},
+		{
+			Operation: "POST /saas/api/v2/schedule/{id}", Name: "unknown", Parameters: map[string]string{"id": "99"}, Body: members{"name": "weekly"}, Status: 404,
+			Reply: wrong(404, "WB_NOT_FOUND", "Schedule 99 not found"),
+		},
+		{
+			Operation: "POST /saas/api/v2/mttask/{id}", Name: "unknown", Parameters: map[string]string{"id": "000000000000000000000000"}, Body: members{"scheduleId": "9"}, Status: 404,
+			Reply: wrong(404, "WB_NOT_FOUND", "Task 000000000000000000000000 not found"),
+		},
 	}
 }
