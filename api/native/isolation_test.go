@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,30 +84,6 @@ func (all theirs) path(t *testing.T, route string) string {
 		path += "?destinationId=" + all.destination
 	}
 	return path
-}
-
-// A body that would do something on any route that takes one.
-func (all theirs) body() string {
-	text, err := json.Marshal(map[string]any{
-		"recordIds": []string{all.config, all.job, "r1"}, "name": "mine", "description": "mine", "cronSchedule": "0 4 * * *", "all": false,
-		"recipients": []string{"mine@example.com"}, "data": "mine", "note": "mine", "from": "2026-03-16T00:00:00Z", "to": "2026-03-17T00:00:00Z",
-		"includeRunning": true, "force": true, "entityType": "ACCOUNT", "fileName": "run.sh",
-	})
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
-// attempt makes a call as dangerous as the route allows.
-func (f *fixture) attempt(method string, all theirs, path string) reply {
-	if strings.Contains(path, "/files") && method != http.MethodGet && method != http.MethodDelete {
-		return f.do(method, "/api"+path+"?key=run.sh", "mine", header("Content-Type", ""))
-	}
-	if method == http.MethodGet {
-		return f.do(method, "/api"+path, nil)
-	}
-	return f.do(method, "/api"+path, all.body())
 }
 
 // routes lists the operations of the document, the same order every time; what deletes comes last.

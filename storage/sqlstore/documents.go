@@ -80,7 +80,7 @@ func (s *Store) behindDocuments(ctx context.Context, account int64, places []doc
 	for i, place := range places {
 		ids[i], runIDs[i] = place.ID, place.RunID
 	}
-	configs, runs, steps = map[int64]job.Config{}, map[string]job.Job{}, map[string]int{}
+	configs, runs = map[int64]job.Config{}, map[string]job.Job{}
 	configRows, err := many[configRow](db, "SELECT "+configColumns+" FROM job_configs WHERE account_id = ? AND id IN ?", account, ids)
 	if err != nil {
 		return nil, nil, nil, err

@@ -2,10 +2,10 @@ package fuzzdoors
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -140,7 +140,10 @@ func TestPathTricksAreUnknownRoutes(t *testing.T) {
 				if a.StatusCode == 400 && !strings.HasPrefix(a.Header.Get("Content-Type"), "application/") && a.Header.Get("X-Request-Id") == "" {
 					continue // the HTTP server's own: it was no request
 				}
-				recorded := &httptest.ResponseRecorder{Code: a.StatusCode, HeaderMap: a.Header, Body: bytes.NewBufferString(bodies[0])}
+				recorded := httptest.NewRecorder()
+				maps.Copy(recorded.Header(), a.Header)
+				recorded.WriteHeader(a.StatusCode)
+				recorded.Body.WriteString(bodies[0])
 				if err := kits[d.name].shape(recorded, nil); err != nil {
 					t.Errorf("%s %.80s: %d %s: %v", method, base+path, a.StatusCode, bodies[0], err)
 				}
