@@ -262,8 +262,14 @@ func (e *Engine) note(to *[]job.ID, id job.ID) error {
 	return nil
 }
 
-// StartJob is control.Starter's.
+// StartJob is control.Starter's. A job that was started already is not started again.
 func (e *Engine) StartJob(_ context.Context, in contract.JobInput) error {
+	if err := e.note(new([]job.ID), in.JobID); err != nil {
+		return err
+	}
+	if slices.Contains(e.Started(), in.JobID) {
+		return nil
+	}
 	return e.note(&e.started, in.JobID)
 }
 
