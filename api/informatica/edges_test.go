@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -391,4 +392,27 @@ func TestLogsOfARun(t *testing.T) {
 	f.do("POST", s+"/job/stop", `{"taskId":"1","taskType":"MTT","runId":9}`).fault(t, 403, "WB_NOT_RUNNING", "")
 	f.do("POST", s+"/job/stop", `{"taskId":"1","taskType":"MTT","runId":2}`).want(t, 200, "")
 	f.do("GET", s+"/activity/activityLog/"+string(f.run(c, 2).ID)+"/sessionLog", "").fault(t, 404, "WB_NOT_FOUND", "")
+}
+
+// What nobody is known by is counted before its body is read.
+func TestOpenRoutesCountBeforeTheyReadTheBody(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/ma/api/v2/user/login", "/ma/api/v2/user/logoutall", "/saas/public/core/v3/login"} {
+		address := func(r *http.Request) { r.RemoteAddr = "198.51.100." + strconv.Itoa(len(path)) + ":1" }
+		for range api.DefaultLogins {
+			if r := f.do("POST", path, "<", noSession, address); r.Code != 400 {
+				t.Fatalf("%s: %d %s", path, r.Code, r.text)
+			}
+		}
+		if r := f.do("POST", path, "<", noSession, address); r.Code != 429 || r.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s, want 429", path, r.Code, r.text)
+		}
+	}
+	address := func(r *http.Request) { r.RemoteAddr = "198.51.100.200:1" }
+	for range 600 {
+		f.do("POST", "/saas/api/v2/user/validSessionId", "<", noSession, address)
+	}
+	if r := f.do("POST", "/saas/api/v2/user/validSessionId", "<", noSession, address); r.Code != 429 {
+		t.Errorf("validSessionId: %d %s, want 429", r.Code, r.text)
+	}
 }

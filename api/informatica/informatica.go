@@ -81,7 +81,8 @@ type access int
 
 const (
 	session access = iota // somebody with a session id
-	open                  // anybody
+	open                  // anybody; counted by address
+	guess                 // anybody with a password; counted as a login
 )
 
 // none is the body of operations that take none.
@@ -105,7 +106,7 @@ func operation[P, B, O any](d *door, u use, handler func(context.Context, *call,
 		OperationID: operationID(u.method, u.path), Security: []map[string][]string{{"session": {}}, {"session3": {}}},
 		Middlewares: huma.Middlewares{d.audited(u.method, u.path), d.enter(u.who)},
 	}
-	if u.who == open {
+	if u.who != session {
 		op.Security = []map[string][]string{}
 	}
 	op.Responses = d.responses(u, reflect.TypeFor[O]())
@@ -164,19 +165,37 @@ func (d *door) enter(who access) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// identify counts a call that shows no session before its body is read, so that nobody unknown has bodies read without end.
 func (d *door) identify(ctx context.Context, r *api.Request, who access) (err error) {
-	if who == open {
-		return nil
+	switch who {
+	case open:
+		return d.count(ctx, api.CallerAt(r))
+	case guess:
+		return d.loginAllowed(r)
 	}
 	id := sessionOf(r.HTTP)
 	if r.Actor, err = d.server.DoorSessions.Authenticate(ctx, id); err != nil {
 		return err
 	}
 	control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
-	if q := d.server.CountCall(ctx, Name, api.CallerBy("session", control.HashOfSession(id))); q.Refused() {
+	return d.count(ctx, api.CallerBy("session", control.HashOfSession(id)))
+}
+
+func (d *door) count(ctx context.Context, who api.Caller) error {
+	if q := d.server.CountCall(ctx, Name, who); q.Refused() {
 		return api.TooMany(q)
 	}
 	return nil
+}
+
+func (d *door) loginAllowed(r *api.Request) error {
+	wait, ok := d.server.LoginAllowed(r)
+	if ok {
+		return nil
+	}
+	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
+	e.RetryAfter = wait
+	return e
 }
 
 // operationID makes "post-saas-api-v2-job" of POST /saas/api/v2/job.

@@ -7,7 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"waybill/api"
 	"waybill/internal/control"
 	"waybill/internal/job"
 )
@@ -96,24 +95,19 @@ func (d *door) sessionRoutes() {
 	post := func(path, summary string, who access) use {
 		return use{method: "POST", path: path, summary: summary, tag: tag, who: who}
 	}
-	operation(d, post(userBase+"/user/login", "Log in", open), d.login)
+	operation(d, post(userBase+"/user/login", "Log in", guess), d.login)
 	operation(d, post(userBase+"/user/logout", "End the session", session), d.logout)
-	operation(d, post(userBase+"/user/logoutall", "End all sessions of the user; of an admin, of the account", open), d.logoutAll)
+	operation(d, post(userBase+"/user/logoutall", "End all sessions of the user; of an admin, of the account", guess), d.logoutAll)
 	operation(d, post(taskBase+"/user/logout", "End the session", session), d.logout)
 	operation(d, post(taskBase+"/user/validSessionId", "Tell whether a session lives", open), d.validSession)
-	operation(d, post(coreBase+"/login", "Log in (v3)", open), d.coreLogin)
+	operation(d, post(coreBase+"/login", "Log in (v3)", guess), d.coreLogin)
 }
 
 // maxCredential is how long a user name and a password may be, in characters.
 const maxCredential = 255
 
-// credentials checks what a login brings, and that its address does not try too often.
-func (c *call) credentials(name, password string) error {
-	if wait, ok := c.door.server.LoginAllowed(c.Request); !ok {
-		e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
-		e.RetryAfter = wait
-		return e
-	}
+// credentials checks what a login brings.
+func credentials(name, password string) error {
 	for _, f := range []struct{ name, value string }{{"username", name}, {"password", password}} {
 		switch {
 		case f.value == "":
@@ -126,7 +120,7 @@ func (c *call) credentials(name, password string) error {
 }
 
 func (d *door) login(ctx context.Context, c *call, _ *none, in *loginBody) (*userObject, error) {
-	if err := c.credentials(in.Username, in.Password); err != nil {
+	if err := credentials(in.Username, in.Password); err != nil {
 		return nil, err
 	}
 	l, err := d.server.DoorSessions.Login(ctx, in.Username, in.Password, c.Address)
@@ -161,7 +155,7 @@ func (d *door) coreLogin(ctx context.Context, c *call, _ *none, in *coreLoginBod
 	if in.Kind != nil {
 		return nil, badField("@type is not taken")
 	}
-	if err := c.credentials(in.Username, in.Password); err != nil {
+	if err := credentials(in.Username, in.Password); err != nil {
 		return nil, err
 	}
 	l, err := d.server.DoorSessions.Login(ctx, in.Username, in.Password, c.Address)
@@ -182,7 +176,7 @@ func (d *door) logout(ctx context.Context, c *call, _ *none, _ *none) (*success,
 }
 
 func (d *door) logoutAll(ctx context.Context, c *call, _ *none, in *loginBody) (*success, error) {
-	if err := c.credentials(in.Username, in.Password); err != nil {
+	if err := credentials(in.Username, in.Password); err != nil {
 		return nil, err
 	}
 	return done("Logged out of all sessions"), d.server.DoorSessions.LogoutAll(ctx, in.Username, in.Password, c.Address)
@@ -194,9 +188,6 @@ func (d *door) validSession(ctx context.Context, c *call, _ *none, in *validityB
 		return nil, badField("userName is required")
 	case in.Token == "":
 		return nil, badField("icToken is required")
-	}
-	if q := d.server.CountCall(ctx, Name, api.CallerAt(c.Request)); q.Refused() {
-		return nil, api.TooMany(q)
 	}
 	valid, left, err := d.server.DoorSessions.Valid(ctx, in.UserName, in.Token)
 	return &validity{Type: "validatedToken", Valid: valid, Minutes: int(min(left, control.DoorSessionIdle) / time.Minute)}, err

@@ -15,18 +15,19 @@ import (
 const (
 	maxDepth    = 32
 	maxElements = 10_000
+	maxTokens   = 50_000 // tags, texts, comments
 )
 
 // node is an element.
 type node struct {
 	name     string
-	text     string
+	text     strings.Builder // of all its parts: a comment or another element splits a text
 	children []*node
 }
 
 // readXML reads an element into v, a pointer to a struct whose members have names by their json tags. Names are case-sensitive, unknown
 // elements and all attributes are ignored. The name of the root does not matter. There are no entities but those of XML itself: a
-// document that could declare others is refused.
+// document that could declare others is refused, and so are processing instructions behind the head.
 func readXML(text []byte, v any) error {
 	if !utf8.Valid(text) {
 		return badBody("The body is not UTF-8")
@@ -42,7 +43,7 @@ func parseXML(text []byte) (root *node, err error) {
 	in := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	in.Strict = true
 	var open []*node
-	for elements := 0; ; {
+	for elements, tokens := 0, 0; ; {
 		token, err := in.Token()
 		if errors.Is(err, io.EOF) {
 			break
@@ -51,9 +52,16 @@ func parseXML(text []byte) (root *node, err error) {
 			line, column := in.InputPos()
 			return nil, badBody("Invalid XML at line %d, column %d", line, column)
 		}
+		if tokens++; tokens > maxTokens {
+			return nil, badBody("The XML has too many parts")
+		}
 		switch t := token.(type) {
 		case xml.Directive:
 			return nil, badBody("XML with a DOCTYPE is not taken")
+		case xml.ProcInst:
+			if root != nil {
+				return nil, badBody("XML with processing instructions behind its head is not taken")
+			}
 		case xml.StartElement:
 			if elements++; elements > maxElements || len(open) >= maxDepth {
 				return nil, badBody("The XML has too many or too deeply nested elements")
@@ -73,7 +81,7 @@ func parseXML(text []byte) (root *node, err error) {
 			open = open[:len(open)-1]
 		case xml.CharData:
 			if len(open) > 0 {
-				open[len(open)-1].text += string(t)
+				_, _ = open[len(open)-1].text.Write(t)
 			} else if len(bytes.TrimSpace(t)) > 0 {
 				return nil, badBody("The XML has text outside of its root")
 			}
@@ -117,7 +125,7 @@ func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
 }
 
 func (n *node) set(to reflect.Value, at string) error {
-	text := strings.TrimSpace(n.text)
+	text := strings.TrimSpace(n.text.String())
 	switch to.Kind() {
 	case reflect.Pointer:
 		value := reflect.New(to.Type().Elem())
@@ -131,7 +139,7 @@ func (n *node) set(to reflect.Value, at string) error {
 		if len(n.children) > 0 {
 			return badField("%s must be a string", at)
 		}
-		to.SetString(n.text)
+		to.SetString(n.text.String())
 	case reflect.Bool:
 		value, err := strconv.ParseBool(text)
 		if err != nil || text != "true" && text != "false" {
