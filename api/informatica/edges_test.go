@@ -416,3 +416,19 @@ func TestOpenRoutesCountBeforeTheyReadTheBody(t *testing.T) {
 		t.Errorf("validSessionId: %d %s, want 429", r.Code, r.text)
 	}
 }
+
+// Calls that show no good session are counted by their address; good sessions from there are not kept out.
+func TestCallsWithoutAGoodSessionAreCounted(t *testing.T) {
+	f := newFixture(t)
+	for range 600 {
+		if r := f.do("GET", "/saas/api/v2/schedule", "", header("icSessionId", "wrong")); r.Code != 401 {
+			t.Fatalf("%d %s", r.Code, r.text)
+		}
+	}
+	if r := f.do("GET", "/saas/api/v2/schedule", "", header("icSessionId", "wrong")); r.Code != 429 || r.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %s, want 429", r.Code, r.text)
+	}
+	if r := f.do("GET", "/saas/api/v2/schedule", ""); r.Code != 200 {
+		t.Errorf("a good session: %d %s", r.Code, r.text)
+	}
+}

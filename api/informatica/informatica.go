@@ -175,6 +175,11 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 	}
 	id := sessionOf(r.HTTP)
 	if r.Actor, err = d.server.DoorSessions.Authenticate(ctx, id); err != nil {
+		if job.CodeOf(err) == job.Unauthenticated {
+			if refused := d.count(ctx, api.CallerAt(r)); refused != nil {
+				return refused
+			}
+		}
 		return err
 	}
 	control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
