@@ -49,7 +49,8 @@ type Called struct {
 const WordNoWorker job.Word = "no_worker"
 
 // Call runs a config once and waits for its answer, at most as long as the limit. The config's retry policy does not count. If no worker
-// of its destination is there, nothing is started: Unavailable, WordNoWorker.
+// of its destination is there, nothing is started: Unavailable, WordNoWorker. Where the config's concurrency keeps it from being started
+// now, onLimit skip is as good as fail: Conflict, WordConcurrencyLimit.
 func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Called, err error) {
 	called.Config, err = s.Jobs.Configs.For(ctx, a, r.Config, job.Execute)
 	if err != nil {
@@ -65,6 +66,9 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 	made, err := s.Jobs.Submit(ctx, a, request)
 	if err != nil {
 		return called, err
+	}
+	if made.Skipped { // its answer would be another run's
+		return called, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once")
 	}
 	called.Job = made.Job
 	// The caller's going away does not end the wait for nothing: it ends the wait, and the job goes on within its time.
