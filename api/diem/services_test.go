@@ -1,6 +1,8 @@
 package diem_test
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,5 +36,40 @@ func TestAServicesCallThatIsSkippedIsRefused(t *testing.T) {
 		if n := f.jobs(); n != 1 {
 			t.Errorf("%s: %d jobs", onLimit, n)
 		}
+	}
+}
+
+// Who may call a config brings values, not another program: such names stay in the JSON.
+func TestParamsThatSteerProgramsAreNoVariables(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.worker()
+	f.Calls.Limit = 30 * time.Millisecond
+	params := map[string]string{"path": "x", "env": "x", "LDAP": "x", "HOMEPAGE": "x"}
+	for _, name := range []string{
+		"LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "PYTHONPATH", "PYTHONSTARTUP",
+		"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "GIT_SSH_COMMAND", "IFS", "SHELLOPTS", "PS4", "PATH", "HOME", "TMPDIR", "WAYBILL_URL", "PARAMS",
+	} {
+		params[name] = "x"
+	}
+	text, err := json.Marshal(params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.call("services", `{"id":"`+random+`","params":`+string(text)+`}`)
+	j, err := f.Store.Job(t.Context(), f.account, r.run(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range j.Spec.Macros {
+		names = append(names, m.Key)
+		if m.Key == "PARAMS" && m.Value != string(text) {
+			t.Errorf("PARAMS is %s", m.Value)
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"HOMEPAGE", "LDAP", "PARAMS", "env", "path"}; !slices.Equal(names, want) || j.Spec.Arguments[0] != string(text) {
+		t.Errorf("macros %v, want %v", names, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ func (s *Calls) attended(ctx context.Context, c job.Config) error {
 var macroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
 // request makes the start of a call: its parameters are the program's first argument, the macro PARAMS, and, where they are texts or
-// numbers, macros of their own names.
+// numbers, macros of their own names, unless they have names that steer programs.
 func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
 	limit := s.limit()
 	request := SubmitRequest{Config: r.Config, Caller: r.Caller, Door: r.Door}
@@ -146,9 +147,25 @@ func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
 // ParamsMacro is the macro that holds the parameters of a call as JSON.
 const ParamsMacro = "PARAMS"
 
+// What changes how programs are found, loaded or read. Whoever may call a config brings values for its program, and must not bring one of
+// their own in its place. Names are case-sensitive, as the environment is.
+var (
+	steering = map[string]bool{
+		"BASHOPTS": true, "BASH_ENV": true, "CDPATH": true, "CLASSPATH": true, "ENV": true, "GCONV_PATH": true, "HOME": true, "IFS": true,
+		"JAVA_TOOL_OPTIONS": true, "JDK_JAVA_OPTIONS": true, "NODE_OPTIONS": true, "NODE_PATH": true, "PATH": true, "PERLLIB": true,
+		"PROMPT_COMMAND": true, "PS4": true, "RUBYLIB": true, "RUBYOPT": true, "SHELLOPTS": true, "TMPDIR": true, "_JAVA_OPTIONS": true,
+	}
+	steeringPrefixes = []string{"DYLD_", "GIT_", "LD_", "PERL5", "PYTHON", "WAYBILL_"}
+)
+
+// steers tells whether a macro of that name would do more than tell the program a value.
+func steers(name string) bool {
+	return steering[name] || slices.ContainsFunc(steeringPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
 func paramMacros(members map[string]json.RawMessage) (macros []job.Macro) {
 	for name, raw := range members {
-		if name == ParamsMacro || !macroName.MatchString(name) {
+		if name == ParamsMacro || steers(name) || !macroName.MatchString(name) {
 			continue
 		}
 		var text string
