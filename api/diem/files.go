@@ -177,6 +177,9 @@ func (d *door) filedownload(ctx context.Context, c *call) (answer, error) {
 	if err := d.server.Files.Editable(ctx, c.Actor, c.owner()); err != nil {
 		return answer{}, err
 	}
+	if !c.args.has("id") {
+		return absent(undefined), nil
+	}
 	f, err := d.server.Files.Get(ctx, c.Actor, c.owner(), key, 0)
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Invalid:
@@ -224,10 +227,10 @@ func (d *door) sendFile(ctx context.Context, c *call, f job.File) {
 	})
 }
 
-// filedelete deletes a file. One that is not there is as good as deleted.
+// filedelete deletes a file. One that is not there is as good as deleted, and so is none.
 func (d *door) filedelete(ctx context.Context, c *call) (answer, error) {
 	err := d.server.Files.Editable(ctx, c.Actor, c.owner())
-	if err == nil {
+	if err == nil && c.args.has("id") {
 		err = d.server.Files.Delete(ctx, c.Actor, c.owner(), c.args.text("id"))
 	}
 	switch job.CodeOf(err) {
