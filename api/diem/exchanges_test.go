@@ -3,7 +3,6 @@ package diem_test
 import (
 	"bytes"
 	"encoding/base64"
-	"mime/multipart"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -401,26 +400,7 @@ func TestFileExchanges(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Pass(9*time.Minute + 2*time.Second)
-	upload := func(files ...[2]string) (*bytes.Buffer, with) {
-		var b bytes.Buffer
-		m := multipart.NewWriter(&b)
-		if err := m.WriteField("note", "no file"); err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			w, err := m.CreateFormFile("files", file[0])
-			if err == nil {
-				_, err = w.Write([]byte(file[1]))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := m.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return &b, header("Content-Type", m.FormDataContentType())
-	}
+	upload := func(files ...[2]string) (*bytes.Buffer, with) { return form(t, files...) }
 	send := func(body *bytes.Buffer, label with) reply {
 		return f.do("POST", "/etl-mgr/api/fileupload", body, label)
 	}

@@ -83,7 +83,7 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 		return job.File{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The upload can not be stored")
 	}
 	defer func() { _ = errors.Join(temp.Close(), os.Remove(temp.Name())) }()
-	size, digest, err := s.spool(ctx, temp, u)
+	spooled, err := s.spool(ctx, temp, u, s.MaxSize)
 	if err != nil {
 		return job.File{}, err
 	}
@@ -95,48 +95,66 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 			return job.File{}, err
 		}
 	}
-	var found *job.Archive
-	if s.Archives.Is(u.Key) {
-		archive, err := s.Archives.Inspect(ctx, temp, size, u.Key)
-		if err != nil {
-			return job.File{}, err
-		}
-		found = &archive
+	if err := s.inspect(ctx, &spooled, u.Key); err != nil {
+		return job.File{}, err
 	}
-	if err := s.keep(ctx, a.AccountID, temp, size, digest); err != nil {
+	return s.store(ctx, a, e, u, spooled)
+}
+
+// spooled is a body on this machine's disk.
+type spooled struct {
+	temp    *os.File
+	size    int64
+	digest  string
+	archive *job.Archive // of a key that names one, once it is inspected
+}
+
+func (s *Files) inspect(ctx context.Context, b *spooled, key string) error {
+	if !s.Archives.Is(key) {
+		return nil
+	}
+	archive, err := s.Archives.Inspect(ctx, b.temp, b.size, key)
+	b.archive = &archive
+	return err
+}
+
+// store makes a body the newest version of its key.
+func (s *Files) store(ctx context.Context, a job.Actor, e fileEntity, u Upload, b spooled) (job.File, error) {
+	if err := s.keep(ctx, a.AccountID, b.temp, b.size, b.digest); err != nil {
 		return job.File{}, err
 	}
 	TrailOf(ctx).About("file", fileID(e, u.Key))
-	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: digest}})
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: b.digest}})
 	return s.Store.AddFile(ctx, job.File{
-		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: size, SHA256: digest,
-		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: found,
+		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: b.size, SHA256: b.digest,
+		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: b.archive,
 	})
 }
 
-func (s *Files) spool(ctx context.Context, temp *os.File, u Upload) (int64, string, error) {
+// spool writes a body of at most so many bytes to temp.
+func (s *Files) spool(ctx context.Context, temp *os.File, u Upload, most int64) (spooled, error) {
 	hash := sha256.New()
-	body := &source{ctx: ctx, r: io.LimitReader(u.Body, s.MaxSize+1)}
+	body := &source{ctx: ctx, r: io.LimitReader(u.Body, most+1)}
 	size, err := io.Copy(io.MultiWriter(temp, hash), body)
 	switch {
 	case body.err != nil && ctx.Err() != nil:
-		return 0, "", job.Wrap(context.Cause(ctx), job.Canceled, "", "The upload was broken off")
+		return spooled{}, job.Wrap(context.Cause(ctx), job.Canceled, "", "The upload was broken off")
 	case body.err != nil:
 		var e *job.Error
 		if errors.As(body.err, &e) {
-			return 0, "", e
+			return spooled{}, e
 		}
-		return 0, "", job.Wrap(body.err, job.Invalid, job.WordInvalidField, "The body of the upload can not be read")
+		return spooled{}, job.Wrap(body.err, job.Invalid, job.WordInvalidField, "The body of the upload can not be read")
 	case err != nil:
-		return 0, "", job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The upload can not be stored")
-	case size > s.MaxSize:
-		return 0, "", job.Errorf(job.TooLarge, job.WordTooLarge, "The file is larger than %d bytes", s.MaxSize)
+		return spooled{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The upload can not be stored")
+	case size > most:
+		return spooled{}, job.Errorf(job.TooLarge, job.WordTooLarge, "The file is larger than %d bytes", s.MaxSize)
 	}
 	sum := hash.Sum(nil)
 	if len(u.SHA256) > 0 && !bytes.Equal(u.SHA256, sum) {
-		return 0, "", job.Errorf(job.Invalid, job.WordDigestMismatch, "The body does not have the SHA-256 that Content-Digest names")
+		return spooled{}, job.Errorf(job.Invalid, job.WordDigestMismatch, "The body does not have the SHA-256 that Content-Digest names")
 	}
-	return size, hex.EncodeToString(sum), nil
+	return spooled{temp: temp, size: size, digest: hex.EncodeToString(sum)}, nil
 }
 
 // source remembers the client's own read error, to tell it from a full disk, and stops when the caller is gone.

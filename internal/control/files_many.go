@@ -18,19 +18,23 @@ func (s *Files) Editable(ctx context.Context, a job.Actor, o FileOwner) error {
 // maxUploads is how many files one call may bring.
 const maxUploads = 100
 
-// AddAll stores several files that come one behind the other: next gives each, and io.EOF at the end. Nothing is stored before the last
-// has been read whole, so a body that breaks off leaves nothing behind.
+// AddAll stores several files that come one behind the other: next gives each, and io.EOF at the end. Together they have no more bytes than
+// one file may have. Nothing is stored before the last has been read whole and all are found good, so a body that breaks off or has a
+// bad archive leaves nothing behind.
 func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func() (Upload, error)) (n int, err error) {
-	if err := s.Editable(ctx, a, o); err != nil {
+	e, err := s.entity(ctx, a, o, job.Edit)
+	if err != nil {
 		return 0, err
 	}
 	var uploads []Upload
+	var bodies []spooled
+	var temps []*os.File
 	defer func() {
-		for _, u := range uploads {
-			err = errors.Join(err, discard(u.Body))
+		for _, temp := range temps {
+			err = errors.Join(err, temp.Close(), os.Remove(temp.Name()))
 		}
 	}()
-	for {
+	for left := s.MaxSize; ; {
 		u, err := next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -48,29 +52,24 @@ func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func(
 		if err != nil {
 			return 0, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The upload can not be stored")
 		}
-		from := u
-		u.Body = temp
-		uploads = append(uploads, u)
-		if _, _, err := s.spool(ctx, temp, from); err != nil {
+		temps = append(temps, temp)
+		body, err := s.spool(ctx, temp, u, left)
+		if err != nil {
+			return 0, err
+		}
+		left -= body.size
+		uploads, bodies = append(uploads, u), append(bodies, body)
+	}
+	for i := range bodies {
+		if err := s.inspect(ctx, &bodies[i], uploads[i].Key); err != nil {
 			return 0, err
 		}
 	}
-	for _, u := range uploads {
-		if _, err := u.Body.(io.Seeker).Seek(0, io.SeekStart); err != nil {
-			return n, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The upload can not be stored")
-		}
-		if _, err := s.Add(ctx, a, o, u); err != nil {
+	for i, u := range uploads {
+		if _, err := s.store(ctx, a, e, u, bodies[i]); err != nil {
 			return n, err
 		}
 		n++
 	}
 	return n, nil
-}
-
-func discard(r io.Reader) error {
-	f, ok := r.(*os.File)
-	if !ok {
-		return nil
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
