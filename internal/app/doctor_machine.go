@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"waybill/internal/sandbox"
 )
 
 // Bounds below which the doctor warns.
@@ -17,8 +19,30 @@ const (
 )
 
 // machine checks what is near: the data folder, limits, and what programs need.
-func (d *doctor) machine(context.Context) []Finding {
-	return append(d.folderFindings(), append(limitFindings(), interpreterFindings()...)...)
+func (d *doctor) machine(ctx context.Context) []Finding {
+	list := append(d.folderFindings(), d.sandboxFinding(ctx))
+	return append(list, append(limitFindings(), interpreterFindings()...)...)
+}
+
+// sandboxFinding makes the sandbox that a worker would have here, and tells what holds programs back in it.
+func (d *doctor) sandboxFinding(ctx context.Context) Finding {
+	const id = "local.sandbox"
+	mode := sandbox.Mode(d.settings.Sandbox)
+	box, err := sandbox.New(ctx, sandbox.Config{Mode: mode, Logger: d.log})
+	if err != nil {
+		return bad(id, said(err), "Run workers where user namespaces and Landlock can be had (Linux 5.13, see SECURITY.md), or say --sandbox auto.")
+	}
+	defer box.Close() //nolint:errcheck // nothing ran in it
+	level := box.String()
+	switch {
+	case mode == sandbox.Off:
+		return odd(id, "programs are not held back: --sandbox is off", "Say --sandbox auto, unless you trust every package.")
+	case !box.Enforced():
+		return odd(id, "programs are not held back: "+level, "Run workers on Linux 5.13 or newer with Landlock; --sandbox strict refuses to run without.")
+	case !box.Rooms():
+		return odd(id, level, "Programs see each other's processes: let the user of the worker make user namespaces.")
+	}
+	return fine(id, "programs are held back by "+level)
 }
 
 func (d *doctor) folderFindings() []Finding {

@@ -13,6 +13,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"waybill/internal/app/settings"
+	"waybill/internal/sandbox"
 	"waybill/internal/secret"
 	"waybill/storage/sqlstore"
 )
@@ -146,5 +147,26 @@ func TestTheDoctorComparesWhatItRead(t *testing.T) {
 	if got := (&doctor{}).inspected(sqlstore.Inspection{Encoding: "LATIN1", ReadOnly: true}, sqlstore.Config{Driver: sqlstore.Postgres}); levels(got)["database.encoding"] != LevelFail ||
 		levels(got)["database.writable"] != LevelFail || levels(got)["database.tls"] != LevelWarn || levels(got)["database.connections"] != LevelWarn {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestTheDoctorTellsOfTheSandboxInForce(t *testing.T) {
+	d := &doctor{parts: parts{settings: settings.Settings{Sandbox: "off"}, log: quiet()}}
+	if f := d.sandboxFinding(t.Context()); f.Level != LevelWarn || !strings.Contains(f.Advice, "auto") {
+		t.Errorf("off: %+v", f)
+	}
+	d.settings.Sandbox = "auto"
+	box, err := sandbox.New(t.Context(), sandbox.Config{Mode: sandbox.Auto, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close() //nolint:errcheck // nothing ran in it
+	f := d.sandboxFinding(t.Context())
+	if !strings.Contains(f.Finding, box.String()) || (f.Level == LevelOK) != (box.Enforced() && box.Rooms()) {
+		t.Errorf("auto: %+v, a worker's is %s", f, box)
+	}
+	d.settings.Sandbox = "none"
+	if f := d.sandboxFinding(t.Context()); f.Level != LevelFail || f.Advice == "" {
+		t.Errorf("a mode that there is not: %+v", f)
 	}
 }
