@@ -407,3 +407,23 @@ func TestUsersAreFoundAsTheSettingsSay(t *testing.T) {
 	s.do("GET", "/api/user", nil, as(s.signOn(t, "bob").want(t, 200, ""))).want(t, 200, `{"username":"BOB","externalId":"id-bob"}`)
 	s.do("GET", "/api/user", nil, as(s.signOn(t, "bob").want(t, 200, ""))).want(t, 200, `{"username":"BOB"}`)
 }
+
+// TestAMailAddressThatBindsIsNotTypedByItsUser: else whoever types the address of an admin is who that admin's first sign-on binds, and makes
+// an admin.
+func TestAMailAddressThatBindsIsNotTypedByItsUser(t *testing.T) {
+	s := newSSO(t, webClient, func(on *control.SingleSignOn) { on.Match, on.AdminGroups, on.Groups = control.MatchEmail, nil, nil })
+	s.do("POST", "/api/users", `{"username":"mallory","password":"tulips of the north","email":"m@example.com"}`).want(t, 201, "")
+	as := header("Authorization", "Bearer "+s.login("mallory", "tulips of the north"))
+	s.People.MailBinds = true
+	s.do("PUT", "/api/users/2", `{"email":"ann@example.com"}`, as).fault(t, 403, "access_denied", "")
+	s.do("PUT", "/api/users/2", `{"email":"m@example.com","firstName":"Mal"}`, as).want(t, 200, `{"firstName":"Mal"}`)
+	s.do("PUT", "/api/users/2", `{"email":"mal@example.com"}`).want(t, 200, `{"email":"mal@example.com"}`) // by an admin
+	s.People.MailBinds = false
+	s.do("PUT", "/api/users/2", `{"email":"m@example.com"}`, as).want(t, 200, "")
+
+	token := s.signOn(t, "bob").want(t, 200, "").json["access_token"].(string)
+	r := s.do("GET", "/api/user", nil, header("Authorization", "Bearer "+token)).want(t, 200, `{"username":"bob","firstName":"Bob"}`)
+	if email, _ := r.json["email"].(string); email != "" {
+		t.Errorf("an address that nobody has verified was taken over: %q", email)
+	}
+}

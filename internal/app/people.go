@@ -12,6 +12,7 @@ func (p *parts) newPeople(sessions *control.Sessions, hasher *password.Hasher) *
 	return &control.People{
 		Users: p.store, Store: p.store, Directory: p.store, History: p.store, Jobs: p.store, Configs: p.store, Sessions: sessions, Hasher: hasher, Now: p.now,
 		Elsewhere: p.settings.OIDC.Issuer != "",
+		MailBinds: p.settings.OIDC.Issuer != "" && control.MatchBy(p.settings.OIDC.Match) == control.MatchEmail,
 	}
 }
 

@@ -22,6 +22,8 @@ type People struct {
 	Hasher    Hashing
 	// Elsewhere tells that users can sign in without a password of ours.
 	Elsewhere bool
+	// MailBinds tells that who shows a user's mail address at the identity provider becomes that user (MatchEmail): then admins alone set it.
+	MailBinds bool
 	Now       Clock
 }
 
@@ -158,6 +160,9 @@ func (s *People) Replace(ctx context.Context, a job.Actor, ref string, in UserIn
 		u := before
 		if err = in.mayReplace(a, u); err == nil {
 			err = in.fill(&u)
+		}
+		if err == nil && s.MailBinds && u.Email != before.Email && !a.Administers(job.Edit) {
+			err = job.Errorf(job.Forbidden, job.WordAccessDenied, "Users are found by email at single sign-on, so an admin alone may change it")
 		}
 		if err != nil {
 			return job.User{}, err

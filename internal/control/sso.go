@@ -228,10 +228,14 @@ func (s *SingleSignOn) follow(u *job.User, id Identity) {
 	if len(s.AdminGroups) > 0 {
 		u.Admin = anyOf(id.Groups, s.AdminGroups)
 	}
+	email := id.Email
+	if !id.EmailVerified { // whoever typed it may not have it
+		email = ""
+	}
 	for _, f := range []struct {
 		to *string
 		is string
-	}{{&u.Email, id.Email}, {&u.FirstName, id.FirstName}, {&u.LastName, id.LastName}} {
+	}{{&u.Email, email}, {&u.FirstName, id.FirstName}, {&u.LastName, id.LastName}} {
 		if f.is != "" && printable(f.is, maxPerson) {
 			*f.to = f.is
 		}
