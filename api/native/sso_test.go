@@ -427,3 +427,11 @@ func TestAMailAddressThatBindsIsNotTypedByItsUser(t *testing.T) {
 		t.Errorf("an address that nobody has verified was taken over: %q", email)
 	}
 }
+
+// TestABindingIsStoredWhenNothingElseChanges: else the name would go on to be what finds the user.
+func TestABindingIsStoredWhenNothingElseChanges(t *testing.T) {
+	s := newSSO(t, webClient, func(on *control.SingleSignOn) { on.Match, on.AdminGroups, on.Groups = control.MatchUsername, nil, nil })
+	s.do("POST", "/api/users", `{"username":"ann","password":"tulips of the north","email":"ann@example.com","firstName":"Ann","lastName":"Lee"}`).want(t, 201, "")
+	s.signOn(t, "ann").want(t, 200, "")
+	s.do("GET", "/api/users/2", nil).want(t, 200, `{"externalId":"id-ann"}`)
+}

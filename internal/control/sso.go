@@ -128,7 +128,7 @@ func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) 
 	}
 	const tries = 5
 	for try := 1; ; try++ {
-		u, err := s.find(ctx, account.ID, id)
+		u, bound, err := s.find(ctx, account.ID, id)
 		if err != nil {
 			return u, err
 		}
@@ -141,7 +141,7 @@ func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) 
 		before := u
 		s.follow(&u, id)
 		name := u.Name
-		if u.ID != 0 && u == before {
+		if u.ID != 0 && !bound && u == before {
 			return u, nil
 		}
 		if u.ID == 0 {
@@ -172,11 +172,11 @@ func anyOf(have, want []string) bool {
 	return slices.ContainsFunc(have, func(g string) bool { return slices.Contains(want, g) })
 }
 
-// find finds the user of a subject, or one who is to be bound to it, or makes one that is not stored yet.
-func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (job.User, error) {
-	u, err := s.Directory.UserBySubject(ctx, account, id.Subject)
+// find finds the user of a subject, or one who is bound to it now, which is to be stored yet, or makes one that is not stored yet.
+func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (u job.User, bound bool, err error) {
+	u, err = s.Directory.UserBySubject(ctx, account, id.Subject)
 	if job.CodeOf(err) != job.NotFound {
-		return u, err
+		return u, false, err
 	}
 	switch {
 	case s.Match == MatchUsername && id.Name != "":
@@ -187,22 +187,22 @@ func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (jo
 	switch {
 	case err == nil && u.AccountID == account && u.SSO == (job.Subject{}):
 		u.SSO = id.Subject
-		return u, nil
+		return u, true, nil
 	case err != nil && job.CodeOf(err) != job.NotFound:
-		return job.User{}, err
+		return job.User{}, false, err
 	case err == nil && s.Match == MatchUsername:
-		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(id.Name))
+		return job.User{}, false, job.Errorf(job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(id.Name))
 	case !s.Create:
-		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "There is no user for you here; ask an admin for one")
+		return job.User{}, false, job.Errorf(job.Forbidden, job.WordAccessDenied, "There is no user for you here; ask an admin for one")
 	}
 	name := id.Name
 	if !plainName(name) {
 		name = id.Email
 	}
 	if !plainName(name) {
-		return job.User{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider tells no name that a user can have here")
+		return job.User{}, false, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider tells no name that a user can have here")
 	}
-	return job.User{AccountID: account, Name: name, Active: true, SSO: id.Subject, CreatedAt: stamp(s.Now)}, nil
+	return job.User{AccountID: account, Name: name, Active: true, SSO: id.Subject, CreatedAt: stamp(s.Now)}, false, nil
 }
 
 // byMail finds the one user who has a mail address.
