@@ -62,7 +62,9 @@ func (p *idp) SetUserinfoFromRequest(ctx context.Context, info *oidc.UserInfo, t
 	if token.GetClientID() == scriptClient {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		info.AppendClaims("groups", p.groups[token.GetSubject()])
+		if groups, told := p.groups[token.GetSubject()]; told {
+			info.AppendClaims("groups", groups)
+		}
 		info.PreferredUsername = p.users[token.GetSubject()].Username
 	}
 	return p.Storage.SetUserinfoFromRequest(ctx, info, token, scopes)
@@ -434,4 +436,26 @@ func TestABindingIsStoredWhenNothingElseChanges(t *testing.T) {
 	s.do("POST", "/api/users", `{"username":"ann","password":"tulips of the north","email":"ann@example.com","firstName":"Ann","lastName":"Lee"}`).want(t, 201, "")
 	s.signOn(t, "ann").want(t, 200, "")
 	s.do("GET", "/api/users/2", nil).want(t, 200, `{"externalId":"id-ann"}`)
+}
+
+// TestAnIDTokenWithoutGroupsMakesNobodyLess: it says nothing of them, neither that somebody is an admin nor that they are none.
+func TestAnIDTokenWithoutGroupsMakesNobodyLess(t *testing.T) {
+	s := newSSO(t, scriptClient, func(on *control.SingleSignOn) { on.Exchange, on.Groups = true, nil })
+	trade := func() reply {
+		return s.do("POST", "/api/login/oidc", map[string]string{"id_token": s.idToken(t, scriptClient, "ann")}, noToken)
+	}
+	trade().want(t, 200, "")
+	s.do("GET", "/api/users/2", nil).want(t, 200, `{"username":"ann","admin":false}`)
+	s.idp.put("id-ann", "ops")
+	trade().want(t, 200, "")
+	s.do("GET", "/api/users/2", nil).want(t, 200, `{"admin":true}`)
+	delete(s.idp.groups, "id-ann")
+	trade().fault(t, 403, "access_denied", "")
+	s.do("GET", "/api/users/2", nil).want(t, 200, `{"admin":true}`)
+	s.idp.groups["id-ann"] = []string{}
+	trade().want(t, 200, "")
+	s.do("GET", "/api/users/2", nil).want(t, 200, `{"admin":false}`)
+	s.on.Groups = []string{"staff"}
+	delete(s.idp.groups, "id-ann")
+	trade().fault(t, 403, "access_denied", "")
 }

@@ -17,6 +17,7 @@ type Identity struct {
 	EmailVerified       bool
 	FirstName, LastName string
 	Groups              []string
+	GroupsUntold        bool // nothing says which: that is not to be in none
 }
 
 // SignOn is a sign-on under way: what must come back, and what proves that it is ours.
@@ -137,6 +138,10 @@ func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) 
 		}
 		if !s.welcome(id) {
 			return u, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider does not put you into a group that may sign in here")
+		}
+		if u.Admin && len(s.AdminGroups) > 0 && id.GroupsUntold {
+			return u, job.Errorf(job.Forbidden, job.WordAccessDenied,
+				"The ID token does not tell your groups, so nothing says that you still are an admin: have the provider put them in, or sign on with a browser")
 		}
 		before := u
 		s.follow(&u, id)

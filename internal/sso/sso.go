@@ -184,7 +184,11 @@ func (p *Provider) verify(
 			}
 		}
 	}
-	return p.identity(t, claims), nil
+	id := p.identity(t, claims)
+	// Of a token that a script brings the user info can not be asked for. A provider that was asked and says nothing of groups says that there are
+	// none: many leave the claim out then.
+	id.GroupsUntold = answer == nil && id.Groups == nil
+	return id, nil
 }
 
 func (p *Provider) identity(t *oidc.IDToken, claims map[string]json.RawMessage) control.Identity {
