@@ -13,7 +13,8 @@ import (
 
 // DoorSessionStore keeps logins by session id.
 type DoorSessionStore interface {
-	CreateDoorSession(ctx context.Context, d job.DoorSession) error
+	// CreateDoorSession stores one of a user who is active and, unless hash is "", still has that password hash; else Conflict, WordStale.
+	CreateDoorSession(ctx context.Context, d job.DoorSession, hash string) error
 	// DoorSession finds one, also one that is over.
 	DoorSession(ctx context.Context, hash string) (job.DoorSession, error)
 	// UseDoorSession writes the time of the last call, unless a later one is written or the session was ended.
@@ -62,7 +63,10 @@ func (s *DoorSessions) Login(ctx context.Context, name, password, address string
 	now := s.stamp()
 	err = s.Store.CreateDoorSession(ctx, job.DoorSession{
 		Hash: HashOfSession(id), UserID: u.ID, AccountID: u.AccountID, CreatedAt: now, UsedAt: now,
-	})
+	}, u.PasswordHash)
+	if job.WordOf(err) == job.WordStale {
+		return DoorLogin{}, badCredentials()
+	}
 	return DoorLogin{Session: id, User: u, Account: account}, err
 }
 

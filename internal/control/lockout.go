@@ -83,6 +83,10 @@ func (s *Sessions) failed(ctx context.Context, g guess, now time.Time) error {
 	if err := refuse(until, now, err); err != nil {
 		return err
 	}
+	return badCredentials()
+}
+
+func badCredentials() error {
 	return job.Errorf(job.Unauthenticated, job.WordBadCredentials, "Bad credentials")
 }
 

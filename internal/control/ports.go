@@ -289,7 +289,9 @@ type Users interface {
 
 // Tokens keeps token families.
 type Tokens interface {
-	CreateTokenFamily(ctx context.Context, f job.TokenFamily) error
+	// CreateTokenFamily stores a family of a user who is active and, unless hash is "", still has that password hash; else Conflict,
+	// WordStale. A change of either waits or is seen.
+	CreateTokenFamily(ctx context.Context, f job.TokenFamily, hash string) error
 	TokenFamily(ctx context.Context, id string) (job.TokenFamily, error)
 	// RotateToken replaces the refresh hash if it is still was (Conflict, WordStale otherwise) and the family is alive
 	// (NotFound otherwise).

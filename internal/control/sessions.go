@@ -52,16 +52,21 @@ func (s *Sessions) Login(ctx context.Context, name, password, address string) (G
 	if err != nil {
 		return Grant{}, err
 	}
-	return s.newFamily(ctx, u, s.NewFamily(), refreshLife)
+	g, err := s.newFamily(ctx, u, u.PasswordHash, s.NewFamily(), refreshLife)
+	if job.WordOf(err) == job.WordStale { // the password was changed while it was checked
+		return Grant{}, badCredentials()
+	}
+	return g, err
 }
 
-// newFamily begins the token family of somebody who has shown who they are.
-func (s *Sessions) newFamily(ctx context.Context, u job.User, family string, life time.Duration) (Grant, error) {
+// newFamily begins the token family of somebody who has shown who they are, by a password if hash is its hash. Conflict, WordStale, if
+// that is no longer theirs or they are not active any more.
+func (s *Sessions) newFamily(ctx context.Context, u job.User, hash, family string, life time.Duration) (Grant, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	refresh := token.NewRefresh(family)
 	err := s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
 		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(life),
-	})
+	}, hash)
 	if err != nil {
 		return Grant{}, err
 	}

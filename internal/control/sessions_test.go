@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -157,5 +158,29 @@ func TestAccountsAndUsersAreMadeOnce(t *testing.T) {
 	}
 	if a, err := w.sessions.Authenticate(t.Context(), g.Access); err != nil || a.AccountID != beta.AccountID {
 		t.Errorf("bob is %+v, %v", a, err)
+	}
+}
+
+// meanwhile is passwords whose check takes so long that something else happens.
+type meanwhile func()
+
+func (m meanwhile) Matches(context.Context, string, string) (bool, error) {
+	m()
+	return true, nil
+}
+
+// TestALoginDoesNotOutliveThePasswordItWasMadeWith: one that was changed while it was checked.
+func TestALoginDoesNotOutliveThePasswordItWasMadeWith(t *testing.T) {
+	w := newWorld(t)
+	w.sessions.Passwords = meanwhile(func() {
+		if _, err := w.store.ChangePassword(t.Context(), w.admin.AccountID, w.admin.User.ID, "another", "", w.admin.User, w.Now()); err != nil {
+			t.Fatal(err)
+		}
+		w.sessions.Passwords = meanwhile(func() {})
+	})
+	_, err := w.sessions.Login(t.Context(), "admin", password, "10.0.0.1")
+	want(t, err, job.Unauthenticated, job.WordBadCredentials)
+	if _, err = w.sessions.Login(t.Context(), "admin", password, "10.0.0.1"); err != nil {
+		t.Error(err)
 	}
 }

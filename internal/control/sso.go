@@ -113,7 +113,10 @@ func (s *SingleSignOn) signIn(ctx context.Context, id Identity, address string) 
 	if err != nil {
 		return Grant{}, u, err
 	}
-	g, err := s.Sessions.newFamily(ctx, u, ssoFamily+s.Sessions.NewFamily(), s.Session)
+	g, err := s.Sessions.newFamily(ctx, u, "", ssoFamily+s.Sessions.NewFamily(), s.Session)
+	if job.WordOf(err) == job.WordStale { // deactivated meanwhile
+		err = inactive(job.User{})
+	}
 	return g, u, err
 }
 

@@ -21,12 +21,17 @@ type doorSessionRow struct {
 func (doorSessionRow) TableName() string { return "door_sessions" }
 
 // CreateDoorSession is control.DoorSessionStore's.
-func (s *Store) CreateDoorSession(ctx context.Context, d job.DoorSession) error {
+func (s *Store) CreateDoorSession(ctx context.Context, d job.DoorSession, hash string) error {
 	row := doorSessionRow{
 		Hash: d.Hash, UserID: d.UserID, AccountID: d.AccountID, CreatedAt: micros(d.CreatedAt), UsedAt: micros(d.UsedAt),
 		EndedAt: microsOrNull(d.EndedAt),
 	}
-	return s.transact(ctx, func(tx *gorm.DB) error { return insert(tx, row) })
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		if err := s.stillGood(tx, d.AccountID, d.UserID, hash); err != nil {
+			return err
+		}
+		return insert(tx, row)
+	})
 }
 
 // DoorSession is control.DoorSessionStore's.

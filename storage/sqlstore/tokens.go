@@ -10,12 +10,34 @@ import (
 )
 
 // CreateTokenFamily is control.Tokens'.
-func (s *Store) CreateTokenFamily(ctx context.Context, f job.TokenFamily) error {
+func (s *Store) CreateTokenFamily(ctx context.Context, f job.TokenFamily, hash string) error {
 	row := tokenFamilyRow{
 		ID: f.ID, UserID: f.UserID, AccountID: f.AccountID, RefreshHash: f.RefreshHash,
 		CreatedAt: micros(f.CreatedAt), ExpiresAt: micros(f.ExpiresAt), RevokedAt: microsOrNull(f.RevokedAt),
 	}
-	return s.transact(ctx, func(tx *gorm.DB) error { return insert(tx, row) })
+	return s.transact(ctx, func(tx *gorm.DB) error {
+		if err := s.stillGood(tx, f.AccountID, f.UserID, hash); err != nil {
+			return err
+		}
+		return insert(tx, row)
+	})
+}
+
+// stillGood holds a user who signs in as they were when that was found good: active and, unless hash is "", with that password hash. A
+// transaction that changes either and ends all logins comes before, and is seen, or after, and ends this one.
+func (s *Store) stillGood(tx *gorm.DB, account, id int64, hash string) error {
+	lock := ""
+	if s.driver == Postgres {
+		lock = " FOR SHARE"
+	}
+	row, found, err := one[struct {
+		Active bool
+		Hash   string
+	}](tx, "SELECT active, password_hash FROM users WHERE id = ? AND account_id = ?"+lock, id, account)
+	if err == nil && (!found || !row.Active || hash != "" && row.Hash != hash) {
+		err = stale("User", id)
+	}
+	return err
 }
 
 // TokenFamily is control.Tokens'. It finds a revoked one too.

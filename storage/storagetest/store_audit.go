@@ -95,7 +95,7 @@ var auditCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("a second of the name: %v", err)
 		}
 		family := job.TokenFamily{ID: "family-" + n.account.Name, UserID: u.ID, AccountID: n.account.ID, RefreshHash: "x", CreatedAt: start, ExpiresAt: start.Add(time.Hour)}
-		if err := n.CreateTokenFamily(t.Context(), family); err != nil {
+		if err := n.CreateTokenFamily(t.Context(), family, ""); err != nil {
 			t.Fatal(err)
 		}
 		if ended, err := n.SetPassword(t.Context(), n.account.ID, u.ID, "other", start); err != nil || ended != 1 {

@@ -150,7 +150,7 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		}
 		for id, expires := range map[string]time.Time{"old": at(50), "new": at(51)} {
 			f := job.TokenFamily{ID: id, UserID: n.admin.ID, AccountID: n.account.ID, RefreshHash: "h", CreatedAt: start, ExpiresAt: expires}
-			if err := n.CreateTokenFamily(ctx, f); err != nil {
+			if err := n.CreateTokenFamily(ctx, f, ""); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -13,7 +13,7 @@ func (n *tenant) session(t *testing.T, name string, user int64, created int) job
 	d := job.DoorSession{
 		Hash: strings.Repeat("0", 32) + n.account.Name + name, UserID: user, AccountID: n.account.ID, CreatedAt: at(created), UsedAt: at(created),
 	}
-	if err := n.CreateDoorSession(t.Context(), d); err != nil {
+	if err := n.CreateDoorSession(t.Context(), d, ""); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -60,7 +60,7 @@ var doorSessionCases = map[string]func(*testing.T, *tenant){
 	},
 	"all sessions of a user, or of an account, are ended": func(t *testing.T, n *tenant) {
 		ctx := t.Context()
-		mine, other := n.session(t, "c", n.admin.ID, 0), n.session(t, "d", n.admin.ID+100_000, 0)
+		mine, other := n.session(t, "c", n.admin.ID, 0), n.session(t, "d", n.colleague(t, "eve", false).ID, 0)
 		if ended, err := n.EndDoorSessions(ctx, n.account.ID, n.admin.ID, at(1)); err != nil || ended < 1 {
 			t.Fatalf("%d, %v", ended, err)
 		}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 		ctx, ben := t.Context(), n.colleague(t, "ben", false)
 		f := n.newFamily()
 		f.UserID = ben.ID
-		if err := n.CreateTokenFamily(ctx, f); err != nil {
+		if err := n.CreateTokenFamily(ctx, f, ""); err != nil {
 			t.Fatal(err)
 		}
 		stranger := n.other(t).admin.ID
@@ -154,6 +155,64 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 		got, _ := n.User(ctx, n.account.ID, ben.ID)
 		if got.Active || got.ModifiedBy != n.admin.Ref() || !got.ModifiedAt.Equal(at(1)) || got.Change != ben.Change+1 {
 			t.Errorf("%+v", got)
+		}
+	},
+	"who signs in is still active and has the password that was checked": func(t *testing.T, n *tenant) {
+		ctx, cat := t.Context(), n.colleague(t, "cat", false)
+		signIn := func(hash string) (family, session error) {
+			f := n.newFamily()
+			f.UserID = cat.ID
+			return n.CreateTokenFamily(ctx, f, hash), n.CreateDoorSession(ctx, job.DoorSession{
+				Hash: string(newID()), UserID: cat.ID, AccountID: n.account.ID, CreatedAt: start, UsedAt: start,
+			}, hash)
+		}
+		for _, hash := range []string{"hash", ""} {
+			if family, session := signIn(hash); family != nil || session != nil {
+				t.Error(hash, family, session)
+			}
+		}
+		if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "new hash", "", n.admin.Ref(), at(1)); err != nil {
+			t.Fatal(err)
+		}
+		family, session := signIn("hash")
+		refused(t, family, job.Conflict, job.WordStale)
+		refused(t, session, job.Conflict, job.WordStale)
+		if family, session = signIn("new hash"); family != nil || session != nil {
+			t.Error(family, session)
+		}
+		if _, err := n.SetUsersActive(ctx, n.account.ID, []int64{cat.ID}, false, n.admin.Ref(), at(2)); err != nil {
+			t.Fatal(err)
+		}
+		for _, hash := range []string{"new hash", ""} {
+			family, session = signIn(hash)
+			refused(t, family, job.Conflict, job.WordStale)
+			refused(t, session, job.Conflict, job.WordStale)
+		}
+	},
+	"of a login and a new password at once the login ends": func(t *testing.T, n *tenant) {
+		ctx, cat := t.Context(), n.colleague(t, "dan", false)
+		for try := range 20 {
+			was, is := fmt.Sprint("hash", try), fmt.Sprint("hash", try+1)
+			if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, was, "", n.admin.Ref(), at(1)); err != nil {
+				t.Fatal(err)
+			}
+			f := n.newFamily()
+			f.UserID = cat.ID
+			errs := atOnce(2, func(i int) error {
+				if i == 0 {
+					return n.CreateTokenFamily(ctx, f, was)
+				}
+				_, err := n.ChangePassword(ctx, n.account.ID, cat.ID, is, "", n.admin.Ref(), at(1))
+				return err
+			})
+			if errs[1] != nil {
+				t.Fatal(errs[1])
+			}
+			if errs[0] != nil {
+				refused(t, errs[0], job.Conflict, job.WordStale)
+			} else if got, err := n.TokenFamily(ctx, f.ID); err != nil || got.RevokedAt.IsZero() {
+				t.Errorf("the login outlives the password: %+v, %v", got, err)
+			}
 		}
 	},
 	"a new password ends all logins but one": func(t *testing.T, n *tenant) {

@@ -94,7 +94,7 @@ func (n *tenant) newFamily() job.TokenFamily {
 func (n *tenant) family(t *testing.T) job.TokenFamily {
 	t.Helper()
 	f := n.newFamily()
-	if err := n.CreateTokenFamily(t.Context(), f); err != nil {
+	if err := n.CreateTokenFamily(t.Context(), f, ""); err != nil {
 		t.Fatalf("CreateTokenFamily: %v", err)
 	}
 	return f
@@ -110,7 +110,7 @@ var tokenCases = map[string]func(*testing.T, *tenant){
 		same(t, "family", got, f)
 		_, err = n.TokenFamily(t.Context(), "unknown")
 		absent(t, err)
-		refused(t, n.CreateTokenFamily(t.Context(), f), job.Conflict, job.WordDuplicateName)
+		refused(t, n.CreateTokenFamily(t.Context(), f, ""), job.Conflict, job.WordDuplicateName)
 	},
 	"a refresh token is good once": func(t *testing.T, n *tenant) {
 		f, ctx := n.family(t), t.Context()
