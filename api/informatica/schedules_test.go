@@ -1,9 +1,13 @@
 package informatica_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"waybill/internal/control"
+	"waybill/internal/job"
 )
 
 const nightly = `{"@type":"schedule","name":"nightly","startTime":"2026-03-18T02:00:00.000Z","interval":"Daily","frequency":1}`
@@ -184,6 +188,54 @@ func TestSchedulesOfOthers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whoever may change a task and not start it does not get it started by a schedule of theirs.
+func TestASchedulePutsNobodyAboveTheirRights(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ctx := t.Context()
+	f.task("Task_Items", itemsID, "") // dan's
+	gina := f.User(t, "gina", password)
+	f.session = f.login("gina")
+	f.do("POST", s+"/schedule", nightly).want(t, 200, "")
+	admin := job.Actor{AccountID: 1, User: job.UserRef{ID: 1, Name: "admin"}, Admin: true}
+	given := func(verbs ...string) (take func()) {
+		t.Helper()
+		p, err := f.Policies.Create(ctx, admin, control.PolicyInput{Name: "p", Permissions: []control.PermissionInput{
+			{Type: "jobconfigs", Allowed: verbs, IDs: []string{"1"}},
+		}})
+		if err == nil {
+			_, err = f.Policies.Give(ctx, admin, strconv.FormatInt(gina.ID, 10), []string{strconv.FormatInt(p.ID, 10)}, false)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := f.Policies.Delete(ctx, admin, strconv.FormatInt(p.ID, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	take := given("view", "edit")
+	if r := f.do("POST", s+"/mttask/1", `{"scheduleId":"1"}`); r.Code != 403 {
+		t.Errorf("put by an editor: %d %s", r.Code, r.text)
+	}
+	take()
+	take = given("edit", "execute")
+	f.do("POST", s+"/mttask/1", `{"scheduleId":"1"}`).want(t, 200, "")
+	f.do("POST", s+"/schedule/1", `{"frequency":2}`).want(t, 200, "")
+	take()
+	for _, left := range []string{"edit", "execute", "view"} {
+		take = given(left)
+		if r := f.do("POST", s+"/schedule/1", `{"frequency":1}`); r.Code != 403 {
+			t.Errorf("changed with %s alone: %d %s", left, r.Code, r.text)
+		}
+		take()
+	}
+	defer given("edit")()
+	f.do("POST", s+"/mttask/1", `{"scheduleId":""}`).want(t, 200, "") // to take it off starts nothing
+	f.do("POST", s+"/schedule/1", `{"frequency":1}`).want(t, 200, "")
 }
 
 func TestARunOfAScheduleNamesIt(t *testing.T) {

@@ -30,6 +30,8 @@ type SharedScheduleUse interface {
 	FollowSharedSchedule(ctx context.Context, account, config, shared int64, at time.Time) (job.Schedule, error)
 	// LeaveSharedSchedule takes the schedule away that follows a shared one; none: nothing.
 	LeaveSharedSchedule(ctx context.Context, account, config int64) (left bool, err error)
+	// SharedScheduleFollowers gives the configs on a shared schedule, each with its owner.
+	SharedScheduleFollowers(ctx context.Context, account, shared int64) (owners map[int64]int64, err error)
 }
 
 // SharedSchedules is what can be done with the schedules of an account (informatica.md, 6). A general user has their own.
@@ -148,6 +150,9 @@ func (s *SharedSchedules) Change(ctx context.Context, a job.Actor, ref string, e
 		if err != nil {
 			return sch, err
 		}
+		if err := s.mayMove(ctx, a, sch); err != nil {
+			return job.SharedSchedule{}, err
+		}
 		in, err := edit(sch)
 		if err != nil {
 			return sch, err
@@ -164,6 +169,26 @@ func (s *SharedSchedules) Change(ctx context.Context, a job.Actor, ref string, e
 			return stored, err
 		}
 	}
+}
+
+// mayMove refuses to change a schedule that has configs start which the actor may not give a schedule: rights are taken away, and configs
+// handed over, after they were put on it.
+func (s *SharedSchedules) mayMove(ctx context.Context, a job.Actor, sch job.SharedSchedule) error {
+	if a.Administers(job.Edit) {
+		return nil
+	}
+	owners, err := s.Use.SharedScheduleFollowers(ctx, a.AccountID, sch.ID)
+	if err != nil {
+		return err
+	}
+	for config, owner := range owners {
+		for _, v := range []job.Verb{job.Edit, job.Execute} {
+			if !a.May(v, job.KindJobConfig, config, owner) {
+				return denied(a, v, "Schedule %d is that of job config %d, which belongs to another user", sch.ID, config)
+			}
+		}
+	}
+	return nil
 }
 
 func sharedChanges(before, after job.SharedSchedule) []job.AuditChange {
@@ -196,6 +221,9 @@ func (s *SharedSchedules) Put(ctx context.Context, a job.Actor, config, ref stri
 		if left {
 			s.Schedules.Forget(ctx, []int64{c.ID})
 		}
+		return c, err
+	}
+	if _, err := s.Schedules.Configs.For(ctx, a, config, job.Execute); err != nil { // it starts jobs
 		return c, err
 	}
 	shared, err := s.Get(ctx, a, ref)

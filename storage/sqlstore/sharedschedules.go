@@ -210,3 +210,20 @@ func (s *Store) LeaveSharedSchedule(ctx context.Context, account, config int64) 
 	})
 	return left, err
 }
+
+// SharedScheduleFollowers is control.SharedScheduleUse's.
+func (s *Store) SharedScheduleFollowers(ctx context.Context, account, shared int64) (map[int64]int64, error) {
+	rows, err := many[struct {
+		ID      int64 `gorm:"column:id"`
+		OwnerID int64 `gorm:"column:owner_id"`
+	}](s.read.WithContext(ctx), `
+		SELECT c.id, c.owner_id FROM schedules s JOIN job_configs c ON c.id = s.config_id WHERE s.shared_id = ? AND s.account_id = ?`, shared, account)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	owners := make(map[int64]int64, len(rows))
+	for _, r := range rows {
+		owners[r.ID] = r.OwnerID
+	}
+	return owners, nil
+}

@@ -79,6 +79,12 @@ var sharedScheduleCases = map[string]func(*testing.T, *tenant){
 		refused(t, err, job.Conflict, job.WordScheduleInUse)
 		says(t, err, "Schedule 'followed on' is used by task "+n.config.Name)
 		absent(t, n.DeleteSharedSchedule(ctx, n.other(t).account.ID, s.ID))
+		if on, err := n.SharedScheduleFollowers(ctx, n.account.ID, s.ID); err != nil || len(on) != 1 || on[n.config.ID] != n.config.Owner.ID {
+			t.Errorf("followers %v, %v", on, err)
+		}
+		if on, err := n.SharedScheduleFollowers(ctx, n.other(t).account.ID, s.ID); err != nil || len(on) != 0 {
+			t.Errorf("followers of another account's %v, %v", on, err)
+		}
 		if left, err := n.LeaveSharedSchedule(ctx, n.account.ID, own.ID); err != nil || left {
 			t.Errorf("a schedule of its own was taken away: %v, %v", left, err)
 		}
