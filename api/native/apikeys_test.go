@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,29 @@ func TestAKeyMakesNoGreaterKey(t *testing.T) {
 	f.do("POST", "/api/apikeys", `{"name":"more","resources":["`+two+`"]}`, withKey(key)).fault(t, 403, "access_denied", "")
 	f.do("POST", "/api/apikeys", `{"name":"as much"}`, withKey(key)).
 		want(t, 201, `{"scopes":["read","write"],"resources":["`+one+`"],"expires":"Apr 1, 2026 12:00:00 AM"}`)
+}
+
+// A key would outlive itself in a user, an admin or a password it makes.
+func TestAKeyMakesNoUsersAdminsOrPasswords(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	u := f.User(t, "uma", "tulips-of-uma")
+	_, key := f.apiKey(t, `{"name":"k"}`)
+	path := "/api/users/" + strconv.FormatInt(u.ID, 10)
+	for route, body := range map[string]string{
+		"POST /api/users":             `{"username":"eve","password":"carnations-of-eve","admin":true}`,
+		"PUT " + path:                 `{"admin":true}`,
+		"PATCH /api/users/deactivate": `{"recordIds":["` + strconv.FormatInt(u.ID, 10) + `"]}`,
+		"PATCH /api/users/activate":   `{"recordIds":["` + strconv.FormatInt(u.ID, 10) + `"]}`,
+		"POST " + path + "/password":  `{"newPassword":"carnations-of-eve"}`,
+		"POST /api/users/1/password":  `{"oldPassword":"example-password","newPassword":"carnations-of-eve"}`,
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		f.do(method, path, body, withKey(key)).fault(t, 403, "access_denied", "This takes a login: users, their flags and passwords are not changed with an API key or by a job")
+	}
+	f.do("PUT", path, `{"firstName":"Uma"}`, withKey(key)).want(t, 200, `{"firstName":"Uma","admin":false}`)
+	f.do("GET", "/api/users", nil).want(t, 200, `{"totalRecords":2}`)
+	f.login("uma", "tulips-of-uma")
 }
 
 func TestBadAPIKeyRequestsAreRefused(t *testing.T) {

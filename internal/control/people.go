@@ -91,7 +91,7 @@ func userID(ref string) (int64, error) {
 
 // Create makes a user of the actor's account.
 func (s *People) Create(ctx context.Context, a job.Actor, in UserInput) (job.User, error) {
-	if err := adminOnly(a, "A user"); err != nil {
+	if err := adminInPerson(a, "A user"); err != nil {
 		return job.User{}, err
 	}
 	u := job.User{AccountID: a.AccountID, Name: in.Name, Active: true, CreatedBy: a.User, CreatedAt: stamp(s.Now)}
@@ -183,6 +183,8 @@ func (in UserInput) mayReplace(a job.Actor, u job.User) error {
 		return invalidField("username never changes")
 	case in.Password != "":
 		return invalidField("password is changed by POST /users/%d/password", u.ID)
+	case flags && !a.InPerson():
+		return inPerson(a)
 	case flags && u.ID == a.User.ID:
 		return job.Errorf(job.Forbidden, job.WordAccessDenied, "Nobody can change their own active or admin flag")
 	}
@@ -202,7 +204,7 @@ func userChanges(before, after job.User) []job.AuditChange {
 
 // SetActive lets users sign in again, or ends all their logins and lets there be no more; all of them or none.
 func (s *People) SetActive(ctx context.Context, a job.Actor, refs []string, active bool) error {
-	if err := adminOnly(a, "A user"); err != nil {
+	if err := adminInPerson(a, "A user"); err != nil {
 		return err
 	}
 	switch {
@@ -242,6 +244,9 @@ type PasswordInput struct {
 // somebody else's, which ends all of theirs.
 func (s *People) SetPassword(ctx context.Context, a job.Actor, ref string, in PasswordInput) error {
 	u, err := s.find(ctx, a, ref, job.Edit)
+	if err == nil {
+		err = inPerson(a)
+	}
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,22 @@ func allowed(a job.Actor, v job.Verb) error {
 	return job.Errorf(job.Forbidden, job.WordAccessDenied, "These credentials are not good for this (%s)", v)
 }
 
+// inPerson refuses what a key does not do, whatever its maker may: it would make credentials that are more than itself.
+func inPerson(a job.Actor) error {
+	if a.InPerson() {
+		return nil
+	}
+	return job.Errorf(job.Forbidden, job.WordAccessDenied, "This takes a login: users, their flags and passwords are not changed with an API key or by a job")
+}
+
+// adminInPerson is adminOnly, and no key of an admin.
+func adminInPerson(a job.Actor, what string) error {
+	if err := adminOnly(a, what); err != nil {
+		return err
+	}
+	return inPerson(a)
+}
+
 // For finds a config by decimal id or object id, for somebody who wants to do something with it. One of the actor's account with
 // which they may not is Forbidden.
 func (s *Configs) For(ctx context.Context, a job.Actor, ref string, v job.Verb) (job.Config, error) {

@@ -211,6 +211,10 @@ func (a Actor) Allows(v Verb) bool { return a.Limit == 0 || a.Limit.Has(v) }
 // Administers tells whether the actor may look after the account: users, policies, destinations, workers, the account itself.
 func (a Actor) Administers(v Verb) bool { return a.Admin && a.Allows(v) && !a.Key.Limited() }
 
+// InPerson tells whether a user makes the call with a login of their own: no API key, and no program of theirs. A key does not make
+// what is more than itself, such as a user, an admin or a password.
+func (a Actor) InPerson() bool { return a.Key == nil && a.Job == nil }
+
 // Rights is what the actor may do with a thing of their own account that belongs to owner; template is what it is made from.
 func (a Actor) Rights(k Kind, id, owner int64, template ...int64) Verbs {
 	rights := Verbs(0)
