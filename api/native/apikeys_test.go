@@ -133,7 +133,7 @@ func TestAKeyActsAsItsMaker(t *testing.T) {
 	if _, err := f.Store.SetUserActive(t.Context(), f.account, u.ID, false, f.Now()); err != nil {
 		t.Fatal(err)
 	}
-	f.do("GET", "/api/jobconfigs", nil, withKey(key)).fault(t, 401, "user_inactive", "")
+	f.do("GET", "/api/jobconfigs", nil, withKey(key)).fault(t, 401, "token_invalid", "") // it ended with its maker
 
 	f.Account(t, "other", "eve", "password-of-eve")
 	f.token = f.login("eve", "password-of-eve")

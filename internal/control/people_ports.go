@@ -18,9 +18,10 @@ type UserDirectory interface {
 	// is still u's; otherwise Conflict, WordStale. The last active admin stays one: Conflict, WordLastAdmin. It ends all logins of
 	// a user who is not active.
 	UpdateUser(ctx context.Context, u job.User) (job.User, error)
-	// SetUsersActive lets users sign in, or not, all or none; then it ends all their logins. The last active admin stays: Conflict,
+	// SetUsersActive lets users sign in, or not, all or none; then it ends all their logins and API keys. The last active admin stays: Conflict,
 	// WordLastAdmin.
 	SetUsersActive(ctx context.Context, account int64, ids []int64, active bool, by job.UserRef, at time.Time) (ended int64, err error)
-	// ChangePassword replaces the hash and ends all logins of the user but the token family keep.
+	// ChangePassword replaces the hash and ends all logins of the user but the token family keep; done by anybody else it ends the user's API
+	// keys, too.
 	ChangePassword(ctx context.Context, account, id int64, hash, keep string, by job.UserRef, at time.Time) (ended int64, err error)
 }

@@ -69,7 +69,9 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 		}
 		u = changed.user()
 		if !u.Active {
-			_, err = endLogins(tx, u.ID, "", u.ModifiedAt)
+			if _, err = endLogins(tx, u.ID, "", u.ModifiedAt); err == nil {
+				err = endKeys(tx, u.AccountID, u.ID)
+			}
 		}
 		return err
 	})
@@ -131,6 +133,9 @@ func (s *Store) SetUsersActive(ctx context.Context, account int64, ids []int64, 
 				n, err = endLogins(tx, id, "", at)
 				ended += n
 			}
+			if err == nil && !active {
+				err = endKeys(tx, account, id)
+			}
 			if err != nil {
 				return err
 			}
@@ -150,6 +155,9 @@ func (s *Store) ChangePassword(ctx context.Context, account, id int64, hash, kee
 		}
 		if err == nil {
 			ended, err = endLogins(tx, id, keep, at)
+		}
+		if err == nil && by.ID != id { // a reset: whoever changes their own password may keep their keys
+			err = endKeys(tx, account, id)
 		}
 		return err
 	})

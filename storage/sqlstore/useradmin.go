@@ -88,3 +88,9 @@ func endLogins(tx *gorm.DB, user int64, but string, at time.Time) (int64, error)
 	tokens, err := run(tx, "UPDATE token_families SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL AND id <> ?", micros(at), user, but)
 	return sessions + tokens, err
 }
+
+// endKeys takes a user's API keys away, which would otherwise outlive the password that a thief made them with.
+func endKeys(tx *gorm.DB, account, user int64) error {
+	_, err := run(tx, "DELETE FROM api_keys WHERE account_id = ? AND owner_id = ?", account, user)
+	return err
+}

@@ -44,6 +44,50 @@ func (n *tenant) apiKeyNames(t *testing.T, q job.Query) (names []string) {
 }
 
 var apiKeyCases = map[string]func(*testing.T, *tenant){
+	"a reset and a deactivation end the keys of a user, one's own change does not": func(t *testing.T, n *tenant) {
+		ctx := t.Context()
+		ben := n.colleague(t, "ben", false)
+		n.apiKey(t, "admin's")
+		again := func() { n.apiKey(t, "ben's", func(k *job.APIKey) { k.Maker = ben.Ref() }) }
+		left := func(after string, want ...string) {
+			t.Helper()
+			if got := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(got, want) {
+				t.Errorf("after %s: keys %v, want %v", after, got, want)
+			}
+		}
+		set := func(by job.UserRef) {
+			t.Helper()
+			if _, err := n.ChangePassword(ctx, n.account.ID, ben.ID, "hash", "", by, at(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again()
+		set(ben.Ref())
+		left("ben's own change", "admin's", "ben's")
+		set(n.admin.Ref())
+		left("a reset", "admin's")
+		again()
+		set(job.UserRef{})
+		left("a reset by the command", "admin's")
+		again()
+		if _, err := n.SetUsersActive(ctx, n.account.ID, []int64{ben.ID}, false, n.admin.Ref(), at(2)); err != nil {
+			t.Fatal(err)
+		}
+		left("the deactivation", "admin's")
+		if _, err := n.SetUsersActive(ctx, n.account.ID, []int64{ben.ID}, true, n.admin.Ref(), at(3)); err != nil {
+			t.Fatal(err)
+		}
+		again()
+		now, err := n.User(ctx, n.account.ID, ben.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now.Active = false
+		if _, err := n.UpdateUser(ctx, now); err != nil {
+			t.Fatal(err)
+		}
+		left("the deactivation by PUT", "admin's")
+	},
 	"what is stored is found": func(t *testing.T, n *tenant) {
 		for _, want := range []job.APIKey{
 			n.apiKey(t, "jwt"), n.apiKey(t, "opaque", func(k *job.APIKey) {
