@@ -45,10 +45,10 @@ func CallerAt(r *Request) Caller { return Caller("address:" + network(r.Address)
 // CallerOf is who a call is counted for: the key, job or login that it shows, or the user, or the address of somebody unknown.
 func CallerOf(r *Request) Caller {
 	switch a := r.Actor; {
+	case a.Job != nil: // before its key, which may be a limit alone
+		return CallerBy("job", string(a.Job.ID))
 	case a.Key != nil:
 		return CallerBy("key", a.Key.ID)
-	case a.Job != nil:
-		return CallerBy("job", string(a.Job.ID))
 	case a.Family != "":
 		return CallerBy("login", a.Family)
 	case a.User.ID != 0:

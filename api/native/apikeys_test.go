@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"waybill/internal/control"
+	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 )
 
@@ -175,6 +177,54 @@ func TestAKeyMakesNoUsersAdminsOrPasswords(t *testing.T) {
 	f.do("PUT", path, `{"firstName":"Uma"}`, withKey(key)).want(t, 200, `{"firstName":"Uma","admin":false}`)
 	f.do("GET", "/api/users", nil).want(t, 200, `{"totalRecords":2}`)
 	f.login("uma", "tulips-of-uma")
+}
+
+// What a key starts reaches no further than the key, and neither do the jobs that those start, nor their retries.
+func TestAJobOfALimitedKeyIsLimited(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	one, two := f.config("one", "run.sh"), f.config("two", "run.sh")
+	_, key := f.apiKey(t, `{"name":"k","resources":["`+one+`"]}`)
+	_, both := f.apiKey(t, `{"name":"both","resources":["`+two+`","`+one+`"]}`)
+	begun := func(r reply) (id, token string, fence int64) {
+		t.Helper()
+		id, _ = r.want(t, 202, "").json["id"].(string)
+		fence = f.Take(t, 1, job.ID(id))
+		j, err := f.Store.Job(t.Context(), 1, job.ID(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token, err = (control.JobTokens{Signer: f.Sessions.Signer, Now: f.Now}).Issue(j, fence); err != nil {
+			t.Fatal(err)
+		}
+		return id, token, fence
+	}
+	limited := func(how, token string) {
+		t.Helper()
+		defer f.as(token)()
+		f.do("GET", "/api/jobconfigs", nil).want(t, 200, `{"totalRecords":1,"items":[{"id":"`+one+`"}]}`)
+		for _, route := range []string{"POST /api/jobconfigs/" + two + "/jobs", "GET /api/jobconfigs/" + two, "GET /api/account/1/files"} {
+			method, path, _ := strings.Cut(route, " ")
+			if r := f.do(method, path, nil); r.Code != 403 {
+				t.Errorf("%s: %s: %d %s", how, route, r.Code, r.text)
+			}
+		}
+		f.do("GET", "/api/jobconfigs/"+one, nil).want(t, 200, "")
+	}
+	first, token, fence := begun(f.do("POST", "/api/jobconfigs/"+one+"/jobs", nil, withKey(key)))
+	limited("the job", token)
+	back := f.as(token)
+	_, child, _ := begun(f.do("POST", "/api/jobconfigs/"+one+"/jobs", nil))
+	back()
+	limited("a job of the job", child)
+	f.Finish(t, 1, job.ID(first), fence, controltest.Exit(1))
+	_, again, _ := begun(f.do("POST", "/api/jobs/"+first+"/retry", `{}`, withKey(both)))
+	limited("a retry with a key of more", again)
+
+	own, _, fence := begun(f.do("POST", "/api/jobconfigs/"+one+"/jobs", nil))
+	f.Finish(t, 1, job.ID(own), fence, controltest.Exit(1))
+	_, again, _ = begun(f.do("POST", "/api/jobs/"+own+"/retry", `{}`, withKey(key)))
+	limited("a retry of a job without limit", again)
 }
 
 func TestBadAPIKeyRequestsAreRefused(t *testing.T) {

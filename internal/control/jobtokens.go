@@ -62,11 +62,15 @@ func (s *Sessions) ofJob(ctx context.Context, c token.Claims) (j job.Job, alive 
 // may have it do what they like.
 var jobVerbs = job.VerbsOf(job.View, job.Execute)
 
-// asJob is the program of a job on behalf of who submitted it. Nothing administrative is left of an admin.
+// asJob is the program of a job on behalf of who submitted it. Nothing administrative is left of an admin, and nothing that the API key
+// does not reach the job was started with: the key would come to more by what it starts.
 func asJob(a job.Actor, j job.Job) job.Actor {
 	if a.Admin {
 		a.Admin, a.Grants = false, job.Everything()
 	}
 	a.Limit, a.Job = jobVerbs, &job.OwnJob{ID: j.ID, ConfigID: j.ConfigID}
+	if len(j.Spec.Reach) > 0 {
+		a.Key = &job.KeyGrant{Scopes: job.KeyScopes, Configs: j.Spec.Reach}
+	}
 	return a
 }

@@ -196,7 +196,7 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	}
 	j := &sub.Job
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
-	j.Spec.Trace = tracing.Of(ctx)
+	j.Spec.Trace, j.Spec.Reach = tracing.Of(ctx), a.ReachOf(j.ConfigID, j.Spec.Reach)
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
 	if j.Lane, err = laneOf(j.ConfigID, j.Spec); err != nil {
 		return Submitted{}, err

@@ -215,6 +215,21 @@ func (a Actor) Administers(v Verb) bool { return a.Admin && a.Allows(v) && !a.Ke
 // what is more than itself, such as a user, an admin or a password.
 func (a Actor) InPerson() bool { return a.Key == nil && a.Job == nil }
 
+// ReachOf is the reach of a job that the actor starts; already is what it inherits from the job that it is a retry of.
+func (a Actor) ReachOf(config int64, already []int64) []int64 {
+	switch {
+	case !a.Key.Limited():
+		return already
+	case len(already) == 0:
+		return slices.Clone(a.Key.Configs)
+	}
+	both := slices.DeleteFunc(slices.Clone(already), func(id int64) bool { return !a.Key.Reaches(id) })
+	if len(both) == 0 { // none of them stands for all
+		return []int64{config}
+	}
+	return both
+}
+
 // Rights is what the actor may do with a thing of their own account that belongs to owner; template is what it is made from.
 func (a Actor) Rights(k Kind, id, owner int64, template ...int64) Verbs {
 	rights := Verbs(0)

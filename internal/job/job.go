@@ -176,6 +176,10 @@ type Spec struct {
 	Answer bool   `json:"answer,omitempty"`
 	Caller Caller `json:"caller,omitzero"`
 
+	// Reach are the ids of the only job configs that the job's token is for: those of the API key that started it. Empty: all that the
+	// submitter reaches.
+	Reach []int64 `json:"reach,omitempty"`
+
 	Trace Trace `json:"trace,omitzero"` // where the start of the job stands in a trace; none without tracing
 }
 
