@@ -179,6 +179,24 @@ func TestAKeyMakesNoUsersAdminsOrPasswords(t *testing.T) {
 	f.login("uma", "tulips-of-uma")
 }
 
+func TestALesserKeyLooksAfterItselfAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	config := f.config("one", "")
+	other, _ := f.apiKey(t, `{"name":"k0"}`)
+	for _, limit := range []string{`"resources":["` + config + `"]`, `"scopes":["read","write"]`} {
+		id, key := f.apiKey(t, `{"name":"lesser",`+limit+`}`)
+		f.do("GET", "/api/apikeys", nil, withKey(key)).want(t, 200, `{"totalRecords":1,"items":[{"id":"`+id+`"}]}`)
+		f.do("GET", "/api/apikeys?filterby=name&operators=eq&filter=k0", nil, withKey(key)).want(t, 200, `{"totalRecords":0}`)
+		f.do("GET", "/api/apikeys/"+other, nil, withKey(key)).fault(t, 403, "access_denied", "")
+		f.do("DELETE", "/api/apikeys/"+other, nil, withKey(key)).fault(t, 403, "access_denied", "")
+		f.do("PUT", "/api/users/1", `{"email":"eve@example.com"}`, withKey(key)).fault(t, 403, "access_denied", "")
+		f.do("GET", "/api/apikeys/"+id, nil, withKey(key)).want(t, 200, `{"name":"lesser"}`)
+		f.do("DELETE", "/api/apikeys/"+id, nil, withKey(key)).want(t, 204, "")
+	}
+	f.do("GET", "/api/apikeys/"+other, nil).want(t, 200, "")
+}
+
 // What a key starts reaches no further than the key, and neither do the jobs that those start, nor their retries.
 func TestAJobOfALimitedKeyIsLimited(t *testing.T) {
 	t.Parallel()

@@ -231,11 +231,19 @@ func (s *APIKeys) write(k *job.APIKey) (text string, err error) {
 	return text, nil
 }
 
-// List lists the actor's keys; an admin's list has those of the whole account.
+// List lists the actor's keys; an admin's list has those of the whole account. A lesser key sees itself alone.
 func (s *APIKeys) List(ctx context.Context, a job.Actor, q job.Query) (job.List[job.APIKey], error) {
 	q.Scope = job.Scope{AccountID: a.AccountID, OwnerID: a.User.ID}
 	if a.Administers(job.View) {
 		q.Scope.OwnerID = 0
+	}
+	if a.Key.Lesser() {
+		q.Scope.OwnerID = a.User.ID
+		itself := job.And{job.Compare{Property: "id", Op: job.Eq, Values: []any{a.Key.ID}}}
+		if q.Where != nil {
+			itself = append(itself, q.Where)
+		}
+		q.Where = itself
 	}
 	return s.Store.APIKeys(ctx, q)
 }
@@ -254,6 +262,8 @@ func (s *APIKeys) Get(ctx context.Context, a job.Actor, id string) (job.APIKey, 
 		return job.APIKey{}, err
 	case !a.Administers(job.View) && k.Maker.ID != a.User.ID:
 		return job.APIKey{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "API key %s belongs to another user", id)
+	case a.Key.Lesser() && k.ID != a.Key.ID:
+		return job.APIKey{}, job.Errorf(job.Forbidden, job.WordAccessDenied, "API key %s is another one: a key of fewer scopes or of single job configs is for itself alone", id)
 	}
 	return k, nil
 }

@@ -71,6 +71,9 @@ func (s *People) find(ctx context.Context, a job.Actor, ref string, v job.Verb) 
 	if err == nil {
 		err = allowed(a, v)
 	}
+	if err == nil && v != job.View && a.Key.Lesser() {
+		err = job.Errorf(job.Forbidden, job.WordAccessDenied, "A key of fewer scopes or for single job configs does not change users")
+	}
 	if err == nil && !a.Administers(v) && id != a.User.ID {
 		err = job.Errorf(job.Forbidden, job.WordAccessDenied, "User %d is somebody else: an admin may %s them", id, verbWords[v])
 	}

@@ -66,6 +66,11 @@ func (g *KeyGrant) Allows(s KeyScope) bool { return g == nil || slices.Contains(
 // Limited tells whether the key is for single job configs.
 func (g *KeyGrant) Limited() bool { return g != nil && len(g.Configs) > 0 }
 
+// Lesser tells whether the key is for less than its maker may do: such a key looks after nobody's keys but itself, and not after its maker.
+func (g *KeyGrant) Lesser() bool {
+	return g.Limited() || g != nil && slices.ContainsFunc(KeyScopes, func(s KeyScope) bool { return !g.Allows(s) })
+}
+
 // Reaches tells whether the key may be used for a job config and its jobs.
 func (g *KeyGrant) Reaches(config int64) bool {
 	return !g.Limited() || slices.Contains(g.Configs, config)
