@@ -87,10 +87,33 @@ func (s *Policies) Authorize(ctx context.Context, a job.Actor, q Question) (Verd
 		return Verdict{}, err
 	}
 	v.judge(subject, len(v.Policies) > 0)
-	if u.ID == a.User.ID && v.Allowed && !a.Allows(subject.verb) {
-		v.Allowed, v.Reason, v.Message = false, ReasonCredentials, allowed(a, subject.verb).Error()
+	if u.ID == a.User.ID && v.Allowed {
+		if err := shown(a, subject); err != nil {
+			v.Allowed, v.Reason, v.Message = false, ReasonCredentials, err.Error()
+		}
 	}
 	return v, nil
+}
+
+// verbScopes are the scopes that API keys need for verbs.
+var verbScopes = map[job.Verb]job.KeyScope{job.View: job.ScopeRead, job.Execute: job.ScopeRun}
+
+// shown refuses what the caller may and what they showed is not good for.
+func shown(a job.Actor, s asked) error {
+	if err := allowed(a, s.verb); err != nil {
+		return err
+	}
+	scope, found := verbScopes[s.verb]
+	if !found {
+		scope = job.ScopeWrite
+	}
+	switch {
+	case !a.Key.Allows(scope):
+		return job.Errorf(job.Forbidden, job.WordAccessDenied, "The API key has not the scope %s", scope)
+	case a.Key.Limited() && (s.kind != job.KindJobConfig || !a.Key.Reaches(s.id)):
+		return job.Errorf(job.Forbidden, job.WordAccessDenied, "The API key is for other job configs")
+	}
+	return nil
 }
 
 func (v *Verdict) judge(s asked, permitted bool) {
