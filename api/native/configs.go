@@ -151,7 +151,7 @@ func (d *door) createConfig(ctx context.Context, in *configCreateInput) (*config
 	if err != nil {
 		return nil, err
 	}
-	if err := d.checkScheduleMember(in.JSON.Value.Schedule); err != nil {
+	if err := d.checkScheduleNew(c, in.JSON.Value.Schedule); err != nil {
 		return nil, err
 	}
 	made, err := d.server.Configs.Create(ctx, c.Actor, input)

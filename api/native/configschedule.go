@@ -15,6 +15,14 @@ func (d *door) checkScheduleMember(m member[string]) error {
 	return d.server.Schedules.CheckCron(m.Value)
 }
 
+// checkScheduleNew is checkScheduleMember for a config that is made.
+func (d *door) checkScheduleNew(c call, m member[string]) error {
+	if err := d.checkScheduleMember(m); err != nil || m.Value == "" {
+		return err
+	}
+	return checkScope(c.Actor, job.ScopeRun)
+}
+
 // checkScheduleChange is checkScheduleMember for a config that is there: whoever changes it may not be allowed to have it started.
 func (d *door) checkScheduleChange(ctx context.Context, c call, ref string, m member[string]) error {
 	if !m.Set {

@@ -135,8 +135,7 @@ func (s *Schedules) MaySetCron(ctx context.Context, a job.Actor, ref, cron strin
 	if err != nil && job.CodeOf(err) != job.NotFound {
 		return err
 	}
-	_, err = s.Configs.For(ctx, a, ref, job.Execute)
-	return err
+	return s.mayFire(ctx, a, ref)
 }
 
 // SetCron gives a config a schedule in UTC by its pattern alone, or changes the pattern of the one it has; "" takes it away. A pattern that
@@ -156,7 +155,7 @@ func (s *Schedules) SetCron(ctx context.Context, a job.Actor, ref, cron string) 
 	case v.Rule.Kind == job.CronSchedule && v.Rule.Cron == cron:
 		return nil
 	}
-	if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil {
+	if err := s.mayFire(ctx, a, ref); err != nil {
 		return err
 	}
 	_, err = s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {

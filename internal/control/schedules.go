@@ -99,11 +99,26 @@ func (s *Schedules) look(ctx context.Context, sch job.Schedule) (ScheduleView, e
 	return v, err
 }
 
+// mayFire holds that who has a schedule fire may start jobs, with what they showed: a schedule starts them.
+func (s *Schedules) mayFire(ctx context.Context, a job.Actor, ref string) error {
+	if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil {
+		return err
+	}
+	return keyMayRun(a)
+}
+
+func keyMayRun(a job.Actor) error {
+	if a.Key.Allows(job.ScopeRun) {
+		return nil
+	}
+	return job.Errorf(job.Forbidden, job.WordAccessDenied, "The API key has not the scope %s, which schedules that start jobs need as well", job.ScopeRun)
+}
+
 // Create gives a config its schedule.
 func (s *Schedules) Create(ctx context.Context, a job.Actor, ref string, in ScheduleInput) (ScheduleView, error) {
 	c, err := s.Configs.For(ctx, a, ref, job.Edit)
-	if err == nil { // it starts jobs
-		_, err = s.Configs.For(ctx, a, ref, job.Execute)
+	if err == nil {
+		err = s.mayFire(ctx, a, ref)
 	}
 	if err != nil {
 		return ScheduleView{}, err
@@ -128,7 +143,7 @@ func (s *Schedules) Create(ctx context.Context, a job.Actor, ref string, in Sche
 
 // Replace sets all of a schedule.
 func (s *Schedules) Replace(ctx context.Context, a job.Actor, ref string, in ScheduleInput) (ScheduleView, error) {
-	if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil { // it starts jobs
+	if err := s.mayFire(ctx, a, ref); err != nil {
 		return ScheduleView{}, err
 	}
 	return s.change(ctx, a, ref, job.Edit, func(sch *job.Schedule) (bool, error) {
@@ -154,7 +169,7 @@ func (s *Schedules) setPaused(ctx context.Context, a job.Actor, ref string, paus
 		return ScheduleView{}, invalidField("note has at most %d characters and no control characters", maxNote)
 	}
 	if !paused {
-		if _, err := s.Configs.For(ctx, a, ref, job.Execute); err != nil {
+		if err := s.mayFire(ctx, a, ref); err != nil {
 			return ScheduleView{}, err
 		}
 	}

@@ -223,7 +223,7 @@ func (s *SharedSchedules) Put(ctx context.Context, a job.Actor, config, ref stri
 		}
 		return c, err
 	}
-	if _, err := s.Schedules.Configs.For(ctx, a, config, job.Execute); err != nil { // it starts jobs
+	if err := s.Schedules.mayFire(ctx, a, config); err != nil {
 		return c, err
 	}
 	shared, err := s.Get(ctx, a, ref)
