@@ -29,9 +29,6 @@ func (c *call) action() string {
 
 // verb is action as apijob and jobactions understand it.
 func (c *call) verb() string {
-	if c.word == "jobactions" {
-		return c.action()
-	}
 	return strings.ToLower(c.action())
 }
 
@@ -71,6 +68,11 @@ func (d *door) apijob(ctx context.Context, c *call) (answer, error) {
 	}
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Forbidden:
+		if asked != id { // the run is not there, or not even its document
+			if _, gone := d.server.Configs.For(ctx, c.Actor, id, job.View); gone != nil {
+				asked = id
+			}
+		}
 		return notFound(asked, err), nil
 	}
 	return a, err

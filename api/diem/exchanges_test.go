@@ -127,6 +127,7 @@ func TestKeyExchanges(t *testing.T) {
 	}{
 		"D-5 no key":         {"", 403, `{"error":"Forbidden, no api key or valid api key"}`},
 		"D-5 no JWT":         {"abc", 403, `{"error":"Forbidden, no id on this token"}`},
+		"no opaque key":      {"wbk_anything", 403, `{"error":"Forbidden, no id on this token"}`},
 		"D-5 revoked":        {gone, 401, notFound},
 		"D-6 forged":         {forged, 401, notFound},
 		"D-6 none":           {none, 401, notFound},
@@ -378,7 +379,7 @@ func TestDetailAndActionExchanges(t *testing.T) {
 	// D-13
 	first := f.call("jobactions", asked("start")).want(t, 200, `true`).run(t)
 	f.call("jobactions", byID).want(t, 200, `true`).about(t, first)
-	f.call("jobactions", asked("stop")).want(t, 200, `true`).about(t, first)
+	f.call("jobactions", asked("Stop")).want(t, 200, `true`).about(t, first)
 	f.call("jobactions", asked("dance")).want(t, 200, `{"message":"not a valid method","action":"dance"}`)
 	// A run with steps is a pipeline.
 	second := f.call("jobactions", byID).run(t)

@@ -66,10 +66,19 @@ func (d *door) jobs(ctx context.Context, c *call) (answer, error) {
 		}
 		rows = append(rows, row)
 	}
-	if len(rows) > 0 && !list.NotCounted {
-		rows[0].Total = &list.Total
+	if len(rows) > 0 {
+		total := totalOf(list)
+		rows[0].Total = &total
 	}
 	return answer{json: rows}, nil
+}
+
+// totalOf is how many a list has in all, as far as is counted; behind that there are as many at least.
+func totalOf[T any](list job.List[T]) int {
+	if list.NotCounted {
+		return job.CountLimit
+	}
+	return list.Total
 }
 
 func (c *call) document(one job.Document, emails map[int64]string) documentRow {
@@ -131,7 +140,7 @@ func (d *door) joblog(ctx context.Context, c *call) (answer, error) {
 	}
 	rows, err := d.runs(ctx, c, list.Items)
 	for i := range rows {
-		rows[i].Total = list.Total
+		rows[i].Total = totalOf(list)
 	}
 	return answer{json: rows}, err
 }

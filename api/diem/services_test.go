@@ -73,3 +73,16 @@ func TestParamsThatSteerProgramsAreNoVariables(t *testing.T) {
 		t.Errorf("macros %v, want %v", names, want)
 	}
 }
+
+// A document that is not there is named by its id, whatever run is asked for; one that is there by the run.
+func TestWhatIsNotThereIsNamed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const run = "000000000000000000000001"
+	for _, action := range []string{"stop", "status"} {
+		for _, id := range []string{"000000000000000000000000", foreign} {
+			f.call("apijob", `{"id":"`+id+`","jobid":"`+run+`","action":"`+action+`"}`).want(t, 200, `{"error":"document `+id+` could not be found"}`)
+		}
+		f.call("apijob", `{"id":"`+orders+`","jobid":"`+run+`","action":"`+action+`"}`).want(t, 200, `{"error":"document `+run+` could not be found"}`)
+	}
+}

@@ -311,7 +311,7 @@ func (s *APIKeys) verify(ctx context.Context, text string) (k job.APIKey, err er
 	id, opaque := opaqueID(text)
 	switch {
 	case opaque:
-	case !LooksLikeKey(text):
+	case strings.HasPrefix(text, opaquePrefix) || !LooksLikeKey(text):
 		return k, badKey(ErrNotAKey)
 	default:
 		if c, err = s.Signer.Parse(text); errors.Is(err, token.ErrExpired) {
