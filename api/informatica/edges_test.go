@@ -432,3 +432,23 @@ func TestCallsWithoutAGoodSessionAreCounted(t *testing.T) {
 		t.Errorf("a good session: %d %s", r.Code, r.text)
 	}
 }
+
+// A start that is skipped for the sake of another task must not be answered with that task's run.
+func TestASkippedStartDoesNotTellAnotherTasksRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	shared := func(in *control.ConfigInput) {
+		in.Rules.Concurrency = job.Concurrency{Limit: 1, Key: "k", OnLimit: job.OnLimitSkip}
+	}
+	f.task("First", itemsID, "", shared)
+	f.task("Second", "0123456789abcdef01234567", "", shared)
+	if r := f.do("POST", "/saas/api/v2/job", `{"@type":"job","taskName":"First","taskType":"MTT"}`); r.Code != 200 {
+		t.Fatalf("%d %s", r.Code, r.text)
+	}
+	if r := f.do("POST", "/saas/api/v2/job", `{"@type":"job","taskName":"Second","taskType":"MTT"}`); r.Code != 403 || !strings.Contains(r.text, "WB_ALREADY_RUNNING") {
+		t.Errorf("%d %s", r.Code, r.text)
+	}
+	if r := f.do("POST", "/saas/api/v2/job", `{"@type":"job","taskName":"First","taskType":"MTT"}`); r.Code != 200 {
+		t.Errorf("its own: %d %s", r.Code, r.text)
+	}
+}

@@ -175,6 +175,9 @@ func (d *door) start(ctx context.Context, c *call, in *startHeaders, b *jobBody)
 	if made.Active {
 		return nil, job.Errorf(job.Conflict, job.WordRunActive, "Task %s is already running (runId %d)", task.Name, made.Job.RunNumber)
 	}
+	if made.Skipped && made.Job.ConfigID != task.ID { // the place they share is another task's
+		return nil, job.Errorf(job.Conflict, job.WordRunActive, "Task %s is not started: as many jobs of its key are there as may be at once", task.Name)
+	}
 	if made.Replayed {
 		c.gin.Header("Idempotency-Replayed", "true")
 	}
