@@ -11,11 +11,11 @@ import (
 
 // SharedScheduleStore keeps the schedules of accounts.
 type SharedScheduleStore interface {
-	// SharedSchedules lists those of an account by name; of one user or, with owner 0, all.
-	SharedSchedules(ctx context.Context, account, owner int64) ([]job.SharedSchedule, error)
+	// SharedSchedules lists those of an account by name; of one user or, with owner 0, all; of one name in any letter case or, with "", all.
+	SharedSchedules(ctx context.Context, account, owner int64, name string) ([]job.SharedSchedule, error)
 	SharedSchedule(ctx context.Context, account, id int64) (job.SharedSchedule, error)
-	// CreateSharedSchedule gives it its id. A taken name is Conflict, WordDuplicateName.
-	CreateSharedSchedule(ctx context.Context, s job.SharedSchedule) (job.SharedSchedule, error)
+	// CreateSharedSchedule gives it its id. A taken name is Conflict, WordDuplicateName; whoever has made so many is Invalid.
+	CreateSharedSchedule(ctx context.Context, s job.SharedSchedule, limit int) (job.SharedSchedule, error)
 	// UpdateSharedSchedule stores it if the stored row's Change is still its own, otherwise Conflict, WordStale, and in the same transaction
 	// lets all schedules of configs that follow it follow.
 	UpdateSharedSchedule(ctx context.Context, s job.SharedSchedule) (job.SharedSchedule, error)
@@ -62,26 +62,34 @@ func (s *SharedSchedules) Get(ctx context.Context, a job.Actor, ref string) (job
 
 // List gives those the actor may use, by name.
 func (s *SharedSchedules) List(ctx context.Context, a job.Actor) ([]job.SharedSchedule, error) {
-	owner := a.User.ID
+	return s.Store.SharedSchedules(ctx, a.AccountID, sharedOwner(a), "")
+}
+
+// sharedOwner is whose schedules the actor may use; 0: all of the account.
+func sharedOwner(a job.Actor) int64 {
 	if a.Admin {
-		owner = 0
+		return 0
 	}
-	return s.Store.SharedSchedules(ctx, a.AccountID, owner)
+	return a.User.ID
 }
 
 // Named finds one of those by its name, without regard to case.
 func (s *SharedSchedules) Named(ctx context.Context, a job.Actor, name string) (job.SharedSchedule, error) {
-	list, err := s.List(ctx, a)
-	for _, sch := range list {
-		if strings.EqualFold(sch.Name, name) {
-			return sch, nil
-		}
+	if name == "" {
+		return job.SharedSchedule{}, job.Errorf(job.NotFound, job.WordNotFound, "Schedule '' not found")
+	}
+	list, err := s.Store.SharedSchedules(ctx, a.AccountID, sharedOwner(a), name)
+	if len(list) > 0 {
+		return list[0], err
 	}
 	if err == nil {
 		err = job.Errorf(job.NotFound, job.WordNotFound, "Schedule '%s' not found", short(name))
 	}
 	return job.SharedSchedule{}, err
 }
+
+// maxSharedSchedules is how many one user makes: they are read together, and nobody makes many of them.
+const maxSharedSchedules = 500
 
 // SharedInput is a shared schedule as a caller gives it. Without a zone it gets the account's.
 type SharedInput struct {
@@ -135,7 +143,7 @@ func (s *SharedSchedules) Create(ctx context.Context, a job.Actor, in SharedInpu
 		return job.SharedSchedule{}, err
 	}
 	TrailOf(ctx).Changed(sharedChanges(job.SharedSchedule{}, sch))
-	return s.Store.CreateSharedSchedule(ctx, sch)
+	return s.Store.CreateSharedSchedule(ctx, sch, maxSharedSchedules)
 }
 
 // Change reads one, lets edit make the new input of it, and stores that; the configs on it follow. A write by somebody else in between

@@ -64,9 +64,15 @@ func sharedNameTaken(err error, name string) error {
 const maxShared = 10_000
 
 // SharedSchedules is control.SharedScheduleStore's.
-func (s *Store) SharedSchedules(ctx context.Context, account, owner int64) ([]job.SharedSchedule, error) {
-	rows, err := many[sharedScheduleRow](s.read.WithContext(ctx), "SELECT "+columnsOf[sharedScheduleRow]("")+
-		" FROM shared_schedules WHERE account_id = ? AND (created_by_id = ? OR ? = 0) ORDER BY name_key LIMIT ?", account, owner, owner, maxShared)
+func (s *Store) SharedSchedules(ctx context.Context, account, owner int64, name string) ([]job.SharedSchedule, error) {
+	query, args := "SELECT "+columnsOf[sharedScheduleRow]("")+" FROM shared_schedules WHERE account_id = ?", []any{account}
+	if name != "" {
+		query, args = query+" AND name_key = ?", append(args, fold(name))
+	}
+	if owner != 0 {
+		query, args = query+" AND created_by_id = ?", append(args, owner)
+	}
+	rows, err := many[sharedScheduleRow](s.read.WithContext(ctx), query+" ORDER BY name_key LIMIT ?", append(args, maxShared)...)
 	if err != nil {
 		return nil, s.fault(ctx, err)
 	}
@@ -93,11 +99,26 @@ func (s *Store) sharedIn(tx *gorm.DB, account, id int64, lock string) (job.Share
 }
 
 // CreateSharedSchedule is control.SharedScheduleStore's.
-func (s *Store) CreateSharedSchedule(ctx context.Context, sch job.SharedSchedule) (job.SharedSchedule, error) {
+func (s *Store) CreateSharedSchedule(ctx context.Context, sch job.SharedSchedule, limit int) (job.SharedSchedule, error) {
 	if err := checkShared(sch); err != nil {
 		return sch, err
 	}
 	err := s.transact(ctx, func(tx *gorm.DB) error {
+		// The maker's row is the lock that makes the count hold.
+		_, found, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ?"+s.forUpdate(), sch.CreatedBy.ID, sch.AccountID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return noUser(sch.CreatedBy.ID)
+		}
+		have, _, err := one[int](tx, "SELECT count(*) FROM shared_schedules WHERE account_id = ? AND created_by_id = ?", sch.AccountID, sch.CreatedBy.ID)
+		if err != nil {
+			return err
+		}
+		if have >= limit {
+			return job.Errorf(job.Invalid, job.WordInvalidField, "A user has %d schedules at most", limit)
+		}
 		row := toSharedRow(sch)
 		row.ID = 0
 		if err := tx.Create(&row).Error; err != nil {

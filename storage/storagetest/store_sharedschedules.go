@@ -14,7 +14,7 @@ func (n *tenant) sharedSchedule(t *testing.T, name string) job.SharedSchedule {
 		AccountID: n.account.ID, Name: name, Plan: job.SharedPlan{Zone: "America/New_York", Start: at(0).Truncate(1e9), Every: "Daily", Frequency: 1},
 		Rule:      job.ScheduleRule{Name: name, Kind: job.CronSchedule, Cron: "0 0 2 * * ? *", Zone: "America/New_York", Calendar: &job.Calendar{}},
 		CreatedAt: at(1), CreatedBy: n.admin.Ref(), ModifiedAt: at(1), ModifiedBy: n.admin.Name, Change: 1,
-	})
+	}, 500)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,14 +34,22 @@ var sharedScheduleCases = map[string]func(*testing.T, *tenant){
 		absent(t, err)
 		again := s
 		again.Name = strings.ToUpper(s.Name)
-		_, err = n.CreateSharedSchedule(ctx, again)
+		_, err = n.CreateSharedSchedule(ctx, again, 500)
 		refused(t, err, job.Conflict, job.WordDuplicateName)
+		again.Name = "one too many"
+		_, err = n.CreateSharedSchedule(ctx, again, 1)
+		refused(t, err, job.Invalid, job.WordInvalidField)
+		for name, want := range map[string]int{"NÄCHTLICH": 1, "nächt": 0} {
+			if list, err := n.SharedSchedules(ctx, n.account.ID, n.admin.ID, name); err != nil || len(list) != want {
+				t.Errorf("named %s: %v, %v", name, list, err)
+			}
+		}
 		for owner, want := range map[int64]int{0: 1, n.admin.ID: 1, n.admin.ID + 1_000_000: 0} {
-			if list, err := n.SharedSchedules(ctx, n.account.ID, owner); err != nil || len(list) != want {
+			if list, err := n.SharedSchedules(ctx, n.account.ID, owner, ""); err != nil || len(list) != want {
 				t.Errorf("owner %d: %v, %v", owner, list, err)
 			}
 		}
-		if list, err := n.SharedSchedules(ctx, n.other(t).account.ID, 0); err != nil || len(list) != 0 {
+		if list, err := n.SharedSchedules(ctx, n.other(t).account.ID, 0, ""); err != nil || len(list) != 0 {
 			t.Errorf("another account: %v, %v", list, err)
 		}
 	},
