@@ -44,10 +44,14 @@ func TestTwoAccounts(t *testing.T) {
 		t.Fatalf("/openapi.json answers %d: %v", status, err)
 	}
 	delivery := alpha.get(t, "/api/jobs/"+job.text("id")+"/deliveries").items()[0].text("id")
+	key := alpha.do(t, http.StatusCreated, http.MethodPost, "/api/apikeys", object{"name": "theirs"}).object(t).text("id")
+	policy := alpha.do(t, http.StatusCreated, http.MethodPost, "/api/access/policies", object{
+		"name": "theirs", "permissions": []object{{"resourceType": "jobconfigs", "allowed": []string{"view"}, "resourceIds": []string{config}}},
+	}).object(t).text("id")
 	walked := 0
 	for path, methods := range document.Paths {
-		if methods["get"] == nil || path == "/events" { // which does not end; the job's own stream does
-			continue
+		if methods["get"] == nil || path == "/events" || strings.HasPrefix(path, "/login/") {
+			continue // the stream does not end, the job's own does; and single sign-on is not set up
 		}
 		address := "/api" + path
 		switch {
@@ -58,7 +62,17 @@ func TestTwoAccounts(t *testing.T) {
 				"{delivery}", delivery, "{messagename}", "reply").Replace(address)
 		case strings.HasPrefix(path, "/account/{id}/"):
 			address = strings.NewReplacer("{id}", account, "{key}", "lib.zip").Replace(address)
-		case strings.HasPrefix(path, "/users/{id}/"):
+		case path == "/access/permissions":
+			address += "?resourcetype=jobtemplates"
+		case path == "/access/authorize":
+			address += "?resourcetype=jobconfigs&action=create"
+		case strings.HasPrefix(path, "/access/policies/"):
+			address = strings.Replace(address, "{id}", policy, 1)
+		case strings.HasPrefix(path, "/apikeys/"):
+			address = strings.Replace(address, "{id}", key, 1)
+		case strings.HasPrefix(path, "/users/{userId}/"):
+			address = strings.Replace(address, "{userId}", user, 1)
+		case strings.HasPrefix(path, "/users/{id}"):
 			address = strings.NewReplacer("{id}", user, "{key}", "lib.zip").Replace(address)
 		case strings.HasPrefix(path, "/destinations/"):
 			address = strings.Replace(address, "{id}", destination, 1)
