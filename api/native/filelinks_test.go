@@ -68,7 +68,7 @@ func TestLinkedFiles(t *testing.T) {
 func TestAccountAndUserFiles(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.Sessions.Users, f.Files.Users = colleagues{f.Sessions.Users}, colleagues{f.Files.Users}
+	gina, token := f.general(t, "gina")
 	for _, owner := range []string{"/api/account/1", "/api/users/1"} {
 		files := owner + "/files"
 		f.do("POST", files+"?key=a.zip", zipOf(t, "run.sh", "exit 0"), raw).want(t, 201, `{"metadata":{"version":1}}`)
@@ -81,7 +81,7 @@ func TestAccountAndUserFiles(t *testing.T) {
 	for _, none := range []string{"/api/account/2/files", "/api/account/x/files", "/api/users/99/files", "/api/users/01/files"} {
 		f.do("GET", none, nil).fault(t, 404, "not_found", "")
 	}
-	f.token = f.login("gina", "example-password")
+	f.token = token
 	f.do("GET", "/api/account/1/files/a.zip", nil).want(t, 200, "")
 	f.do("DELETE", "/api/account/1/files/a.zip", nil).fault(t, 403, "access_denied", "")
 	f.do("POST", "/api/account/1/files?key=b", "x", raw).fault(t, 403, "access_denied", "")
@@ -92,8 +92,7 @@ func TestAccountAndUserFiles(t *testing.T) {
 	if r := f.do("GET", "/api/jobconfigs/"+mine+"/files/entrypoints/a.zip", nil); !strings.Contains(r.text, "go.sh") {
 		t.Errorf("through the link: %s", r.text)
 	}
-	// Her own files: she is no row of the table of users, which is what an upload hangs on.
-	f.do("GET", "/api/users/4711/files", nil).want(t, 200, `{"totalRecords":0}`)
+	f.do("GET", "/api/users/"+gina+"/files", nil).want(t, 200, `{"totalRecords":0}`)
 }
 
 func TestAPinIsAVersionThatIsThere(t *testing.T) {

@@ -1,7 +1,6 @@
 package native_test
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -9,31 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"waybill/internal/control"
-	"waybill/internal/job"
 )
-
-// colleagues adds a user to account 1 who is no admin: there is no other way yet to make one. It has the admin's password.
-type colleagues struct{ control.Users }
-
-const gina = 4711
-
-func (u colleagues) UserByName(ctx context.Context, name string) (job.User, error) {
-	if name != "gina" {
-		return u.Users.UserByName(ctx, name)
-	}
-	admin, err := u.Users.UserByName(ctx, "admin")
-	admin.ID, admin.Name, admin.Admin = gina, name, false
-	return admin, err
-}
-
-func (u colleagues) User(ctx context.Context, account, id int64) (job.User, error) {
-	if id == gina && account == 1 {
-		return u.UserByName(ctx, "gina")
-	}
-	return u.Users.User(ctx, account, id)
-}
 
 // theirs is what the admin of account 1 has: an id for each place of a path.
 type theirs struct{ config, objectID, job, delivery, destination, worker, link, key, policy string }
