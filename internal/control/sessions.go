@@ -148,9 +148,10 @@ func (s *Sessions) matches(ctx context.Context, password, hash, from string) (bo
 // loginsKept is how many good and how many bad attempts are kept of each user.
 const loginsKept = 500
 
-// remember keeps an attempt to sign in as somebody there is.
+// remember keeps an attempt to sign in as somebody there is. Of one under a name that nobody has a row is kept that says nothing, of no user and
+// no account: it costs what the others cost, so that the time of the answer does not tell which names there are.
 func (s *Sessions) remember(ctx context.Context, u job.User, method job.LoginMethod, address string, refusal error) error {
-	if u.ID == 0 || method == "" || s.History == nil || job.CodeOf(refusal) == job.Unavailable {
+	if method == "" || s.History == nil || job.CodeOf(refusal) == job.Unavailable {
 		return nil
 	}
 	return s.History.AddLogin(ctx, job.LoginAttempt{

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 )
 
@@ -182,5 +183,29 @@ func TestALoginDoesNotOutliveThePasswordItWasMadeWith(t *testing.T) {
 	want(t, err, job.Unauthenticated, job.WordBadCredentials)
 	if _, err = w.sessions.Login(t.Context(), "admin", password, "10.0.0.1"); err != nil {
 		t.Error(err)
+	}
+}
+
+// history counts what is written to it.
+type history struct {
+	control.LoginHistory
+	written int
+}
+
+func (h *history) AddLogin(context.Context, job.LoginAttempt, int) error {
+	h.written++
+	return nil
+}
+
+// TestAnUnknownNameCostsAWriteToo: else the time of the answer tells which names there are.
+func TestAnUnknownNameCostsAWriteToo(t *testing.T) {
+	w, h := newWorld(t), &history{}
+	w.sessions.History = h
+	for i, name := range []string{"admin", "nobody"} {
+		_, err := w.sessions.Login(t.Context(), name, "wrong", "10.0.0.1")
+		want(t, err, job.Unauthenticated, job.WordBadCredentials)
+		if h.written != i+1 {
+			t.Errorf("%s: %d writes", name, h.written)
+		}
 	}
 }
