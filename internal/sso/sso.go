@@ -16,6 +16,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 
 	"waybill/internal/control"
 	"waybill/internal/job"
@@ -45,9 +46,15 @@ type Provider struct {
 	client   *http.Client
 	failures atomic.Int64 // calls that came to nothing
 
-	mu    sync.Mutex
+	looks singleflight.Group
+	mu    sync.Mutex // held for a moment only
 	found *oidc.Provider
+	fault error     // of the last look, which is not repeated
+	again time.Time // before this
 }
+
+// rest is for how long a provider that did not answer is not asked again: everybody who signs on meanwhile is told at once.
+const rest = 3 * time.Second
 
 // New makes a Provider. It calls nobody yet, so that Waybill starts whether or not the provider is there.
 func New(c Config) *Provider {
@@ -78,17 +85,40 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // look reads what the provider says of itself, once.
 func (p *Provider) look(ctx context.Context) (*oidc.Provider, error) {
+	if found, err := p.last(); found != nil || err != nil {
+		return found, err
+	}
+	// One call for all who wait, of whom each may go: the client bounds its time.
+	answer := p.looks.DoChan("", func() (any, error) {
+		if found, err := p.last(); found != nil || err != nil { // of a look that has just ended
+			return found, err
+		}
+		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.c.Issuer)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err != nil {
+			p.fault, p.again = down(err), time.Now().Add(rest)
+			return nil, p.fault
+		}
+		p.found = found
+		return found, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, down(ctx.Err())
+	case r := <-answer:
+		found, _ := r.Val.(*oidc.Provider)
+		return found, r.Err
+	}
+}
+
+func (p *Provider) last() (*oidc.Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.found != nil {
-		return p.found, nil
+	if p.found == nil && time.Now().Before(p.again) {
+		return nil, p.fault
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.c.Issuer)
-	if err != nil {
-		return nil, down(err)
-	}
-	p.found = found
-	return found, nil
+	return p.found, nil
 }
 
 func down(err error) error {
