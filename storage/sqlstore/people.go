@@ -49,7 +49,12 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 	}
 	row := toUserRow(u)
 	err := s.transact(ctx, func(tx *gorm.DB) error {
-		if !u.Admin || !u.Active {
+		// The change that is looked for here is the one that the update demands, so whoever is no admin here is none there.
+		_, admin, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ? AND change = ? AND admin AND active", u.ID, u.AccountID, u.Change)
+		if err != nil {
+			return err
+		}
+		if admin && (!u.Admin || !u.Active) {
 			if err := s.otherAdmins(tx, u.AccountID, []int64{u.ID}); err != nil {
 				return err
 			}
@@ -100,7 +105,7 @@ func (s *Store) missingOrStaleUser(tx *gorm.DB, u job.User) error {
 // otherAdmins holds that an account has an active admin without the given users, if one of them is one now.
 func (s *Store) otherAdmins(tx *gorm.DB, account int64, without []int64) error {
 	// The account's row is the lock that keeps two calls at once from taking each other's for the last admin.
-	if _, _, err := one[int64](tx, "SELECT id FROM accounts WHERE id = ?"+s.forUpdate(), account); err != nil {
+	if _, _, err := one[int64](tx, "SELECT id FROM accounts WHERE id = ?"+s.forNoKeyUpdate(), account); err != nil {
 		return err
 	}
 	admin, found, err := one[int64](tx, "SELECT id FROM users WHERE account_id = ? AND id IN ? AND admin AND active ORDER BY id LIMIT 1", account, without)

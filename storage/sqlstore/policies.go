@@ -179,7 +179,7 @@ func (s *Store) CreateAccessPolicy(ctx context.Context, p job.AccessPolicy) (job
 
 // roomFor holds the account's row, so that calls at once are counted one after the other.
 func (s *Store) roomFor(tx *gorm.DB, account int64) error {
-	if _, _, err := one[int64](tx, "SELECT id FROM accounts WHERE id = ?"+s.forUpdate(), account); err != nil {
+	if _, _, err := one[int64](tx, "SELECT id FROM accounts WHERE id = ?"+s.forNoKeyUpdate(), account); err != nil {
 		return err
 	}
 	n, _, err := one[int64](tx, "SELECT count(*) FROM access_policies WHERE account_id = ?", account)

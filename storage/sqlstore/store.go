@@ -126,6 +126,15 @@ func (s *Store) forUpdate() string {
 	return ""
 }
 
+// forNoKeyUpdate is forUpdate where the row is a lock for what hangs on it: transactions that insert rows which refer to it go on meanwhile, so that
+// they and this one do not wait for each other in a ring.
+func (s *Store) forNoKeyUpdate() string {
+	if s.driver == Postgres {
+		return " FOR NO KEY UPDATE"
+	}
+	return ""
+}
+
 // one reads one row of the query; found is false when there is none. The query selects the fields of R in their order (see
 // columnsOf): gorm's own Scan looks every column up by name, which costs more than SQLite needs to find the row.
 func one[R any](tx *gorm.DB, query string, args ...any) (row R, found bool, err error) {
