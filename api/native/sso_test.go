@@ -438,6 +438,21 @@ func TestABindingIsStoredWhenNothingElseChanges(t *testing.T) {
 	s.do("GET", "/api/users/2", nil).want(t, 200, `{"externalId":"id-ann"}`)
 }
 
+// TestWhoIsBoundSignsInAtTheProviderOnly: else a password that was there before outlives a removal at the provider.
+func TestWhoIsBoundSignsInAtTheProviderOnly(t *testing.T) {
+	s := newSSO(t, webClient, func(on *control.SingleSignOn) { on.Match, on.AdminGroups, on.Groups = control.MatchUsername, nil, nil })
+	s.do("POST", "/api/users", `{"username":"ann","password":"tulips of the north"}`).want(t, 201, "")
+	as := header("Authorization", "Bearer "+s.login("ann", "tulips of the north"))
+	bound := s.signOn(t, "ann").want(t, 200, "").json["access_token"].(string)
+	s.do("GET", "/api/user", nil, as).fault(t, 401, "token_invalid", "")
+	s.do("GET", "/api/user", nil, header("Authorization", "Bearer "+bound)).want(t, 200, `{"externalId":"id-ann"}`)
+	s.do("POST", "/api/login", `{"username":"ann","password":"tulips of the north"}`, noToken).fault(t, 401, "bad_credentials", "")
+	s.do("POST", "/api/users/2/password", `{"newPassword":"roses of the south"}`).want(t, 200, "")
+	s.login("ann", "roses of the south") // an admin wants it so
+	s.signOn(t, "ann").want(t, 200, "")
+	s.login("ann", "roses of the south")
+}
+
 // TestAnIDTokenWithoutGroupsMakesNobodyLess: it says nothing of them, neither that somebody is an admin nor that they are none.
 func TestAnIDTokenWithoutGroupsMakesNobodyLess(t *testing.T) {
 	s := newSSO(t, scriptClient, func(on *control.SingleSignOn) { on.Exchange, on.Groups = true, nil })

@@ -16,7 +16,8 @@ type UserDirectory interface {
 	UserBySubject(ctx context.Context, account int64, by job.Subject) (job.User, error)
 	// UpdateUser stores all of u but what never changes (id, account, name, creation) and the password, if the stored row's Change
 	// is still u's; otherwise Conflict, WordStale. The last active admin stays one: Conflict, WordLastAdmin. It ends all logins of
-	// a user who is not active.
+	// a user who is not active. A user who had no subject and gets one loses the password and all logins: from then on the provider says who
+	// signs in.
 	UpdateUser(ctx context.Context, u job.User) (job.User, error)
 	// SetUsersActive lets users sign in, or not, all or none; then it ends all their logins and API keys. The last active admin stays: Conflict,
 	// WordLastAdmin.

@@ -59,6 +59,10 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 				return err
 			}
 		}
+		_, local, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ? AND change = ? AND sso_subject = ''", u.ID, u.AccountID, u.Change)
+		if err != nil {
+			return err
+		}
 		changed, found, err := one[userRow](tx, `UPDATE users SET admin = ?, active = ?, email = ?, first_name = ?, last_name = ?, street = ?, city = ?,
 			state = ?, postal_code = ?, country = ?, sso_issuer = ?, sso_subject = ?, modified_by_id = ?, modified_by_name = ?, modified_at = ?, change = change + 1
 			WHERE id = ? AND account_id = ? AND change = ? RETURNING `+columnsOf[userRow](""),
@@ -72,11 +76,19 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 		case !found:
 			return s.missingOrStaleUser(tx, u)
 		}
-		u = changed.user()
-		if !u.Active {
-			if _, err = endLogins(tx, u.ID, "", u.ModifiedAt); err == nil {
-				err = endKeys(tx, u.AccountID, u.ID)
+		bound := local && row.SSOSubject != ""
+		if bound {
+			changed.PasswordHash = ""
+			if _, err := run(tx, "UPDATE users SET password_hash = '' WHERE id = ? AND account_id = ?", u.ID, u.AccountID); err != nil {
+				return err
 			}
+		}
+		u = changed.user()
+		if bound || !u.Active {
+			_, err = endLogins(tx, u.ID, "", u.ModifiedAt)
+		}
+		if err == nil && !u.Active {
+			err = endKeys(tx, u.AccountID, u.ID)
 		}
 		return err
 	})
