@@ -90,6 +90,9 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 		if err == nil && !u.Active {
 			err = endKeys(tx, u.AccountID, u.ID)
 		}
+		if err == nil && !u.Active {
+			err = cancelWaiting(tx, u.AccountID, u.ID, u.ModifiedBy, u.ModifiedAt)
+		}
 		return err
 	})
 	if err != nil {
@@ -152,6 +155,9 @@ func (s *Store) SetUsersActive(ctx context.Context, account int64, ids []int64, 
 			}
 			if err == nil && !active {
 				err = endKeys(tx, account, id)
+			}
+			if err == nil && !active {
+				err = cancelWaiting(tx, account, id, by, at)
 			}
 			if err != nil {
 				return err

@@ -157,6 +157,38 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("%+v", got)
 		}
 	},
+	"jobs of a user who is deactivated, and that wait, are cancelled": func(t *testing.T, n *tenant) {
+		ctx, ben, cat := t.Context(), n.colleague(t, "ben", false), n.colleague(t, "cat", false)
+		of := func(u job.User) func(*job.Job) { return func(j *job.Job) { j.SubmittedBy = u.Ref() } }
+		for _, deactivate := range []func(u job.User) error{
+			func(u job.User) error {
+				_, err := n.SetUsersActive(ctx, n.account.ID, []int64{u.ID}, false, n.admin.Ref(), at(50))
+				return err
+			},
+			func(u job.User) error {
+				u.Active, u.ModifiedBy, u.ModifiedAt = false, n.admin.Ref(), at(50)
+				_, err := n.UpdateUser(ctx, u)
+				return err
+			},
+		} {
+			waits, others, runs := n.submit(t, of(ben)), n.submit(t, of(n.admin)), n.submit(t, of(ben))
+			if _, _, err := n.Begin(ctx, n.account.ID, runs.ID, 1, "worker", at(2)); err != nil {
+				t.Fatal(err)
+			}
+			if err := deactivate(ben); err != nil {
+				t.Fatal(err)
+			}
+			for id, want := range map[job.ID]job.Status{waits.ID: job.Cancelled, others.ID: job.Queued, runs.ID: job.Running} {
+				if j, err := n.Job(ctx, n.account.ID, id); err != nil || j.Status != want {
+					t.Errorf("%+v, %v, want %s", j, err, want)
+				}
+			}
+			if j, _ := n.Job(ctx, n.account.ID, waits.ID); j.StoppedBy != n.admin.Ref() || j.Reason != job.ReasonStopped || !j.FinishedAt.Equal(at(50)) {
+				t.Errorf("%+v", j)
+			}
+			ben = cat
+		}
+	},
 	"who signs in is still active and has the password that was checked": func(t *testing.T, n *tenant) {
 		ctx, cat := t.Context(), n.colleague(t, "cat", false)
 		signIn := func(hash string) (family, session error) {
