@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"go.opentelemetry.io/otel/trace"
 
 	"waybill/internal/control"
@@ -34,4 +35,32 @@ func traceOf(ctx context.Context, r *http.Request) string {
 		return ""
 	}
 	return id.String()
+}
+
+// Audited is the middleware of an operation that changes something: it begins the trail of a call before anybody has looked at the call, and
+// ends it whatever becomes of it: refused, failed, broken off by a panic. ids names the path parameters that tell what it is about.
+func (s *Server) Audited(action, kind string, ids []string) func(huma.Context, func(huma.Context)) {
+	return func(hc huma.Context, next func(huma.Context)) {
+		c := Gin(hc)
+		r := RequestOf(c.Request.Context())
+		var about []string
+		for _, name := range ids {
+			about = append(about, hc.Param(name))
+		}
+		if len(about) > 0 {
+			about = []string{strings.Join(about, "/")}
+		}
+		ctx, end := s.Act(c.Request.Context(), action, kind, about...)
+		c.Request = c.Request.WithContext(ctx)
+		whole := false
+		defer func() {
+			err := r.Outcome()
+			if !whole && err == nil {
+				err = job.Errorf(job.Internal, job.WordInternal, "broken off")
+			}
+			end(err)
+		}()
+		next(hc)
+		whole = true
+	}
 }

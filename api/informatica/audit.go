@@ -1,12 +1,9 @@
 package informatica
 
 import (
-	"strings"
-
 	"github.com/danielgtaylor/huma/v2"
 
 	"waybill/api"
-	"waybill/internal/job"
 )
 
 // act is what the audit log calls a route that changes something.
@@ -41,27 +38,5 @@ func (d *door) audited(method, path string) func(huma.Context, func(huma.Context
 	if !api.Changes(method) || a.action == "" {
 		return func(hc huma.Context, next func(huma.Context)) { next(hc) }
 	}
-	return func(hc huma.Context, next func(huma.Context)) {
-		c := api.Gin(hc)
-		r := api.RequestOf(c.Request.Context())
-		var ids []string
-		for _, name := range a.id {
-			ids = append(ids, hc.Param(name))
-		}
-		if len(ids) > 0 {
-			ids = []string{strings.Join(ids, "/")}
-		}
-		ctx, end := d.server.Act(c.Request.Context(), a.action, a.kind, ids...)
-		c.Request = c.Request.WithContext(ctx)
-		whole := false
-		defer func() {
-			err := r.Outcome()
-			if !whole && err == nil {
-				err = job.Errorf(job.Internal, job.WordInternal, "broken off")
-			}
-			end(err)
-		}()
-		next(hc)
-		whole = true
-	}
+	return d.server.Audited(a.action, a.kind, a.id)
 }
