@@ -117,6 +117,9 @@ func New(cfg Config) *Activities {
 	if cfg.NoteStarted <= 0 {
 		cfg.NoteStarted = 500 * time.Millisecond
 	}
+	if cfg.Loop.Patience <= 0 {
+		cfg.Loop.Patience = 5 * time.Minute
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

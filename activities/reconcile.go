@@ -28,13 +28,13 @@ type Loop struct {
 	// Told hears of every pass, Held that this process has the loop, or lost it. Both may be nil.
 	Told func(control.Pass)
 	Held func(bool)
+	// Patience is how long the loop may stand still before the process gives it up. A sweep over many jobs comes on with every
+	// page. 0: five minutes.
+	Patience time.Duration
 }
 
 // Times of the loop.
 const (
-	// loopPatience is how long the loop may stand still before the process gives it up. A sweep over many jobs comes on with
-	// every page.
-	loopPatience = 5 * time.Minute
 	// loopEnding is how long an end of the loop is waited for. One that hangs goes on hanging, and the next one in this process
 	// waits for it.
 	loopEnding = 3 * time.Second
@@ -110,7 +110,7 @@ func (l Loop) run(ctx context.Context, passes chan control.Pass) {
 func (a *Activities) watchLoop(ctx context.Context, end func(error), stopping <-chan struct{}, passes <-chan control.Pass, result *contract.ReconcileResult) {
 	beat := time.NewTicker(a.cfg.Beat)
 	defer beat.Stop()
-	began := time.Now()
+	began, patience := time.Now(), a.cfg.Loop.Patience // by this machine's clock, as Moved: no other one has a say here
 	progress := contract.ReconcileProgress{Worker: a.cfg.Worker, Since: a.cfg.Now().UTC()}
 	for {
 		activity.RecordHeartbeat(ctx, progress)
@@ -124,7 +124,7 @@ func (a *Activities) watchLoop(ctx context.Context, end func(error), stopping <-
 			progress.Passes, progress.Last, progress.Faults = p.Number, a.cfg.Now().UTC(), progress.Faults+p.Faults
 			result.Passes = p.Number
 		case now := <-beat.C:
-			if now.Sub(a.cfg.Loop.Reconciler.Moved()) > loopPatience && now.Sub(began) > loopPatience {
+			if now.Sub(a.cfg.Loop.Reconciler.Moved()) > patience && now.Sub(began) > patience {
 				end(errHangs)
 				return
 			}

@@ -117,11 +117,7 @@ func TestALoopThatHangsIsGivenUp(t *testing.T) {
 		passing(ctx, told)
 	}}
 	r.moved.Store(time.Now().Add(-time.Hour).UnixNano())
-	began := time.Now().Add(-time.Hour) // the process has had it for an hour
-	var suite testsuite.WorkflowTestSuite
-	env := suite.NewTestActivityEnvironment()
-	a := New(Config{Loop: Loop{Reconciler: r}, Beat: time.Millisecond, Now: func() time.Time { return began }})
-	a.Register(env)
+	env := loopEnv(Loop{Reconciler: r, Patience: 20 * time.Millisecond})
 	_, err := env.ExecuteActivity(contract.Reconcile, contract.ReconcileInput{Turn: time.Hour})
 	wantEnd(t, err, contract.ErrInterrupted)
 	// It hangs on; the next one in this process lets others have it.
@@ -131,6 +127,16 @@ func TestALoopThatHangsIsGivenUp(t *testing.T) {
 	r.moved.Store(0)
 	if _, err := env.ExecuteActivity(contract.Reconcile, contract.ReconcileInput{Turn: 10 * time.Millisecond}); err != nil {
 		t.Errorf("once it is free: %v", err)
+	}
+}
+
+func TestALoopThatIsTakenOverGetsTimeToComeOn(t *testing.T) {
+	t.Parallel()
+	r := &reconciler{run: passing}
+	r.moved.Store(time.Now().Add(-2 * time.Hour).UnixNano()) // when this process had the loop last
+	env := loopEnv(Loop{Reconciler: r, Patience: time.Hour})
+	if _, err := env.ExecuteActivity(contract.Reconcile, contract.ReconcileInput{Turn: 50 * time.Millisecond}); err != nil {
+		t.Errorf("given up at once: %v", err)
 	}
 }
 
