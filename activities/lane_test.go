@@ -2,11 +2,13 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"waybill/internal/control"
@@ -58,6 +60,8 @@ func (l *lanes) Admit(_ context.Context, id job.ID) error {
 	return nil
 }
 
+func (l *lanes) Job(context.Context, int64, job.ID) (job.Job, error) { return l.job, l.err }
+
 func (l *lanes) Expire(_ context.Context, _ int64, _ job.ID, fence int64, untaken bool, o job.Outcome) (job.Job, error) {
 	l.expired.fence, l.expired.untaken, l.expired.o = fence, untaken, o
 	return l.job, l.err
@@ -68,7 +72,7 @@ func call[R any](t *testing.T, l *lanes, rings *bell, name string, in any) (R, e
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	New(Config{Lanes: l, LaneEngine: l, Expiry: l, Bell: rings}).Register(env)
+	New(Config{Lanes: l, LaneEngine: l, Expiry: l, Jobs: l, Bell: rings}).Register(env)
 	var result R
 	value, err := env.ExecuteActivity(name, in)
 	if err == nil && value.HasValue() {
@@ -141,6 +145,39 @@ func TestExpireJobSaysWhichLimit(t *testing.T) {
 			if l.expired.untaken != c.untaken || l.expired.fence != job.SettleFence(runStarted) || o.Status != job.Failed ||
 				o.Reason != job.ReasonTimeout || !strings.Contains(o.Message, c.says) {
 				t.Errorf("%s: asked the store for %+v", limit, l.expired)
+			}
+		}
+	}
+}
+
+func TestATimerThatIsEarlyEndsNothing(t *testing.T) {
+	for limit, set := range map[contract.Limit]func(*job.Spec, time.Duration){
+		contract.LimitQueue: func(s *job.Spec, d time.Duration) { s.QueueTimeout = d },
+		contract.LimitTotal: func(s *job.Spec, d time.Duration) { s.TotalTimeout = d },
+	} {
+		for _, status := range []job.Status{job.Queued, job.Running} {
+			l := &lanes{job: job.Job{ID: jobID, Status: status, ScheduledAt: time.Now().Add(-time.Minute)}}
+			ask := func() (contract.ExpireResult, error) {
+				return call[contract.ExpireResult](t, l, &bell{}, contract.ExpireJob,
+					contract.ExpireInput{JobID: jobID, AccountID: account, RunStarted: runStarted, Limit: limit})
+			}
+			set(&l.job.Spec, time.Hour)
+			_, err := ask()
+			var again *temporal.ApplicationError
+			if !errors.As(err, &again) || again.NonRetryable() || again.NextRetryDelay() <= 0 || again.NextRetryDelay() > time.Minute {
+				t.Errorf("%s limit of a %s job, an hour early: %v, want to be asked again soon", limit, status, err)
+			}
+			if l.expired.fence != 0 {
+				t.Errorf("%s limit of a %s job: the row was touched an hour early", limit, status)
+			}
+			set(&l.job.Spec, time.Minute)
+			if _, err := ask(); err != nil || l.expired.fence == 0 {
+				t.Errorf("%s limit of a %s job, when it is over: %v; the row was asked: %v", limit, status, err, l.expired.fence != 0)
+			}
+			l.job.Status, l.job.Reason = job.Failed, job.ReasonError
+			set(&l.job.Spec, time.Hour)
+			if got, err := ask(); err != nil || !got.Ended {
+				t.Errorf("%s limit of a job that is final: %+v, %v", limit, got, err)
 			}
 		}
 	}

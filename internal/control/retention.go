@@ -88,9 +88,15 @@ const (
 func (r *Retention) Batch(
 	ctx context.Context, started time.Time, from job.RetentionMark, beat func(),
 ) (next job.RetentionMark, sum job.Purged, err error) {
-	run := job.RetentionRun{Started: started, Default: r.Default, Settled: r.Now().Add(-purgeSettled)}
+	now := r.Now()
+	run := job.RetentionRun{Started: started, Default: r.Default, Now: now, Settled: now.Add(-purgeSettled)}
+	// A run looks at what was there when it began, or it might never end. When that was is told by the engine's clock, which says
+	// nothing of ages if it is ahead of the one that jobs end by.
+	if run.Now.After(started) {
+		run.Now = started
+	}
 	if run.Settled.After(started) {
-		run.Settled = started // a run looks at what was there when it began, or it might never end
+		run.Settled = started
 	}
 	next, taken, err := r.Store.ExpireJobs(ctx, run, from, purgeBatch)
 	if err != nil {

@@ -169,6 +169,37 @@ func TestAJobThatCanNotBePurgedDoesNotKeepTheOthers(t *testing.T) {
 	}
 }
 
+func TestAnEngineWhoseClockIsAheadTakesNothingEarly(t *testing.T) {
+	t.Parallel()
+	r := newRetained(t, 3)
+	r.Default = job.Retention{MaxAge: 24 * time.Hour}
+	r.World.Pass(23 * time.Hour)
+	ahead := 2 * time.Hour
+	run := func() (sum job.Purged) {
+		t.Helper()
+		started := r.World.Now().Add(ahead)
+		for mark, calls := (job.RetentionMark{}), 0; !mark.Done; calls++ {
+			next, deleted, err := r.Batch(t.Context(), started, mark, func() {})
+			if err != nil || calls > 100 {
+				t.Fatalf("batch %d: %v", calls, err)
+			}
+			mark, sum = next, sum.Plus(deleted)
+		}
+		last, err := r.Retention.Store.RetentionResult(t.Context(), 1)
+		if err != nil || !last.Started.Equal(started) || last.Purged != sum {
+			t.Errorf("result %+v, %v; want what was deleted: %+v", last, err, sum)
+		}
+		return sum
+	}
+	if sum := run(); sum.Jobs != 0 {
+		t.Errorf("deleted %+v, an hour before anything is over its age", sum)
+	}
+	r.World.Pass(2 * time.Hour)
+	if sum := run(); sum.Jobs != 3 {
+		t.Errorf("deleted %+v, an hour after all are over their age", sum)
+	}
+}
+
 func TestAJobThatHasJustEndedIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	r := newRetained(t, 3)

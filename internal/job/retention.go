@@ -64,8 +64,11 @@ type RetentionMark struct {
 
 // RetentionRun is a run of the retention over all accounts.
 type RetentionRun struct {
-	Started time.Time // also tells runs apart
+	Started time.Time // by the engine's clock; tells runs apart
 	Default Retention // for accounts without limits of their own
+	// Now is what ages are counted from, by the clock that FinishedAt is written by: one that is ahead of it would take jobs that are
+	// not over their age.
+	Now time.Time
 	// Settled is until when a job must have ended: those that ended later are left alone, for what follows an end (roll-up,
 	// callbacks) is still being done.
 	Settled time.Time

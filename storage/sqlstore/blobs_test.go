@@ -212,7 +212,7 @@ func TestTheRetentionReadsIndexesOnly(t *testing.T) {
 	}
 	expire := func(d job.Retention) func() {
 		return func() {
-			r := job.RetentionRun{Started: time.UnixMicro(3), Settled: time.UnixMicro(3), Default: d}
+			r := job.RetentionRun{Started: time.UnixMicro(3), Now: time.UnixMicro(3), Settled: time.UnixMicro(3), Default: d}
 			for mark := (job.RetentionMark{}); !mark.Done; {
 				var err error
 				if mark, _, err = s.ExpireJobs(t.Context(), r, mark, 10); err != nil {

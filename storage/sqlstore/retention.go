@@ -109,7 +109,7 @@ func (x *expiry) nextConfig() error {
 		}
 	}
 	if age := (job.Retention{MaxAge: time.Duration(own.Age)}).Over(x.rule).MaxAge; age > 0 {
-		bound = later(bound, endedBefore(x.run.Started.Add(-age)))
+		bound = later(bound, endedBefore(x.run.Now.Add(-age)))
 	}
 	if settled := endedBefore(x.run.Settled); settled.Before(bound) {
 		bound = settled

@@ -89,7 +89,13 @@ func of(c job.Config) func(*job.Job) {
 
 // runAt is a run that begins at the second; everything has settled.
 func runAt(second int) job.RetentionRun {
-	return job.RetentionRun{Started: at(second), Settled: at(second)}
+	return job.RetentionRun{Started: at(second), Now: at(second), Settled: at(second)}
+}
+
+// startedAt is the run by an engine whose clock says something else.
+func startedAt(second int, r job.RetentionRun) job.RetentionRun {
+	r.Started = at(second)
+	return r
 }
 
 func sorted(ids ...job.ID) []job.ID {
@@ -108,7 +114,7 @@ var retentionCases = map[string]func(*testing.T, *tenant){
 		b := n.other(t)
 		b.ended(t, endedAt(110, job.Completed))
 		n.keep(t, job.Retention{MaxAge: 100 * time.Second})
-		same(t, "taken", n.expire(t, runAt(300), 10), []job.ID{old.ID})
+		same(t, "taken", n.expire(t, startedAt(1e6, runAt(300)), 10), []job.ID{old.ID})
 		_, err := n.Job(t.Context(), n.account.ID, old.ID)
 		absent(t, err)
 		if attempts, err := n.Attempts(t.Context(), n.account.ID, old.ID); job.CodeOf(err) != job.NotFound && len(attempts) > 0 {
