@@ -127,7 +127,7 @@ func (a *App) connect(ctx context.Context) error {
 	if a.engine.Rebuilt() {
 		a.log.Warn("the engine's files were made anew; unfinished jobs are started again")
 	}
-	a.webUI.open(a.store, a.auditLog())
+	a.webUI.open(a.store, a.auditLog(), a.now)
 	group, gctx = errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if a.settings.S3.Endpoint != "" {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"waybill/internal/app/settings"
 	"waybill/internal/control"
@@ -31,10 +30,19 @@ func auditOf(ctx context.Context, store *sqlstore.Store, log *slog.Logger) *cont
 	}
 	for _, m := range steps {
 		if m.Version == auditStep && !m.Applied.IsZero() {
-			return &control.Audit{Store: store, Log: log, Now: time.Now}
+			return &control.Audit{Store: store, Log: log, Now: clockOf(ctx, store, log)}
 		}
 	}
 	return nil
+}
+
+// clockOf is the time by the database, for a command that is over soon. Of SQLite it is this machine's.
+func clockOf(ctx context.Context, store *sqlstore.Store, log *slog.Logger) control.Clock {
+	c := newClock()
+	if _, err := c.compare(ctx, store.Clock, log); err != nil {
+		log.DebugContext(ctx, "the clock of the database is not read; this machine's is used", "error", err)
+	}
+	return c.now
 }
 
 // noteAct writes the entry of an act on the command line that is over and had no transaction of its own to be part of.

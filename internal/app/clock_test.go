@@ -13,10 +13,15 @@ import (
 func TestTheTimeIsTheDatabasesWhereTheMachinesIsOff(t *testing.T) {
 	truth := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var gone, off, wait time.Duration
-	c := &clock{wall: func() time.Time { return truth.Add(gone + off) }, gone: func() time.Duration { return gone }}
+	c := &clock{
+		wall: func() time.Time { return truth.Add(gone + off) }, gone: func() time.Duration { return gone }, doubt: make(chan struct{}, 1),
+	}
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))
-	read := func(context.Context) (time.Time, error) {
+	read := func(ctx context.Context) (time.Time, error) {
+		if until, bounded := ctx.Deadline(); !bounded || time.Until(until) > clockWithin {
+			t.Error("a silent database is waited for without an end")
+		}
 		defer func() { gone += wait }()
 		return truth.Add(gone + wait/2), nil
 	}
@@ -75,4 +80,54 @@ func TestTheTimeIsTheDatabasesWhereTheMachinesIsOff(t *testing.T) {
 	if _, err := c.compare(t.Context(), func(context.Context) (time.Time, error) { return time.Time{}, errors.New("away") }, log); err == nil {
 		t.Error("no error")
 	}
+}
+
+func TestAReadingIsAskedForOnceWhenTheClocksFirstDisagree(t *testing.T) {
+	t.Parallel()
+	truth := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var gone, off time.Duration
+	c := &clock{
+		wall: func() time.Time { return truth.Add(gone + off) }, gone: func() time.Duration { return gone }, doubt: make(chan struct{}, 1),
+	}
+	away := errors.New("away")
+	var fault error
+	read := func(context.Context) (time.Time, error) { return truth.Add(gone), fault }
+	compare := func() { _, _ = c.compare(t.Context(), read, slog.New(slog.DiscardHandler)) }
+	asked := func(what string, want bool) {
+		t.Helper()
+		c.now()
+		c.now()
+		got := false
+		select {
+		case <-c.doubt:
+			got = true
+		default:
+		}
+		if got != want {
+			t.Errorf("%s: a reading is asked for: %v, want %v", what, got, want)
+		}
+	}
+	asked("before the first reading", false)
+	compare()
+	asked("while they agree", false)
+	truth = truth.Add(time.Hour) // the machine slept, by a clock that does not count that; its own is right
+	asked("after a sleep", true)
+	fault = away
+	compare()
+	asked("while the database is away", false)
+	fault = nil
+	compare()
+	asked("once it was read", false)
+	if got := c.now().Sub(truth.Add(gone)); got != 0 {
+		t.Errorf("after the reading the time is %s off", got)
+	}
+	off = time.Hour
+	asked("after a jump", true)
+	compare()
+	asked("of a machine that is known to be off", false)
+	off = 0
+	asked("when it was set right", false)
+	compare()
+	off = -time.Hour
+	asked("after the next jump", true)
 }

@@ -129,9 +129,11 @@ func observeIn(o prometheus.Observer, value float64, at trace.SpanContext) {
 type backlogMeter struct {
 	mu    sync.Mutex // held while it counts: others who ask wait for the same answer
 	count func(ctx context.Context, seen time.Time) (job.Backlog, error)
-	now   func() time.Time
-	tried time.Time // when it counted last, whatever came of it
-	at    time.Time // when last was counted
+	clock control.Clock    // that the rows are written by
+	now   func() time.Time // when to count again is this machine's own matter
+	tried time.Time        // when it counted last, whatever came of it
+	at    time.Time        // when last was counted
+	age   time.Duration    // of the oldest job that waited for a worker then
 	last  job.Backlog
 
 	open, oldest, lanes, deepest, orphaned *prometheus.Desc
@@ -157,15 +159,15 @@ func newBacklogMeter() *backlogMeter {
 	}
 }
 
-// from says who counts, once the store is open.
-func (b *backlogMeter) from(count func(ctx context.Context, seen time.Time) (job.Backlog, error)) {
+// from says who counts, once the store is open, and by which clock workers give signs of life and jobs are accepted.
+func (b *backlogMeter) from(count func(ctx context.Context, seen time.Time) (job.Backlog, error), clock control.Clock) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.count = count
+	b.count, b.clock = count, clock
 }
 
 // look is what was counted last, counted anew when it is due.
-func (b *backlogMeter) look() (at time.Time, last job.Backlog, shown bool) {
+func (b *backlogMeter) look() (last job.Backlog, age time.Duration, shown bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
@@ -174,11 +176,15 @@ func (b *backlogMeter) look() (at time.Time, last job.Backlog, shown bool) {
 		ctx, cancel := context.WithTimeout(context.Background(), backlogWithin)
 		defer cancel()
 		// What fails is shown as it was, for a while; that the database fails shows by itself.
-		if counted, err := b.count(ctx, now.Add(-job.WorkerSilence)); err == nil {
-			b.at, b.last = now, counted
+		shared := b.clock()
+		if counted, err := b.count(ctx, shared.Add(-job.WorkerSilence)); err == nil {
+			b.at, b.last, b.age = now, counted, 0
+			if !counted.Oldest.IsZero() {
+				b.age = max(0, shared.Sub(counted.Oldest))
+			}
 		}
 	}
-	return b.at, b.last, !b.at.IsZero() && now.Sub(b.at) <= backlogLives
+	return b.last, b.age, !b.at.IsZero() && now.Sub(b.at) <= backlogLives
 }
 
 // Describe is prometheus.Collector's.
@@ -190,7 +196,7 @@ func (b *backlogMeter) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is prometheus.Collector's.
 func (b *backlogMeter) Collect(to chan<- prometheus.Metric) {
-	at, last, shown := b.look()
+	last, age, shown := b.look()
 	if !shown {
 		return
 	}
@@ -201,11 +207,7 @@ func (b *backlogMeter) Collect(to chan<- prometheus.Metric) {
 	gauge(b.open, float64(last.Waiting), "waiting")
 	gauge(b.open, float64(last.Running), "running")
 	gauge(b.open, float64(last.Cancelling), "cancelling")
-	var oldest float64
-	if !last.Oldest.IsZero() {
-		oldest = max(0, at.Sub(last.Oldest).Seconds())
-	}
-	gauge(b.oldest, oldest)
+	gauge(b.oldest, age.Seconds())
 	gauge(b.lanes, float64(last.Lanes))
 	gauge(b.deepest, float64(last.Deepest))
 	gauge(b.orphaned, float64(last.WithoutWorker))

@@ -103,7 +103,7 @@ func TestTheRegistryHasWhatTheSourceNames(t *testing.T) {
 	p := newParts(settings.Settings{}, nil)
 	p.meters.backlog.from(func(context.Context, time.Time) (job.Backlog, error) {
 		return job.Backlog{Queued: 2, Oldest: time.Now().Add(-time.Minute), Lanes: 1, Deepest: 3, Waiting: 3, WithoutWorker: 1}, nil
-	})
+	}, time.Now)
 	p.meters.submitted(job.TriggerAPI, "refused", job.WordInactiveConfig)
 	families, err := p.metrics.Gather()
 	if err != nil {
@@ -159,16 +159,17 @@ func TestOpenJobsAreCountedWhenSomebodyAsksAndNotTooOften(t *testing.T) {
 	b, asked, queued, away := newBacklogMeter(), 0, 7, error(nil)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b.now = func() time.Time { return now }
+	wrong := time.Hour // this machine is ahead of the clock that signs of life are written by
 	if got := shownBy(t, b); got != -1 {
 		t.Errorf("before the database is open %v is shown", got)
 	}
 	b.from(func(ctx context.Context, seen time.Time) (job.Backlog, error) {
 		asked++
-		if _, limited := ctx.Deadline(); !limited || now.Sub(seen) != job.WorkerSilence {
+		if _, limited := ctx.Deadline(); !limited || now.Add(-wrong).Sub(seen) != job.WorkerSilence {
 			t.Errorf("the count has the deadline %v, and workers count since %v", limited, seen)
 		}
-		return job.Backlog{Queued: queued}, away
-	})
+		return job.Backlog{Queued: queued, Oldest: now.Add(-wrong - time.Minute)}, away
+	}, func() time.Time { return now.Add(-wrong) })
 	for _, step := range []struct {
 		name          string
 		after         time.Duration
@@ -187,6 +188,9 @@ func TestOpenJobsAreCountedWhenSomebodyAsksAndNotTooOften(t *testing.T) {
 		now, queued, away = now.Add(step.after), step.queued, step.away
 		if got := shownBy(t, b); got != step.shown || asked != step.asked {
 			t.Errorf("%s: %v queued jobs are shown, counted %d times; want %v, %d times", step.name, got, asked, step.shown, step.asked)
+		}
+		if _, age, shown := b.look(); shown && age != time.Minute {
+			t.Errorf("%s: the oldest job is %s old, not a minute", step.name, age)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (o observedFires) Take(ctx context.Context, in contract.TakeFireInput) (con
 // watchDependencies asks the dependencies again and again, so that an outage shows in the metrics of each process it concerns; and
 // lets the jobs that have not ended be counted.
 func (p *parts) watchDependencies(start *starter.Starter) {
-	p.meters.backlog.from(p.store.CountBacklog)
+	p.meters.backlog.from(p.store.CountBacklog, p.now)
 	check := p.checks(start)
 	look := func(ctx context.Context) {
 		for _, one := range check(ctx) {
@@ -63,8 +63,8 @@ func (p *parts) watchDependencies(start *starter.Starter) {
 				p.meters.upTime.WithLabelValues(one.Name).SetToCurrentTime()
 			}
 		}
-		p.compareClocks(ctx)
 	}
+	p.background("look at the database's clock", p.watchClock)
 	p.background("look at the dependencies", func(ctx context.Context) {
 		ticker := time.NewTicker(everyCheck)
 		defer ticker.Stop()

@@ -36,9 +36,12 @@ func OpenOperator(ctx context.Context, s settings.Settings) (*Operator, error) {
 	}, nil
 }
 
-// openUnsealedStore opens the database without its keys.
+// openUnsealedStore opens the database without its keys, and goes by its clock.
 func (p *parts) openUnsealedStore(ctx context.Context) (err error) {
-	p.store, err = openDatabase(ctx, p.settings, p.log, filepath.Join(p.settings.Data, "waybill.db"))
+	p.store, err = openDatabase(ctx, p.settings, p.log, filepath.Join(p.settings.Data, "waybill.db"), func(c *sqlstore.Config) { c.Now = p.now })
+	if err == nil {
+		p.compareClocks(ctx)
+	}
 	return err
 }
 

@@ -101,7 +101,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	keys := &control.APIKeys{
 		Store: p.store, Sessions: sessions, Configs: configs, Signer: token.NewKeySigner(p.keyring.Ring.Derived("api-key"), p.now), Now: p.now, NewID: newID, Log: p.log,
 	}
-	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log, Observe: p.meters.fed}
+	feed := &control.Feed{Events: p.store, Bell: p.bell, Log: p.log, Observe: p.meters.fed, Now: p.now}
 	account := &control.AccountSettings{
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
@@ -182,12 +182,6 @@ func (p *parts) startHTTP(listener net.Listener, handler http.Handler, letGo fun
 // checks asks every dependency for readiness.
 func (p *parts) checks(start *starter.Starter) func(context.Context) []api.CheckResult {
 	return func(ctx context.Context) []api.CheckResult {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-		return []api.CheckResult{
-			{Name: "database", Err: p.store.Ping(ctx)},
-			{Name: "objects", Err: p.objects.Ping(ctx)},
-			{Name: "engine", Err: start.Ping(ctx)},
-		}
+		return askAll(ctx, pingWithin, dependency{"database", p.store.Ping}, dependency{"objects", p.objects.Ping}, dependency{"engine", start.Ping})
 	}
 }

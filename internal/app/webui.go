@@ -49,9 +49,9 @@ func newWebUISignIn() *webUISignIn {
 }
 
 // open begins to let people in.
-func (s *webUISignIn) open(store *sqlstore.Store, audit *control.Audit) {
+func (s *webUISignIn) open(store *sqlstore.Store, audit *control.Audit, now control.Clock) {
 	s.users, s.audit = store, audit
-	s.sessions = &control.Sessions{Users: store, Lockouts: store, Passwords: password.New(), Now: time.Now}
+	s.sessions = &control.Sessions{Users: store, Lockouts: store, Passwords: password.New(), Now: now}
 	close(s.ready)
 }
 

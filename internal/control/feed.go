@@ -14,8 +14,9 @@ type Feed struct {
 	Events EventReader
 	Bell   *Bell
 	Log    *slog.Logger
-	// Observe is told how old events were when they were read. May be nil.
+	// Observe is told how old events were by Now when they were read. Without both nobody is.
 	Observe func(age time.Duration)
+	Now     Clock
 }
 
 // Pace of the tailer and of those who follow.
@@ -67,8 +68,8 @@ func (f *Feed) tail(ctx context.Context, mark job.EventMark) {
 
 // observe tells of the oldest of the events, which waited longest.
 func (f *Feed) observe(events []job.Event) {
-	if f.Observe != nil {
-		f.Observe(time.Since(events[0].Time))
+	if f.Observe != nil && f.Now != nil {
+		f.Observe(f.Now().Sub(events[0].Time))
 	}
 }
 

@@ -16,7 +16,8 @@ func TestAFeedRingsForWhatAnotherProcessChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	here := control.NewBell() // nothing rings it but the feed
-	feed := &control.Feed{Events: w.store, Bell: here, Log: w.jobs.Log}
+	ages := make(chan time.Duration, 100)
+	feed := &control.Feed{Events: w.store, Bell: here, Log: w.jobs.Log, Now: w.Now, Observe: func(age time.Duration) { ages <- age }}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -37,6 +38,14 @@ func TestAFeedRingsForWhatAnotherProcessChanges(t *testing.T) {
 		<-rings
 		unlisten()
 		id = w.submit(config).ID
+	}
+	select {
+	case age := <-ages: // the World's clock stands still
+		if age != 0 {
+			t.Errorf("an event was %s old when it was read, by the clock that it was written by", age)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("nobody was told how old events were")
 	}
 }
 
