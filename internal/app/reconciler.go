@@ -17,7 +17,7 @@ import (
 // another process.
 const loopBeat = 1500 * time.Millisecond
 
-// newReconciler makes the reconciler with all its duties: every process can run its loop, whatever else it does.
+// newReconciler makes the reconciler with all its duties: every process can run its loop, whatever else it does, so no process adds one.
 func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.Reconciler {
 	lanes := &control.LaneKeeper{Store: p.store, Engine: start, Log: p.log}
 	usher := &control.Usher{Jobs: p.store, Engine: start, Now: p.now, Log: p.log}
@@ -30,7 +30,7 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: p.now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
 		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, p.now), workers.PurgeDuty(),
-			control.FoldCounts(p.store)),
+			control.PurgeAudit(p.store, p.settings.Audit.Retention, p.now), control.FoldCounts(p.store)),
 	}
 }
 

@@ -81,8 +81,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	box := p.keyring.Box()
 	p.followKeys()
 	start := starter.New(p.temporal, starter.Config{})
-	reconciler := p.newReconciler(box, start)
-	work, err := p.newWorker(box, reconciler, s.work, s.to)
+	work, err := p.newWorker(box, s.work, s.to)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +105,6 @@ func (p *parts) serve(s serving) (*work, error) {
 		Store: p.store, Retention: p.store, Schedule: p.retentionEngine(), Default: p.retentionDefault(), Every: p.settings.RetentionInterval,
 	}
 	audit := p.auditLog()
-	reconciler.Duties = append(reconciler.Duties, control.PurgeAudit(p.store, p.settings.Audit.Retention, p.now))
 	places := &control.Places{Store: p.store, Now: p.now}
 	workers := &control.Workers{Registry: p.store, Places: places, Now: p.now}
 	draining, drain := context.WithCancel(context.Background())

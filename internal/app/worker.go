@@ -42,7 +42,7 @@ func (p *parts) limits() control.Limits {
 
 // newWorker makes the worker of this process. It takes the jobs of a destination, with a work folder of its own; with none
 // it serves the system's queues only.
-func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder string, to *job.Destination) (*work, error) {
+func (p *parts) newWorker(box secret.Box, folder string, to *job.Destination) (*work, error) {
 	identity, host := newIdentity()
 	w := &work{post: &post{parts: p, name: identity, ending: make(chan struct{})}}
 	var err error
@@ -74,6 +74,7 @@ func (p *parts) newWorker(box secret.Box, reconciler *control.Reconciler, folder
 		MaxHeartbeatThrottleInterval: loopBeat,
 	})
 	start := starter.New(p.temporal, starter.Config{})
+	reconciler := p.newReconciler(box, start)
 	config := activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.settlement(), Expiry: p.store, Lanes: p.store,
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,

@@ -82,7 +82,7 @@ func (w *Worker) start(ctx context.Context) error {
 	}
 	box := w.keyring.Box()
 	w.followKeys()
-	work, err := w.newWorkerIn(box, w.newReconciler(box, starter.New(w.temporal, starter.Config{})), &to)
+	work, err := w.newWorkerIn(box, &to)
 	if err != nil {
 		return err
 	}
@@ -183,13 +183,13 @@ const maxWorkFolders = 1000
 
 // newWorkerIn makes the worker in the folder of the settings, or in the first one of the data folder that no other process
 // has: so a worker finds the packages of the one before it and ends what that one left running.
-func (w *Worker) newWorkerIn(box secret.Box, reconciler *control.Reconciler, to *job.Destination) (*work, error) {
+func (w *Worker) newWorkerIn(box secret.Box, to *job.Destination) (*work, error) {
 	if w.settings.Work != "" {
-		return w.newWorker(box, reconciler, w.settings.Work, to)
+		return w.newWorker(box, w.settings.Work, to)
 	}
 	for n := 1; ; n++ {
 		folder := filepath.Join(w.settings.Data, workFolders, strconv.Itoa(n))
-		work, err := w.newWorker(box, reconciler, folder, to)
+		work, err := w.newWorker(box, folder, to)
 		if !errors.Is(err, runner.ErrWorkFolderInUse) || n == maxWorkFolders {
 			return work, err
 		}
