@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"time"
 
 	"go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/serviceerror"
@@ -38,11 +39,58 @@ type claim struct {
 // claimNamespace takes the namespace of Temporal for this installation, or refuses to work in another's; one of the embedded
 // engine is taken anyway, so that others keep away. All processes of an installation have its master key, and no other has it.
 func (p *parts) claimNamespace(ctx context.Context, address string, own bool) error {
-	c := claim{
+	return p.claimOf(address, own).make(ctx)
+}
+
+func (p *parts) claimOf(address string, own bool) claim {
+	return claim{
 		engine: p.temporal.WorkflowService(), address: address, namespace: p.namespace,
 		mine: installationOf(p.keys), own: own, log: p.log,
 	}
-	return c.make(ctx)
+}
+
+// Of two installations that take a free namespace at the same moment both may see their own name in it, each before the other writes
+// its. So it is looked at again: soon, and then once a minute, in case somebody takes it over.
+const (
+	claimFirst = 10 * time.Second
+	claimEvery = time.Minute
+	claimTime  = 10 * time.Second // for an answer
+)
+
+// watchClaim ends the process when another installation has its namespace: none of its processes may work there.
+func (p *parts) watchClaim() {
+	if p.settings.Temporal.Address == "" {
+		return // it is that of the embedded engine
+	}
+	c := p.claimOf(p.settings.Temporal.Address, false)
+	p.background("claim of the namespace", func(ctx context.Context) {
+		if err := c.watch(ctx, claimFirst, claimEvery); err != nil {
+			p.log.ErrorContext(ctx, "this process ends", "error", err)
+			p.fail(err)
+		}
+	})
+}
+
+// watch returns when another installation has the namespace, with the error that says so, or when ctx ends.
+func (c claim) watch(ctx context.Context, first, every time.Duration) error {
+	for pause := first; ; pause = every {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		if err := c.ours(ctx); job.CodeOf(err) == job.Invalid {
+			return err
+		}
+	}
+}
+
+// ours is nil unless another installation has the namespace, or it can not be read.
+func (c claim) ours(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, claimTime)
+	defer cancel()
+	_, err := c.look(ctx)
+	return err
 }
 
 // installationOf tells installations apart by their root key.
@@ -59,7 +107,7 @@ func (c claim) make(ctx context.Context) error {
 	})
 	switch code := serviceerror.ToStatus(err).Code(); {
 	case err == nil:
-		_, err := c.look(ctx) // of two at once the later one has it
+		_, err := c.look(ctx) // of two at once the later one has it; the other one finds out here, or by watchClaim
 		return err
 	case code == codes.PermissionDenied, code == codes.Unimplemented, code == codes.InvalidArgument:
 		c.log.WarnContext(ctx, "the namespace does not let us write down that it is ours; see to it that no other Waybill uses it",

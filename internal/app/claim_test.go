@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/serviceerror"
@@ -72,5 +73,38 @@ func TestANamespaceIsTakenByOneInstallation(t *testing.T) {
 		if c.want == job.Invalid && !strings.Contains(err.Error(), "--address host:7233 --namespace prod --data waybill.installation=ours") {
 			t.Errorf("%s: %v does not say what to do", name, err)
 		}
+	}
+}
+
+// Both look while the namespace is free, and each sees itself after its own writing: only a later look tells them apart.
+func TestOfTwoThatTakeANamespaceAtOnceOneFindsOut(t *testing.T) {
+	t.Parallel()
+	n := &oneNamespace{}
+	by := func(mine string) claim {
+		return claim{engine: n, address: "host:7233", namespace: "prod", mine: mine, log: slog.New(slog.DiscardHandler)}
+	}
+	a, b := by("a"), by("b")
+	for _, c := range []claim{a, b} {
+		n.data = nil // as this one saw it
+		if err := c.make(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.watch(t.Context(), time.Millisecond, time.Millisecond); job.CodeOf(err) != job.Invalid || a.ours(t.Context()) == nil {
+		t.Errorf("who was first goes on: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.watch(ctx, time.Millisecond, time.Millisecond); err != nil || b.ours(t.Context()) != nil {
+		t.Errorf("who has it ends: %v", err)
+	}
+	n.readErr = serviceerror.NewUnavailable("away")
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.watch(ctx, time.Millisecond, time.Millisecond); err != nil {
+		t.Errorf("an engine that is away ends the process: %v", err)
+	}
+	if b.ours(t.Context()) == nil {
+		t.Error("a namespace that can not be read is taken for one's own")
 	}
 }

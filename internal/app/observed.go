@@ -65,6 +65,7 @@ func (p *parts) watchDependencies(start *starter.Starter) {
 		}
 	}
 	p.background("look at the database's clock", p.watchClock)
+	p.watchClaim()
 	p.background("look at the dependencies", func(ctx context.Context) {
 		ticker := time.NewTicker(everyCheck)
 		defer ticker.Stop()

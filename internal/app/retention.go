@@ -53,7 +53,12 @@ func (p *parts) retentionDuty() control.Duty {
 
 // orphanDuty ends workflows that no unfinished job stands behind.
 func (p *parts) orphanDuty(start *starter.Starter) control.Duty {
-	o := &control.Orphanage{Engine: starter.NewOpen(p.temporal), Known: p.store, Starter: start, Now: p.now, Log: p.log}
+	o := &control.Orphanage{
+		Engine: starter.NewOpen(p.temporal), Known: p.store, Starter: start, Now: p.now, Log: p.log,
+	}
+	if p.settings.Temporal.Address != "" {
+		o.Ours = p.claimOf(p.settings.Temporal.Address, false).ours
+	}
 	return o.Duty()
 }
 

@@ -46,6 +46,9 @@ type Orphanage struct {
 	Starter Starter
 	Now     Clock
 	Log     *slog.Logger
+	// Ours fails unless the engine's namespace is known to be this installation's: in another one's all workflows look like orphans.
+	// nil: nobody else can have it.
+	Ours func(ctx context.Context) error
 
 	page []byte    // where the next look begins
 	rest time.Time // until when there is none
@@ -95,26 +98,47 @@ func (o *Orphanage) look(ctx context.Context, back bool) error {
 	if err != nil {
 		return err
 	}
+	var orphans []OpenWorkflow
 	for _, w := range found {
-		if now.Sub(w.Started) > orphanGrace {
-			if err := o.judge(ctx, w, known, now); outage(err) != nil {
-				return err
-			} else if err != nil {
-				o.Log.WarnContext(ctx, "workflow not ended", "workflow", w.Workflow, "error", err)
-			}
+		if orphaned(w, known, now) {
+			orphans = append(orphans, w)
+		}
+	}
+	if len(orphans) > 0 && o.Ours != nil {
+		if err := o.Ours(ctx); err != nil { // and all of the round is looked at again
+			o.page, o.rest = nil, now.Add(orphanRest)
+			return err
+		}
+	}
+	for _, w := range orphans {
+		if err := o.end(ctx, w, known, now); outage(err) != nil {
+			return err
+		} else if err != nil {
+			o.Log.WarnContext(ctx, "workflow not ended", "workflow", w.Workflow, "error", err)
 		}
 	}
 	return nil
 }
 
-func (o *Orphanage) judge(ctx context.Context, w OpenWorkflow, known map[job.ID]KnownJob, now time.Time) error {
+// orphaned tells whether no unfinished job stands behind a workflow, nor has just done so.
+func orphaned(w OpenWorkflow, known map[job.ID]KnownJob, now time.Time) bool {
+	j, there := known[w.Job]
+	switch {
+	case now.Sub(w.Started) <= orphanGrace:
+		return false
+	case !there:
+		return true
+	}
+	return !j.FinishedAt.IsZero() && now.Sub(j.FinishedAt) > orphanGrace
+}
+
+// end ends the workflow of a job that is not there, or has ended for longer than the grace.
+func (o *Orphanage) end(ctx context.Context, w OpenWorkflow, known map[job.ID]KnownJob, now time.Time) error {
 	j, there := known[w.Job]
 	switch over := now.Sub(j.FinishedAt); {
 	case !there:
 		o.Log.WarnContext(ctx, "terminate a workflow that has no job in the database", "workflow", w.Workflow, "started", w.Started)
 		return o.Engine.TerminateWorkflow(ctx, w, "Waybill's database has no such job")
-	case j.FinishedAt.IsZero() || over <= orphanGrace:
-		return nil
 	case over <= orphanPatience:
 		return o.Starter.CancelJob(ctx, w.Job)
 	}

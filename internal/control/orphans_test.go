@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -105,6 +106,47 @@ func TestWorkflowsWithoutAJobAreTerminatedAfterAMinute(t *testing.T) {
 	look(t, d, 2)
 	if !slices.Contains(l.terminated, "job-"+string(ended.ID)) {
 		t.Errorf("terminated %v: a workflow that did not end for an hour after its job must go", l.terminated)
+	}
+}
+
+func TestInANamespaceOfSomebodyElseNothingIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := &openList{size: 10}
+	c := w.runnable(w.admin, "c")
+	queued, ended := w.submit(c), w.submit(c)
+	w.finish(ended, failed())
+	theirs := job.ID("69b9209b00000000000000f1")
+	l.add(queued.ID, w.Now())
+	var taken error
+	asked := 0
+	o := &control.Orphanage{Engine: l, Known: w.store, Starter: w.engine, Now: w.Now, Log: slog.New(slog.DiscardHandler), Ours: func(context.Context) error {
+		asked++
+		return taken
+	}}
+	d := o.Duty()
+	w.Pass(2 * time.Minute)
+	look(t, d, 1)
+	if asked != 0 {
+		t.Errorf("asked %d times whose the namespace is though nothing is to be ended", asked)
+	}
+	l.add(theirs, w.Now().Add(-time.Hour))
+	l.add(ended.ID, w.Now().Add(-time.Hour))
+	taken = job.Errorf(job.Invalid, job.WordInvalidField, "the namespace is another's")
+	for range 3 {
+		w.Pass(time.Minute)
+		if err := d.Do(t.Context(), false); !errors.Is(err, taken) {
+			t.Errorf("error %v, want that the namespace is another's", err)
+		}
+	}
+	if l.terminated != nil || len(w.engine.cancels) > 0 || asked != 3 {
+		t.Errorf("terminated %v, cancelled %v, asked %d times", l.terminated, w.engine.cancels, asked)
+	}
+	taken = nil
+	w.Pass(time.Minute)
+	look(t, d, 1)
+	if fmt.Sprint(l.terminated) != "[job-"+string(theirs)+"]" || fmt.Sprint(w.engine.cancels) != fmt.Sprintf("[%s]", ended.ID) {
+		t.Errorf("terminated %v, cancelled %v, in a namespace of one's own", l.terminated, w.engine.cancels)
 	}
 }
 
