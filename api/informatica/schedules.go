@@ -135,6 +135,7 @@ func lay[T any](from *T, to *T) {
 // over lays a body over what is stored.
 func (b *scheduleBody) over(in control.SharedInput) (control.SharedInput, error) {
 	p := &in.Plan
+	start := p.Start
 	lay(b.Name, &in.Name)
 	lay(b.Description, &p.Description)
 	lay(b.TimeZone, &p.Zone)
@@ -160,6 +161,7 @@ func (b *scheduleBody) over(in control.SharedInput) (control.SharedInput, error)
 			return in, err
 		}
 	}
+	p.Later = p.Later && p.Start.Equal(start) // another time on the wall is the first one again
 	for _, n := range []struct {
 		name string
 		from *int64
@@ -184,7 +186,7 @@ func (d *door) scheduleOf(s job.SharedSchedule) *scheduleObject {
 	return &scheduleObject{
 		Type: "schedule", ID: decimal(s.ID), OrgID: decimal(s.AccountID), Name: s.Name, Description: p.Description, CreateTime: utc(s.CreatedAt),
 		UpdateTime: utc(s.ModifiedAt), CreatedBy: s.CreatedBy.Name, UpdatedBy: s.ModifiedBy, StartTime: utc(p.Start),
-		StartTimeUTC: utc(control.Instant(p.Start, zone)), EndTime: utc(p.End), Interval: p.Every, Frequency: p.Frequency,
+		StartTimeUTC: utc(control.StartOf(p, zone)), EndTime: utc(p.End), Interval: p.Every, Frequency: p.Frequency,
 		RangeStart: utc(p.RangeStart), RangeEnd: utc(p.RangeEnd), Sun: p.Days[0], Mon: p.Days[1], Tue: p.Days[2], Wed: p.Days[3], Thu: p.Days[4],
 		Fri: p.Days[5], Sat: p.Days[6], WeekDay: p.WorkDays, DayOfMonth: p.DayOfMonth, WeekOfMonth: p.WeekOfMonth, DayOfWeek: p.DayOfWeek,
 		TimeZone: p.Zone,

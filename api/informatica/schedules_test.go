@@ -93,6 +93,14 @@ func TestSchedulesFireWhenTheyShould(t *testing.T) {
 		"until its end":         {`"interval":"Daily","startTime":"2026-03-18T02:00:00.000Z","endTime":"2026-03-19T02:00:00.000Z"`, "Wed 03-18 02:00, Thu 03-19 02:00"},
 		"by the clock of Tokyo": {`"interval":"Daily","startTime":"2026-03-18T02:00:00.000Z","timeZone":"Asia/Tokyo"`, "Tue 03-17 13:00, Wed 03-18 13:00, Thu 03-19 13:00"},
 		"from a time in UTC":    {`"interval":"Daily","startTime":"2026-01-01T00:00:00.000Z","startTimeUTC":"2026-03-18T06:00:00.000Z"`, "Wed 03-18 02:00, Thu 03-19 02:00, Fri 03-20 02:00"},
+		// Berlin's clock shows 2:30 twice on 25 October, an hour apart.
+		"at first":             {`"interval":"None","timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T00:30:00.000Z"`, "Sat 10-24 20:30"},
+		"once, later":          {`"interval":"None","timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"`, "Sat 10-24 21:30"},
+		"minutes, from later":  {`"interval":"Minutely","frequency":45,"timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"`, "Sat 10-24 21:30, Sat 10-24 22:15, Sat 10-24 23:00"},
+		"hours, from later":    {`"interval":"Hourly","frequency":2,"timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"`, "Sat 10-24 21:30, Sat 10-24 23:30, Sun 10-25 01:30"},
+		"days, from later":     {`"interval":"Daily","timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"`, "Sat 10-24 21:30, Sun 10-25 21:30, Mon 10-26 21:30"},
+		"every month, later":   {`"interval":"Monthly","dayOfMonth":25,"timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"`, "Sat 10-24 21:30, Tue 11-24 20:30, Thu 12-24 20:30"},
+		"weekly, on the first": {`"interval":"Weekly","sun":true,"timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T00:30:00.000Z"`, "Sat 10-24 20:30, Sat 10-31 21:30, Sat 11-07 20:30"},
 	} {
 		id, _ := f.do("POST", s+"/schedule", `{"name":"`+name+`",`+c.members+`}`).want(t, 200, "").object(t)["id"].(string)
 		f.do("POST", s+"/mttask/1", `{"scheduleId":"`+id+`"}`).want(t, 200, "")
@@ -107,6 +115,43 @@ func TestSchedulesFireWhenTheyShould(t *testing.T) {
 		}
 		if strings.Join(got, ", ") != c.want {
 			t.Errorf("%s: %v, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestTheSecondOfTwoEqualTimesIsKept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	times := func(path, body string) [2]string {
+		t.Helper()
+		method := "POST"
+		if body == "" {
+			method = "GET"
+		}
+		o := f.do(method, s+path, body).want(t, 200, "").object(t)
+		shown, _ := o["startTime"].(string)
+		utc, _ := o["startTimeUTC"].(string)
+		return [2]string{shown, utc}
+	}
+	first := [2]string{"2026-10-25T02:30:00.000Z", "2026-10-25T00:30:00.000Z"}
+	second := [2]string{"2026-10-25T02:30:00.000Z", "2026-10-25T01:30:00.000Z"}
+	for _, step := range []struct {
+		name, path, body string
+		want             [2]string
+	}{
+		{"made by UTC", "/schedule", `{"name":"x","interval":"Daily","timeZone":"Europe/Berlin","startTimeUTC":"2026-10-25T01:30:00.000Z"}`, second},
+		{"read", "/schedule/1", "", second},
+		{"changed elsewhere", "/schedule/1", `{"description":"new"}`, second},
+		{"sent back", "/schedule/1", `{"startTime":"2026-10-25T02:30:00.000Z","startTimeUTC":"2026-10-25T01:30:00.000Z"}`, second},
+		{"the wall's time alone sent back", "/schedule/1", `{"startTime":"2026-10-25T02:30:00.000Z"}`, second},
+		{"another time on the wall", "/schedule/1", `{"startTime":"2026-10-25T02:45:00.000Z"}`, [2]string{"2026-10-25T02:45:00.000Z", "2026-10-25T00:45:00.000Z"}},
+		{"the first by UTC", "/schedule/1", `{"startTimeUTC":"2026-10-25T00:30:00.000Z"}`, first},
+		{"the second again", "/schedule/1", `{"startTimeUTC":"2026-10-25T01:30:00.000Z"}`, second},
+		{"in a zone where it comes once", "/schedule/1", `{"timeZone":"Asia/Tokyo"}`, [2]string{"2026-10-25T02:30:00.000Z", "2026-10-24T17:30:00.000Z"}},
+		{"and back", "/schedule/1", `{"timeZone":"Europe/Berlin"}`, first},
+	} {
+		if got := times(step.path, step.body); got != step.want {
+			t.Errorf("%s: it starts at %q, want %q", step.name, got, step.want)
 		}
 	}
 }

@@ -35,14 +35,23 @@ func Instant(shown time.Time, zone *time.Location) time.Time {
 	return schedule.Moment(shown, zone)
 }
 
+// StartOf is the moment at which a plan begins.
+func StartOf(p job.SharedPlan, zone *time.Location) time.Time {
+	if p.Later {
+		return schedule.LaterMoment(p.Start, zone)
+	}
+	return Instant(p.Start, zone)
+}
+
 // sharedRule works out what a plan comes to, and refuses one that is not well-formed.
 func sharedRule(name string, p *job.SharedPlan) (job.ScheduleRule, error) {
 	zone, err := schedule.Zone(p.Zone)
 	if err != nil {
 		return job.ScheduleRule{}, err
 	}
+	p.Later = p.Later && !StartOf(*p, zone).Equal(Instant(p.Start, zone)) // it may come once only, in another zone
 	r := job.ScheduleRule{
-		Name: name, Kind: job.CronSchedule, Description: p.Description, Zone: p.Zone, Start: Instant(p.Start, zone), End: Instant(p.End, zone),
+		Name: name, Kind: job.CronSchedule, Description: p.Description, Zone: p.Zone, Start: StartOf(*p, zone), End: Instant(p.End, zone),
 	}
 	switch {
 	case p.Start.IsZero():
@@ -80,7 +89,7 @@ func layPlan(p *job.SharedPlan, r *job.ScheduleRule) error {
 		return invalidField("frequency is between 1 and 1440")
 	}
 	clock := fmt.Sprintf("%d %d %d", p.Start.Second(), p.Start.Minute(), p.Start.Hour())
-	c := &job.Calendar{}
+	c := &job.Calendar{Later: p.Later}
 	switch p.Every {
 	case everyNone:
 		r.Cron, r.Calendar = fmt.Sprintf("%s %d %d ? %d", clock, p.Start.Day(), p.Start.Month(), p.Start.Year()), c
@@ -191,11 +200,7 @@ func wordIn(list []string, word string) int {
 }
 
 // shownIn is what a clock in the zone shows at an instant, written as if it were UTC.
-func shownIn(at time.Time, zone string) (time.Time, error) {
-	z, err := schedule.Zone(zone)
-	if err != nil {
-		return at, err
-	}
-	_, offset := at.In(z).Zone()
-	return at.UTC().Add(time.Duration(offset) * time.Second), nil
+func shownIn(at time.Time, zone *time.Location) time.Time {
+	_, offset := at.In(zone).Zone()
+	return at.UTC().Add(time.Duration(offset) * time.Second)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waybill/internal/job"
+	"waybill/internal/schedule"
 )
 
 // SharedScheduleStore keeps the schedules of accounts.
@@ -119,11 +120,12 @@ func (s *SharedSchedules) fill(ctx context.Context, sch *job.SharedSchedule, in 
 		}
 	}
 	if !in.StartUTC.IsZero() {
-		start, err := shownIn(in.StartUTC, in.Plan.Zone)
+		zone, err := schedule.Zone(in.Plan.Zone)
 		if err != nil {
 			return err
 		}
-		in.Plan.Start = start
+		in.Plan.Start = shownIn(in.StartUTC, zone)
+		in.Plan.Later = !Instant(in.Plan.Start, zone).Equal(in.StartUTC)
 	}
 	rule, err := sharedRule(name, &in.Plan)
 	sch.Name, sch.Plan, sch.Rule = name, in.Plan, rule

@@ -23,6 +23,7 @@ type SharedPlan struct {
 	Description string    `json:"description,omitempty"`
 	Zone        string    `json:"zone"` // IANA name
 	Start       time.Time `json:"start"`
+	Later       bool      `json:"later,omitempty"` // Start comes twice, and the second one is meant
 	End         time.Time `json:"end,omitzero"`
 	Every       string    `json:"every"` // an interval word: Daily
 	Frequency   int       `json:"frequency"`

@@ -12,6 +12,7 @@ type wall struct {
 	everyDays, everyWeeks int
 	from                  time.Time // date in UTC that they are counted from
 	dayOfMonth            int       // 0: as the pattern says
+	later                 bool      // the second of two equal times
 	h, m, s               int
 }
 
@@ -25,7 +26,7 @@ func (t Times) Narrowed(c job.Calendar, zone *time.Location) (Times, error) {
 		return t, badCalendar("the pattern of a calendar names one time of the day")
 	}
 	w := &wall{
-		everyDays: c.EveryDays, everyWeeks: c.EveryWeeks, dayOfMonth: c.DayOfMonth,
+		everyDays: c.EveryDays, everyWeeks: c.EveryWeeks, dayOfMonth: c.DayOfMonth, later: c.Later,
 		h: bits.TrailingZeros64(p.hours), m: bits.TrailingZeros64(p.minutes), s: bits.TrailingZeros64(p.seconds),
 	}
 	if c.EveryDays > 1 || c.EveryWeeks > 1 {
@@ -68,28 +69,47 @@ func sunday(date time.Time) time.Time { return date.AddDate(0, 0, -int(date.Week
 // at is when it fires on a date.
 func (w *wall) at(date time.Time, zone *time.Location) time.Time {
 	shown := date.Add(time.Duration(w.h)*time.Hour + time.Duration(w.m)*time.Minute + time.Duration(w.s)*time.Second)
+	if w.later {
+		return LaterMoment(shown, zone)
+	}
 	return Moment(shown, zone)
 }
 
 // Moment is when a clock in the zone shows a time, which is written as if it were UTC. One that the clock skips comes when it goes on, one
 // that it shows twice when it first does.
 func Moment(shown time.Time, zone *time.Location) time.Time {
-	var found time.Time
+	first, _ := moments(shown, zone)
+	return first
+}
+
+// LaterMoment is Moment but for a time that the clock shows twice: then it is when it does so for the second time.
+func LaterMoment(shown time.Time, zone *time.Location) time.Time {
+	_, last := moments(shown, zone)
+	return last
+}
+
+func moments(shown time.Time, zone *time.Location) (first, last time.Time) {
 	_, before := shown.Add(-24 * time.Hour).In(zone).Zone()
 	_, after := shown.Add(24 * time.Hour).In(zone).Zone()
 	for _, offset := range []int{before, after} {
 		t := shown.Add(-time.Duration(offset) * time.Second)
-		if _, there := t.In(zone).Zone(); there == offset && (found.IsZero() || t.Before(found)) {
-			found = t
+		if _, there := t.In(zone).Zone(); there == offset {
+			if first.IsZero() || t.Before(first) {
+				first = t
+			}
+			if t.After(last) {
+				last = t
+			}
 		}
 	}
-	if found.IsZero() { // with the old offset it lies behind the change
-		found = shown.Add(-time.Duration(before) * time.Second)
-		if start, _ := found.In(zone).ZoneBounds(); !start.IsZero() {
-			found = start
+	if first.IsZero() { // with the old offset it lies behind the change
+		first = shown.Add(-time.Duration(before) * time.Second)
+		if start, _ := first.In(zone).ZoneBounds(); !start.IsZero() {
+			first = start
 		}
+		last = first
 	}
-	return found.UTC()
+	return first.UTC(), last.UTC()
 }
 
 // next is the first time after the instant.

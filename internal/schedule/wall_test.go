@@ -31,6 +31,8 @@ func TestCalendarsOnTheWall(t *testing.T) {
 			[]string{"2026-03-07 02:30:00 EST", "2026-03-08 03:00:00 EDT", "2026-03-09 02:30:00 EDT"}},
 		"a time that comes twice fires once": {"0 30 1 * * ? *", job.Calendar{}, newYork, time.Date(2026, 10, 31, 12, 0, 0, 0, time.UTC),
 			[]string{"2026-11-01 01:30:00 EDT", "2026-11-02 01:30:00 EST"}},
+		"the second of two equal times": {"0 30 1 * * ? *", job.Calendar{Later: true}, newYork, time.Date(2026, 10, 31, 12, 0, 0, 0, time.UTC),
+			[]string{"2026-11-01 01:30:00 EST", "2026-11-02 01:30:00 EST"}},
 		"at the very change": {"0 0 2 * * ? *", job.Calendar{}, newYork, start.AddDate(0, 0, -10),
 			[]string{"2026-03-08 03:00:00 EDT", "2026-03-09 02:00:00 EDT"}},
 		"every third day": {"0 0 2 * * ? *", job.Calendar{EveryDays: 3, From: "2026-03-16"}, newYork, start,
