@@ -11,7 +11,7 @@ RACE ?=
 FAULT_JOBS ?= 2000
 FAULT_SEED ?=
 
-# How long the doors are fuzzed; FUZZ_SEED= repeats a round.
+# How long the doors are fuzzed; FUZZ_SEED=random takes other calls each time, FUZZ_SEED=N repeats a round.
 DOORTIME ?= 30s
 FUZZ_SEED ?=
 

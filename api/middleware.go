@@ -66,7 +66,7 @@ func (s *Server) end(c *gin.Context, r *Request, took time.Duration) {
 	defer r.endTrace(status)
 	if r.fault != nil && status != StatusClientGone {
 		s.Log.LogAttrs(ctx, slog.LevelError, "request failed", slog.String("request", r.ID), slog.String("method", r.Method),
-			slog.String("path", r.Path), slog.Int("status", status), slog.Any("error", r.fault))
+			slog.String("path", r.Path), slog.Int("status", status), slog.String("word", string(job.WordOf(r.fault))), slog.Any("error", r.fault))
 	}
 	if s.AccessLog != nil {
 		s.AccessLog.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("request", r.ID), slog.String("method", r.Method),

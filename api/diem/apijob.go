@@ -95,12 +95,10 @@ func (d *door) start(ctx context.Context, c *call, id string) (answer, error) {
 		return answer{json: message{"job already running"}}, nil
 	case job.WordOf(err) == job.WordInactiveConfig:
 		return answer{json: failure{"document " + id + " is not active"}, cause: err}, nil
-	case job.CodeOf(err) == job.Invalid: // there is nothing to run, or not so
-		c.Blame(err)
-		a := internal(c.Request)
-		a.cause = err
-		return a, nil
 	case err != nil:
+		if a, so := c.nothingToRun(err); so {
+			return a, nil
+		}
 		return answer{}, err
 	case made.Active || made.Skipped:
 		return answer{json: message{"job already running"}, run: made.Job.ID}, nil

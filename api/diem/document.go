@@ -125,6 +125,9 @@ func (d *door) document() huma.Config {
 		case "filedownload":
 			op.Responses["200"].Content["application/octet-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 		}
+		if name == "apijob" || name == "jobactions" || name == "services" {
+			op.Responses["500"] = &huma.Response{Description: "The job config has no package that can be run, or the server failed", Content: refusals()}
+		}
 		c.Paths[op.Path] = &huma.PathItem{Post: op}
 	}
 	add("apijob", "Start or stop a job config, or tell how its newest run stands", jobRequest{}, told200{})

@@ -125,6 +125,18 @@ func internal(r *api.Request) answer {
 	return answer{status: http.StatusInternalServerError, json: message{"An internal error happened. It has been logged with reference: " + r.ID}}
 }
 
+// nothingToRun is the answer about a config that has no program, and whether err says so (diem.md, 4.1).
+func (c *call) nothingToRun(err error) (a answer, so bool) {
+	switch job.WordOf(err) {
+	case job.WordPackageMissing, job.WordInvalidPackage:
+		c.Blame(err)
+		a = internal(c.Request)
+		a.cause = err
+		return a, true
+	}
+	return a, false
+}
+
 // seconds is a pause in whole seconds, rounded up, at least one.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)

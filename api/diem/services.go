@@ -49,12 +49,10 @@ func (d *door) services(ctx context.Context, c *call) (answer, error) {
 			status: http.StatusServiceUnavailable, json: told{"No Executor is available to handle your request", http.StatusServiceUnavailable},
 			cause: job.Errorf(job.Conflict, control.WordNoWorker, "No worker is there"), // nothing is away that the audit log needs
 		}, nil
-	case job.WordOf(err) == job.WordPackageMissing || job.WordOf(err) == job.WordInvalidPackage:
-		c.Blame(err)
-		a := internal(c.Request)
-		a.cause = err
-		return a, nil
 	case err != nil:
+		if a, so := c.nothingToRun(err); so {
+			return a, nil
+		}
 		return answer{}, err
 	}
 	return c.called(id, called), nil
