@@ -21,6 +21,7 @@ type bench struct {
 	config  job.Config
 	admin   job.UserRef
 	made    int
+	tags    []string // of the jobs
 }
 
 var benchStart = time.Date(2026, 3, 17, 9, 41, 0, 0, time.UTC)
@@ -55,7 +56,7 @@ func (s *bench) submission() control.Submission {
 	s.made++
 	return control.Submission{Job: job.Job{
 		ID: job.ID(fmt.Sprintf("%024x", s.made)), AccountID: s.account, ConfigID: s.config.ID, ConfigName: s.config.Name,
-		OwnerID: s.admin.ID, SubmittedBy: s.admin, ScheduledAt: benchStart.Add(time.Duration(s.made) * time.Second),
+		OwnerID: s.admin.ID, SubmittedBy: s.admin, Tags: s.tags, ScheduledAt: benchStart.Add(time.Duration(s.made) * time.Second),
 		Spec: job.Spec{
 			PackageName: "samplePackage.djar", PackageVersion: 1, PackageSize: 4096, EntryPoint: "integrateXYZ.process",
 			PackageSHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

@@ -89,13 +89,13 @@ type censusRow struct {
 
 // census counts all jobs for which a filter holds that counters can answer, those with one tag if one is given. One statement reads
 // counters, changes and unfinished jobs, so it sees them as they were at one moment.
-func (s *Store) census(ctx context.Context, q job.Query, served job.Expr, tags []string) (census, error) {
+func (s *Store) census(ctx context.Context, within sight, served job.Expr, tags []string) (census, error) {
 	var c census
-	where, err := s.compile(jobListing, q.Scope.AccountID, served)
+	where, err := s.compile(jobListing, within.AccountID, served)
 	if err != nil {
 		return c, err
 	}
-	where = scopedCounts(q.Scope).and(where)
+	where = within.counts().and(where)
 	counts, live := tallied, where
 	if len(tags) == 1 {
 		counts, live = talliedByTag, where.and(s.hasTag(tags))

@@ -52,7 +52,7 @@ func TestCountersAreWhatIsThere(t *testing.T) {
 		}
 		check := func(when string, scope job.Scope) {
 			t.Helper()
-			got, err := s.census(t.Context(), job.Query{Scope: scope}, nil, nil)
+			got, err := s.census(t.Context(), sight{Scope: scope}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestCountersAreWhatIsThere(t *testing.T) {
 				t.Errorf("%s: counted %d, %+v; there are %d, %+v, %v", when, got.total, got.stats, n, want, err)
 			}
 			for _, tag := range someTags {
-				got, err := s.census(t.Context(), job.Query{Scope: scope}, nil, []string{tag})
+				got, err := s.census(t.Context(), sight{Scope: scope}, nil, []string{tag})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -128,12 +128,12 @@ func TestCountersBeginWithTheJobsThatAreThere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, s *Store) {
 		account := seeded(t, s, 2000)
-		before, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, nil)
+		before, err := s.census(t.Context(), sight{Scope: job.Scope{AccountID: account}}, nil, nil)
 		if err != nil || before.total != 1600 {
 			t.Fatalf("%d jobs, %v", before.total, err)
 		}
 		tag := []string{"nightly"}
-		tagged, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, tag)
+		tagged, err := s.census(t.Context(), sight{Scope: job.Scope{AccountID: account}}, nil, tag)
 		if err != nil || tagged.total == 0 {
 			t.Fatalf("%d jobs with a tag, %v", tagged.total, err)
 		}
@@ -143,11 +143,11 @@ func TestCountersBeginWithTheJobsThatAreThere(t *testing.T) {
 		if err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		after, err := s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, nil)
+		after, err := s.census(t.Context(), sight{Scope: job.Scope{AccountID: account}}, nil, nil)
 		if err != nil || after.total != before.total || after.stats != before.stats {
 			t.Errorf("after the migration %+v, before it %+v, %v", after.stats, before.stats, err)
 		}
-		after, err = s.census(t.Context(), job.Query{Scope: job.Scope{AccountID: account}}, nil, tag)
+		after, err = s.census(t.Context(), sight{Scope: job.Scope{AccountID: account}}, nil, tag)
 		if err != nil || after.total != tagged.total || after.stats != tagged.stats {
 			t.Errorf("with a tag, after the migration %+v, before it %+v, %v", after.stats, tagged.stats, err)
 		}

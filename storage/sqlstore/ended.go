@@ -9,7 +9,11 @@ import (
 // Ended is control.EndedJobs', along the indexes over ended jobs. Run numbers of a config are unique but for retries of one that was
 // deleted, so of one run there is one job.
 func (s *Store) Ended(ctx context.Context, scope job.Scope, config, run int64, offset, limit int) ([]job.Job, error) {
-	where := scopedJobs(scope, "")
+	within, err := s.sightOf(ctx, scope)
+	if err != nil {
+		return nil, s.fault(ctx, err)
+	}
+	where := within.jobs("")
 	where.sql += " AND account_id = ? AND finished_at IS NOT NULL"
 	where.args = append(where.args, scope.AccountID)
 	index := "jobs_finished"

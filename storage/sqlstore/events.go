@@ -120,7 +120,7 @@ func (s *Store) eventsQuery(q control.EventQuery, upTo job.EventMark, limit int)
 		from += " JOIN jobs ON jobs.id = e.job_id"
 	}
 	if narrow(q.Scope) {
-		own := scopedJobs(q.Scope, "jobs.")
+		own := sight{Scope: q.Scope}.jobs("jobs.")
 		add(own.sql, own.args...)
 	}
 	if q.Of != 0 {

@@ -31,17 +31,13 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	if q.Where, err = s.narrowed(ctx, q.Scope.AccountID, q.Where); err != nil {
 		return none, stats, s.fault(ctx, err)
 	}
-	l, where, err := s.filter(jobListing, q, scopedJobs(q.Scope, ""))
-	if err != nil {
-		return none, stats, s.fault(ctx, err)
-	}
-	keys, err := l.keys(q.Sort)
+	keys, err := jobListing.keys(q.Sort)
 	if err != nil {
 		return none, stats, err
 	}
 	var answer job.List[job.Job]
 	read := func(ctx context.Context) (err error) {
-		answer, stats, err = s.jobs(ctx, q, l, where, keys)
+		answer, stats, err = s.jobs(ctx, q, keys)
 		return err
 	}
 	if _, rest := counted(q.Where); (classed(q) || tagsAsked(rest) != nil) && branching(q, keys) {
@@ -56,9 +52,6 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 	return answer, stats, nil
 }
 
-// narrow tells whether a scope holds less than the account.
-func narrow(s job.Scope) bool { return s.OwnerID != 0 || len(s.Only) > 0 }
-
 // classed tells whether counters know which classes of jobs match: those of a filter, and those of a general user, whose own jobs and
 // those of job configs they may see have no order in common.
 func classed(q job.Query) bool {
@@ -72,17 +65,27 @@ func branching(q job.Query, keys []sortKey) bool {
 }
 
 // jobs is Jobs, with the errors of the database as they are.
-func (s *Store) jobs(
-	ctx context.Context, q job.Query, l listing, where condition, keys []sortKey,
-) (answer job.List[job.Job], stats job.JobStats, err error) {
+func (s *Store) jobs(ctx context.Context, q job.Query, keys []sortKey) (answer job.List[job.Job], stats job.JobStats, err error) {
+	within, err := s.sightOf(ctx, q.Scope)
+	if err != nil {
+		return answer, stats, err
+	}
+	l, where, err := s.filter(jobListing, q, within.jobs(""))
+	if err != nil {
+		return answer, stats, err
+	}
 	answer.NotCounted = q.Keyset || q.Offset >= job.CountLimit
 	served, rest := counted(q.Where)
 	tags := tagsAsked(rest)
 	exact := rest == nil || len(tags) == 1 // the counters know all of it
 	var branches []branch
+	if tags == nil && served == nil && branching(q, keys) {
+		branches = within.branches()
+	}
+	classes := branches == nil && classed(q) && tags == nil && !onlyUnfinished(q.Where)
 	var known *census
-	if wanted := q.Stats || !answer.NotCounted; wanted && exact || classed(q) && tags == nil && !onlyUnfinished(q.Where) {
-		c, err := s.census(ctx, q, served, tags)
+	if wanted := q.Stats || !answer.NotCounted; wanted && exact || classes {
+		c, err := s.census(ctx, within, served, tags)
 		if err != nil {
 			return answer, stats, err
 		}
@@ -90,19 +93,19 @@ func (s *Store) jobs(
 			stats = c.stats
 			tally(&answer, c.total)
 		}
-		if classed(q) && tags == nil && branching(q, keys) {
-			branches = c.branches(q.Scope)
+		if classes && branching(q, keys) {
+			branches = c.branches(within)
 		}
 	}
-	within := where
+	asked := q.Where
 	if tags != nil && branching(q, keys) {
-		if _, within, err = s.filter(jobListing, job.Query{Scope: q.Scope, Where: served}, scopedJobs(q.Scope, "")); err != nil {
-			return answer, stats, err
-		}
-		branches = s.tagBranches(q.Scope.AccountID, tags, known)
+		asked, branches = served, s.tagBranches(within, tags, known)
 	}
 	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
-		branches = []branch{{condition: condition{sql: unfinished}, live: true}, {condition: condition{sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{q.Scope.AccountID}}}}
+		scope := within.jobs("")
+		branches = []branch{live(scope), {
+			condition: condition{sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{within.AccountID}}.and(scope), index: "jobs_finished",
+		}}
 	}
 	if !exact && (q.Stats || !answer.NotCounted) {
 		total, counted, err := s.countAtMost(ctx, l, where)
@@ -124,7 +127,15 @@ func (s *Store) jobs(
 	if branches == nil {
 		rows, next, err = page[jobRow](ctx, s, l, q, where, keys, size)
 	} else {
-		rows, next, err = s.branchedPage(ctx, q, within, keys, size, branches)
+		var filter condition
+		if filter, err = s.compile(jobListing, within.AccountID, asked); err != nil {
+			return answer, stats, err
+		}
+		if parameters(branches, filter) > maxParameters {
+			rows, next, err = page[jobRow](ctx, s, l, q, where, keys, size)
+		} else {
+			rows, next, err = s.branchedPage(ctx, q, filter, keys, size, branches)
+		}
 	}
 	if err != nil {
 		return answer, stats, err
@@ -157,25 +168,46 @@ func byFinished(keys []sortKey) bool {
 type branch struct {
 	condition
 	live   bool   // the unfinished ones
+	index  string // along which it is read; SQLite has to be told
 	from   string // what is read, where it is not jobs alone; at and id are its columns for the order then
 	at, id string
 }
 
+// live is the branch of the unfinished jobs for which a condition holds.
+func live(c condition) branch {
+	return branch{condition: condition{sql: unfinished}.and(c), live: true, index: jobListing.indexed}
+}
+
+// maxParameters is how many a statement may have: SQLite takes 32,766.
+const maxParameters = 30_000
+
+// parameters is how many a page of these branches needs, about.
+func parameters(branches []branch, filter condition) (n int) {
+	for _, b := range branches {
+		n += len(b.args) + len(filter.args) + 4
+	}
+	return n
+}
+
 // branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
 // those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
-func (c census) branches(scope job.Scope) []branch {
-	account, most := scope.AccountID, maxBranches
-	if narrow(scope) {
+func (c census) branches(within sight) []branch {
+	account, most := within.AccountID, maxBranches
+	if narrow(within.Scope) {
 		most = maxOwnBranches
 	}
-	live := branch{condition: condition{sql: unfinished}, live: true}
+	scope := within.jobs("")
+	some := []branch{live(scope)}
 	if len(c.ended) <= most {
-		some := []branch{live}
 		for _, class := range c.ended {
-			some = append(some, branch{condition: condition{
+			of := condition{
 				sql:  "account_id = ? AND config_id = ? AND status = ? AND finished_at IS NOT NULL",
 				args: []any{account, class.Config, class.Status},
-			}})
+			}
+			if !within.sees(class.Config) {
+				of = of.and(scope)
+			}
+			some = append(some, branch{condition: of, index: "jobs_config_ended"})
 		}
 		return some
 	}
@@ -188,26 +220,25 @@ func (c census) branches(scope job.Scope) []branch {
 	if len(statuses) == len(where(job.Status.Final)) {
 		return nil
 	}
-	some := []branch{live}
 	for _, status := range statuses {
-		some = append(some, branch{condition: condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}}})
+		of := condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}}
+		some = append(some, branch{condition: of.and(scope), index: "jobs_ended"})
 	}
 	return some
 }
 
 // branchedPage is page over several branches, each of which is read along an index of its own. A job that is in two of them is shown once.
 func (s *Store) branchedPage(
-	ctx context.Context, q job.Query, where condition, keys []sortKey, size int, branches []branch,
+	ctx context.Context, q job.Query, filter condition, keys []sortKey, size int, branches []branch,
 ) ([]jobRow, []string, error) {
 	offset := max(q.Offset, 0)
 	if q.Keyset {
 		offset = 0
 	}
-	order := orderOf(keys)
 	var picks []string
 	var args []any
 	for _, b := range branches {
-		from, c, ordered := b.from, b.and(where), keys
+		from, c, ordered := b.from, b.and(filter), keys
 		switch {
 		case from != "":
 			ordered = []sortKey{{sql: b.at, desc: keys[0].desc}, {sql: b.id, desc: keys[1].desc, text: true}}
@@ -215,28 +246,31 @@ func (s *Store) branchedPage(
 			ordered = []sortKey{{sql: "finished_at", desc: keys[0].desc}, keys[1]}
 		}
 		if from == "" {
-			from = s.indexOf(b, keys)
+			if from = "jobs"; s.driver == SQLite {
+				from += " INDEXED BY " + b.index
+			}
 		}
 		if q.Keyset && len(q.After) > 0 {
-			after, err := behind(keys, q.After)
-			if err == nil && b.from != "" {
-				after, err = behind(ordered, q.After)
-			}
+			after, err := behind(ordered, q.After)
 			if err != nil {
 				return nil, nil, err
 			}
 			c = c.and(after)
 		}
-		picks = append(picks, "SELECT * FROM (SELECT jobs.id AS picked FROM "+from+" WHERE "+c.sql+orderOf(ordered)+" LIMIT ?) AS branch")
+		picks = append(picks, "SELECT * FROM (SELECT "+ordered[0].sql+" AS place, "+ordered[1].sql+" AS picked FROM "+from+
+			" WHERE "+c.sql+orderOf(ordered)+" LIMIT ?) AS branch")
 		args = append(append(args, c.args...), offset+size+1)
 	}
-	// The ids of the branches' pages, then the rows of the page among them. PostgreSQL takes them for so many that it would read all jobs
-	// to join them, unless they are an array.
+	// The ids of the page among the branches' pages, then their rows: of what is not shown no row is read. PostgreSQL takes the ids for so
+	// many that it would read all jobs to join them, unless they are an array.
 	among := "id IN (%s)"
 	if s.driver == Postgres {
 		among = "id = ANY (ARRAY(%s))"
 	}
-	rows, err := many[jobRow](s.reader(ctx), "SELECT "+jobColumns+" FROM jobs WHERE "+fmt.Sprintf(among, strings.Join(picks, " UNION ALL "))+order+" LIMIT ? OFFSET ?", append(args, size+1, offset)...)
+	ids := "SELECT picked FROM (" + strings.Join(picks, " UNION ALL ") + ") AS picks GROUP BY place, picked ORDER BY place" +
+		keys[0].direction() + ", picked" + keys[1].direction() + " LIMIT ? OFFSET ?"
+	rows, err := many[jobRow](s.reader(ctx), "SELECT "+jobColumns+" FROM jobs WHERE "+fmt.Sprintf(among, ids)+orderOf(keys),
+		append(args, size+1, offset)...)
 	if err != nil || len(rows) <= size || !q.Keyset {
 		return rows, nil, err
 	}
@@ -248,23 +282,6 @@ func (s *Store) branchedPage(
 		}
 	}
 	return rows, []string{strconv.FormatInt(at, 10), last.ID}, nil
-}
-
-// indexOf names the index that a branch is read along, where the database has to be told.
-func (s *Store) indexOf(b branch, keys []sortKey) string {
-	if s.driver != SQLite {
-		return "jobs"
-	}
-	index := "jobs_ended"
-	switch {
-	case b.live:
-		index = jobListing.indexed
-	case strings.Contains(b.sql, "config_id"):
-		index = "jobs_config_ended"
-	case byFinished(keys):
-		index = "jobs_finished"
-	}
-	return "jobs INDEXED BY " + index
 }
 
 // orderOf is the order of a page of branches.

@@ -44,16 +44,19 @@ func (s *Store) hasTag(tags []string) condition {
 
 // tagBranches are those of the jobs with one of the tags: the unfinished ones, and those that ended by tag and status, in the order of the list.
 // Statuses that none of them has are left out where they are known. A job with two of the tags is in two branches.
-func (s *Store) tagBranches(account int64, tags []string, known *census) []branch {
-	some := []branch{{condition: condition{sql: unfinished}.and(s.hasTag(tags)), live: true}}
+func (s *Store) tagBranches(within sight, tags []string, known *census) []branch {
+	scope := within.jobs("")
+	some := []branch{live(scope.and(s.hasTag(tags)))}
 	for _, status := range where(job.Status.Final) {
 		if known != nil && !slices.ContainsFunc(known.ended, func(c classRow) bool { return c.Status == string(status) }) {
 			continue
 		}
 		for _, tag := range tags {
 			some = append(some, branch{
-				condition: condition{sql: "account = ? AND tag = ? AND ended_as = ? AND jobs.id = job_id", args: []any{account, tag, string(status)}},
-				from:      "job_tagged CROSS JOIN jobs", at: "at", id: "job_id",
+				condition: condition{
+					sql: "account = ? AND tag = ? AND ended_as = ? AND jobs.id = job_id", args: []any{within.AccountID, tag, string(status)},
+				}.and(scope),
+				from: "job_tagged CROSS JOIN jobs", at: "at", id: "job_id",
 			})
 		}
 	}

@@ -62,40 +62,6 @@ func only(c condition, column string, s job.Scope) condition {
 	return c.and(condition{sql: column + " IN ?", args: []any{s.Only}})
 }
 
-// scopedCounts is scopedJobs for counters, which are read by their account.
-func scopedCounts(s job.Scope) condition {
-	of := condition{sql: "account_id = ?", args: []any{s.AccountID}}
-	if s.OwnerID != 0 {
-		// The plus keeps SQLite from reading them once for each part.
-		parts := []condition{{sql: "+owner_id = ?", args: []any{s.OwnerID}}, {
-			sql:  "+config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
-			args: []any{s.AccountID, s.OwnerID},
-		}}
-		if len(s.Configs) > 0 {
-			parts = append(parts, condition{sql: "+config_id IN ?", args: []any{s.Configs}})
-		}
-		of = of.and(join(parts, " OR "))
-	}
-	return only(of, "+config_id", s)
-}
-
-// scopedJobs limits a query of jobs, or of what is joined with them: whoever sees a job config sees its jobs. Each part names the account,
-// so that each can be read along an index of its own.
-func scopedJobs(s job.Scope, table string) condition {
-	of := condition{sql: table + "account_id = ?", args: []any{s.AccountID}}
-	if s.OwnerID != 0 {
-		parts := []condition{of.and(condition{sql: table + "owner_id = ?", args: []any{s.OwnerID}}), of.and(condition{
-			sql:  table + "config_id IN (SELECT id FROM job_configs WHERE account_id = ? AND owner_id = ?)",
-			args: []any{s.AccountID, s.OwnerID},
-		})}
-		if len(s.Configs) > 0 {
-			parts = append(parts, of.and(condition{sql: table + "config_id IN ?", args: []any{s.Configs}}))
-		}
-		of = join(parts, " OR ")
-	}
-	return only(of, table+"config_id", s)
-}
-
 // filter makes the WHERE of a list, and the listing to read from.
 func (s *Store) filter(l listing, q job.Query, scope condition) (listing, condition, error) {
 	where, err := s.compile(l, q.Scope.AccountID, q.Where)
