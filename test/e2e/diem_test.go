@@ -45,7 +45,7 @@ func (d diem) call(t *testing.T, status int, function, body string) *reply {
 // TestDIEMClients runs clients as a vendor's page prints them, with nothing changed but host name and key.
 func TestDIEMClients(t *testing.T) {
 	t.Parallel()
-	p := start(t, options{data: folder(t)})
+	p := start(t, options{data: folder(t), args: []string{"--diem-rate-limit", "0"}}) // it is asked again and again below, until the run began
 	c := p.admin(t)
 	for id, script := range map[string]string{
 		diemOrders: "#!/bin/sh\nexec sleep 300\n",
