@@ -93,6 +93,9 @@ func (s *Store) migrationPool() (*sql.DB, error) {
 	session(settings, c, 0, min(c.Postgres.LockTimeout, migrationLockTimeout))
 	pool := stdlib.OpenDB(*settings)
 	pool.SetMaxOpenConns(2)
+	// A session ends when its work does. A step that sets something for its session sets it back behind its last statement, which it does
+	// not reach when one before it fails: the next try would wait for locks as long as that step was let.
+	pool.SetMaxIdleConns(0)
 	return pool, nil
 }
 

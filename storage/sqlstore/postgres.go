@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"fmt"
 	"net"
@@ -175,25 +176,32 @@ func keeperOf(db *gorm.DB) *keeper {
 
 // plainHosts tells of hosts that are reached over a network without TLS, or without a check whose certificate it is.
 func plainHosts(settings *pgx.ConnConfig) []string {
+	type attempt struct {
+		host string
+		tls  *tls.Config
+	}
+	attempts := []attempt{{settings.Host, settings.TLSConfig}}
+	for _, f := range settings.Fallbacks { // other hosts, and of "prefer" and "allow" each host's other attempt
+		attempts = append(attempts, attempt{f.Host, f.TLSConfig})
+	}
 	var warnings []string
 	seen := map[string]bool{}
-	tell := func(host string, plain, unchecked bool) {
-		switch {
-		case seen[host] || local(host):
-		case plain:
-			seen[host] = true
-			warnings = append(warnings, fmt.Sprintf("connections to PostgreSQL at %s are or may be without TLS: set sslmode=verify-full", host))
-		case unchecked:
-			seen[host] = true
-			warnings = append(warnings, fmt.Sprintf("the certificate of PostgreSQL at %s is not checked: set sslmode=verify-full", host))
+	tell := func(bad func(*tls.Config) bool, warning string) {
+		for _, a := range attempts {
+			if bad(a.tls) && !seen[a.host] && !local(a.host) {
+				seen[a.host] = true
+				warnings = append(warnings, fmt.Sprintf(warning, a.host))
+			}
 		}
 	}
-	for _, f := range settings.Fallbacks { // "prefer" has the plain one here
-		tell(f.Host, f.TLSConfig == nil, false)
-	}
-	c := settings.TLSConfig
-	tell(settings.Host, c == nil, c != nil && c.InsecureSkipVerify && c.VerifyPeerCertificate == nil && c.VerifyConnection == nil)
+	tell(func(c *tls.Config) bool { return c == nil }, "connections to PostgreSQL at %s are or may be without TLS: set sslmode=verify-full")
+	tell(unchecked, "the certificate of PostgreSQL at %s is not checked: set sslmode=verify-full")
 	return warnings
+}
+
+// unchecked tells whether a connection takes any certificate.
+func unchecked(c *tls.Config) bool {
+	return c != nil && c.InsecureSkipVerify && c.VerifyPeerCertificate == nil && c.VerifyConnection == nil
 }
 
 // local tells whether a host is this machine: a socket's path or a loopback address.

@@ -26,16 +26,20 @@ import (
 func TestAPlainConnectionOverANetworkIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"postgres://u@127.0.0.1/db":                                    "",
-		"postgres://u@localhost/db?sslmode=disable":                    "",
-		"postgres://u@[::1]:5432/db":                                   "",
-		"postgres:///db?host=/run/postgresql":                          "",
-		"postgres://u@db.example.com/db?sslmode=verify-full":           "",
-		"postgres://u@db.example.com/db":                               "db.example.com are or may be without TLS",
-		"postgres://u@db.example.com/db?sslmode=disable":               "db.example.com are or may be without TLS",
-		"postgres://u@db.example.com/db?sslmode=require":               "db.example.com is not checked",
-		"postgres://u@127.0.0.1,db2.example.com/db?sslmode=disable":    "db2.example.com are or may be without TLS",
-		"postgres://u:hush@a.example.com,b.example.com/db?sslmode=all": "!",
+		"postgres://u@127.0.0.1/db":                                       "",
+		"postgres://u@localhost/db?sslmode=disable":                       "",
+		"postgres://u@[::1]:5432/db":                                      "",
+		"postgres:///db?host=/run/postgresql":                             "",
+		"postgres://u@db.example.com/db?sslmode=verify-full":              "",
+		"postgres://u@db.example.com/db":                                  "db.example.com are or may be without TLS",
+		"postgres://u@db.example.com/db?sslmode=disable":                  "db.example.com are or may be without TLS",
+		"postgres://u@db.example.com/db?sslmode=require":                  "db.example.com is not checked",
+		"postgres://u@127.0.0.1,db2.example.com/db?sslmode=disable":       "db2.example.com are or may be without TLS",
+		"postgres://u@127.0.0.1,db2.example.com/db?sslmode=require":       "db2.example.com is not checked",
+		"postgres://u@a.example.com,b.example.com/db?sslmode=require":     "a.example.com is not checked: set sslmode=verify-full; the certificate of PostgreSQL at b.example.com is not checked",
+		"postgres://u@a.example.com,b.example.com/db?sslmode=prefer":      "a.example.com are or may be without TLS: set sslmode=verify-full; connections to PostgreSQL at b.example.com are or may be without TLS",
+		"postgres://u@a.example.com,b.example.com/db?sslmode=verify-full": "",
+		"postgres://u:hush@a.example.com,b.example.com/db?sslmode=all":    "!",
 	} {
 		c := Config{URL: url}.withDefaults()
 		settings, err := parsePostgres(url, c)
