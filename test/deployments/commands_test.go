@@ -26,24 +26,24 @@ var roles = map[string]settings.Role{
 }
 
 // check loads the settings as the command would.
-func (c command) check(t *testing.T) {
+func (c command) check(t *testing.T) (s settings.Settings) {
 	t.Helper()
 	if c.args[0] == "health" {
-		return // it has no settings
+		return s // it has no settings
 	}
 	for n := 2; n >= 1; n-- {
 		if len(c.args) < n {
 			continue
 		}
 		if role, there := roles[strings.Join(c.args[:n], " ")]; there {
-			c.load(t, role, c.args[n:])
-			return
+			return c.load(t, role, c.args[n:])
 		}
 	}
 	t.Errorf("%s: unknown command %q", c.where, c.args)
+	return s
 }
 
-func (c command) load(t *testing.T, role settings.Role, args []string) {
+func (c command) load(t *testing.T, role settings.Role, args []string) settings.Settings {
 	t.Helper()
 	for name, value := range c.env {
 		if !strings.HasPrefix(name, "WAYBILL_") {
@@ -62,22 +62,24 @@ func (c command) load(t *testing.T, role settings.Role, args []string) {
 	settings.AddFlags(flags, role)
 	if err := flags.Parse(args); err != nil {
 		t.Errorf("%s: %v", c.where, err)
-		return
+		return settings.Settings{}
 	}
-	if config := flags.Lookup("config"); config.Changed { // the file is the operator's
-		if err := config.Value.Set(""); err != nil {
+	if config := flags.Lookup("config"); config.Changed { // the file that is installed as this one
+		if err := config.Value.Set(at("systemd", filepath.Base(config.Value.String()))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := settings.Load(flags); err != nil {
+	s, err := settings.Load(flags)
+	if err != nil {
 		t.Errorf("%s: %v", c.where, err)
 	}
+	return s
 }
 
 // secretFile is a file with what such a secret looks like.
 func secretFile(t *testing.T, name string) string {
 	t.Helper()
-	value := "a secret of a test"
+	value := "a-secret-of-a-test"
 	switch name {
 	case "WAYBILL_MASTER_KEY_FILE":
 		value = strings.Repeat("0f", 32)
@@ -87,13 +89,14 @@ func secretFile(t *testing.T, name string) string {
 	return write(t, filepath.Join(t.TempDir(), "secret"), value+"\n")
 }
 
-func TestWaybillTakesTheCommandsOfTheComposeFile(t *testing.T) {
-	found := 0
+// composeCommands are those of Waybill, by the names of their services.
+func composeCommands(t *testing.T) map[string]command {
+	t.Helper()
+	found := map[string]command{}
 	for name, service := range composeServices(t) {
 		if !strings.HasPrefix(text(dig(service, "image")), "waybill") {
 			continue
 		}
-		found++
 		c := command{where: "compose: " + name, env: map[string]string{}}
 		for _, a := range dig(service, "command").([]any) {
 			c.args = append(c.args, a.(string))
@@ -101,12 +104,21 @@ func TestWaybillTakesTheCommandsOfTheComposeFile(t *testing.T) {
 		for key, value := range dig(service, "environment").(map[string]any) {
 			c.env[key] = substituted(fmt.Sprint(value))
 		}
+		found[name] = c
+	}
+	return found
+}
+
+func TestWaybillTakesTheCommandsOfTheComposeFile(t *testing.T) {
+	commands, services := composeCommands(t), composeServices(t)
+	for name, c := range commands {
 		c.check(t)
+		service := services[name]
 		if probe, there := dig(service, "healthcheck", "test").([]any); there && text(probe[1]) != "/usr/bin/waybill" {
 			t.Errorf("%s: the image holds no %v", name, probe[1])
 		}
 	}
-	if found != 5 {
+	if found := len(commands); found != 5 {
 		t.Errorf("%d services of Waybill", found)
 	}
 }
@@ -114,23 +126,9 @@ func TestWaybillTakesTheCommandsOfTheComposeFile(t *testing.T) {
 func TestWaybillTakesTheCommandsOfTheChart(t *testing.T) {
 	found := 0
 	for _, values := range valueFiles {
-		for _, d := range documents(t, []byte(rendered(t, values))) {
-			containers, _ := dig(d, "spec", "template", "spec", "containers").([]any)
-			for _, container := range containers {
-				found++
-				c := command{where: fmt.Sprintf("chart %s: %v", values, dig(d, "metadata", "name")), env: map[string]string{}}
-				for _, a := range dig(container, "args").([]any) {
-					c.args = append(c.args, a.(string))
-				}
-				for _, e := range dig(container, "env").([]any) {
-					value := text(dig(e, "value"))
-					if dig(e, "valueFrom") != nil {
-						value = "from-a-secret"
-					}
-					c.env[text(dig(e, "name"))] = value
-				}
-				c.check(t)
-			}
+		for _, c := range chartCommands(t, values, rendered(t, values)) {
+			found++
+			c.check(t)
 		}
 	}
 	if found != 7 {
@@ -138,13 +136,45 @@ func TestWaybillTakesTheCommandsOfTheChart(t *testing.T) {
 	}
 }
 
+// chartCommands are those of the containers in what the chart made.
+func chartCommands(t *testing.T, values, made string) (list []command) {
+	t.Helper()
+	for _, d := range documents(t, []byte(made)) {
+		containers, _ := dig(d, "spec", "template", "spec", "containers").([]any)
+		for _, container := range containers {
+			c := command{where: fmt.Sprintf("chart %s: %v", values, dig(d, "metadata", "name")), env: map[string]string{}}
+			for _, a := range dig(container, "args").([]any) {
+				c.args = append(c.args, a.(string))
+			}
+			for _, e := range dig(container, "env").([]any) {
+				value := text(dig(e, "value"))
+				if dig(e, "valueFrom") != nil {
+					value = "from-a-secret"
+				}
+				c.env[text(dig(e, "name"))] = value
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 var unitSetting = regexp.MustCompile(`([A-Z0-9_]+)=(\S+)`)
 
 func TestWaybillTakesTheCommandsOfTheUnits(t *testing.T) {
+	for _, c := range unitCommands(t) {
+		c.check(t)
+	}
+}
+
+// unitCommands are those of the units, by their names.
+func unitCommands(t *testing.T) map[string]command {
+	t.Helper()
 	units, err := filepath.Glob(at("systemd", "*.service"))
 	if err != nil || len(units) != 4 {
 		t.Fatal(units, err)
 	}
+	commands := map[string]command{}
 	for _, unit := range units {
 		c := command{where: filepath.Base(unit), env: map[string]string{}}
 		for line := range strings.Lines(string(read(t, at("systemd", "waybill.env")))) {
@@ -159,16 +189,20 @@ func TestWaybillTakesTheCommandsOfTheUnits(t *testing.T) {
 				c.args = strings.Fields(strings.ReplaceAll(value, "%I", "default"))[1:]
 			case "Environment":
 				for _, m := range unitSetting.FindAllStringSubmatch(value, -1) {
-					c.env[m[1]] = strings.ReplaceAll(strings.ReplaceAll(m[2], "%i", "default"), "%d", "/run")
+					c.env[m[1]] = strings.ReplaceAll(strings.ReplaceAll(m[2], "%i", "default"), "%d", credentials)
 				}
 			}
 		}
 		if len(c.args) == 0 || len(c.env) == 0 {
 			t.Fatalf("%s: nothing found", unit)
 		}
-		c.check(t)
+		commands[c.where] = c
 	}
+	return commands
 }
+
+// credentials is where a unit finds its own.
+const credentials = "/run/credentials"
 
 func TestUnitsAreWellFormed(t *testing.T) {
 	analyze := tool(t, "systemd-analyze")
