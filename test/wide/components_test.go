@@ -167,9 +167,9 @@ persistence:
   numHistoryShards: 4
   datastores:
     default:
-      sql: {pluginName: postgres12, databaseName: temporal, connectAddr: "%[1]s", connectProtocol: tcp, user: waybill, maxConns: 20, maxIdleConns: 20, maxConnLifetime: 1h}
+      sql: {pluginName: postgres12, databaseName: temporal, connectAddr: "%[1]s", connectProtocol: tcp, user: waybill, maxConns: 10, maxIdleConns: 10, maxConnLifetime: 1h}
     visibility:
-      sql: {pluginName: postgres12, databaseName: temporal_visibility, connectAddr: "%[1]s", connectProtocol: tcp, user: waybill, maxConns: 10, maxIdleConns: 10, maxConnLifetime: 1h}
+      sql: {pluginName: postgres12, databaseName: temporal_visibility, connectAddr: "%[1]s", connectProtocol: tcp, user: waybill, maxConns: 5, maxIdleConns: 5, maxConnLifetime: 1h}
 global:
   membership: {maxJoinDuration: 30s, broadcastAddress: 127.0.0.1}
 services:
