@@ -158,6 +158,7 @@ func TestChartRefusesWhatItCanNotDo(t *testing.T) {
 		{"a setting the chart sets", minimal("api.settings.listen=x"), "propertyName 'listen'"},
 		{"an unknown value", minimal("api.replica=3"), "replica"},
 		{"a wrong type", minimal("api.replicas=many"), "replicas"},
+		{"an API key that no Secret has", []string{"--values", at("helm", "waybill", "ci", "full.yaml"), "--set", "temporal.apiKey=true"}, "temporal-api-key.key is required"},
 		{"an ingress without a host", minimal("ingress.enabled=true"), "ingress.host"},
 		{"KEDA without a queue", minimal("workers[0].name=a,workers[0].destination=a,workers[0].replicas=1,workers[0].concurrency=1," +
 			"workers[0].drainTimeout=1s,workers[0].terminationGracePeriodSeconds=60,workers[0].dataSizeLimit=1Gi,workers[0].autoscaling.by=keda"), "taskQueue is required"},
@@ -165,6 +166,44 @@ func TestChartRefusesWhatItCanNotDo(t *testing.T) {
 		if out, err := render(t, c.args...); err == nil || !strings.Contains(out, c.says) {
 			t.Errorf("%s: %v\n%s", c.name, err, out)
 		}
+	}
+}
+
+// TestTheChartNeedsNoKeysThatThereAreNot: pods with a role of the cloud have no keys of the object store, and what Temporal wants of its
+// clients is given to all processes and to KEDA.
+func TestTheChartNeedsNoKeysThatThereAreNot(t *testing.T) {
+	const values = "s3.role=true,temporal.apiKey=true,secrets.externalSecret.keys.s3-access-key=null,secrets.externalSecret.keys.s3-secret-key=null," +
+		"secrets.externalSecret.keys.temporal-api-key.key=cloud"
+	out, err := render(t, "--values", at("helm", "waybill", "ci", "full.yaml"), "--set", values)
+	if err != nil {
+		t.Fatal(out)
+	}
+	if strings.Contains(out, "s3-access-key") || strings.Contains(out, "s3-secret-key") {
+		t.Error("a key of the object store is asked for")
+	}
+	commands := chartCommands(t, "full, with roles", out)
+	for _, c := range commands {
+		if c.env["WAYBILL_TEMPORAL_API_KEY_FILE"] != "/run/secrets/waybill/temporal-api-key" {
+			t.Errorf("%s has no API key of Temporal", c.where)
+		}
+		c.check(t)
+	}
+	kept, auth := "", ""
+	for _, d := range documents(t, []byte(out)) {
+		switch text(d["kind"]) {
+		case "ExternalSecret":
+			for _, one := range dig(d, "spec", "data").([]any) {
+				kept += " " + text(dig(one, "secretKey"))
+			}
+		case "ScaledObject":
+			auth = text(dig(dig(d, "spec", "triggers").([]any)[0], "authenticationRef", "name"))
+		}
+	}
+	if len(commands) != 4 || kept != " admin-password database master-key temporal-api-key" || auth != "temporal" {
+		t.Errorf("%d commands, a secret with%s, KEDA by %q", len(commands), kept, auth)
+	}
+	if strings.Contains(rendered(t, "full"), "temporal-api-key") {
+		t.Error("an API key is asked for where Temporal wants none")
 	}
 }
 

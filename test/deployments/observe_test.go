@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,55 @@ func TestAlertsAndDashboardUseMetricsThatThereAre(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAlertsKnowTheJobsThatAreScraped: what an alert or a panel says of the label job fits what the compose file's Prometheus and the
+// operator of the chart give their targets.
+func TestAlertsKnowTheJobsThatAreScraped(t *testing.T) {
+	t.Parallel()
+	jobs := map[string][]string{}
+	for _, one := range documents(t, read(t, at("prometheus", "prometheus.yml")))[0]["scrape_configs"].([]any) {
+		jobs["compose"] = append(jobs["compose"], text(dig(one, "job_name")))
+	}
+	for _, d := range documents(t, []byte(rendered(t, "full"))) {
+		for _, kind := range []string{"endpoints", "podMetricsEndpoints"} {
+			list, _ := dig(d, "spec", kind).([]any)
+			for _, endpoint := range list {
+				jobs["chart"] = append(jobs["chart"], jobOf(endpoint))
+			}
+		}
+	}
+	label := regexp.MustCompile(`job=~"([^"]*)"`)
+	used := expressions(t)
+	for _, a := range alerts(t) {
+		used = append(used, a.Expr)
+	}
+	asked := 0
+	for _, e := range used {
+		for _, m := range label.FindAllStringSubmatch(e, -1) {
+			asked++
+			fits := regexp.MustCompile("^(?:" + m[1] + ")$") // Prometheus anchors
+			for where, names := range jobs {
+				if !slices.ContainsFunc(names, fits.MatchString) {
+					t.Errorf("%s: %s fits none of the jobs %q", where, m[0], names)
+				}
+			}
+		}
+	}
+	if asked == 0 || len(jobs["chart"]) != 2 || len(jobs["compose"]) < 3 {
+		t.Errorf("%d expressions ask for %v", asked, jobs)
+	}
+}
+
+// jobOf is the label job of what an endpoint of the operator finds, as far as the endpoint says.
+func jobOf(endpoint any) string {
+	relabelings, _ := dig(endpoint, "relabelings").([]any)
+	for _, r := range relabelings {
+		if text(dig(r, "targetLabel")) == "job" && dig(r, "sourceLabels") == nil {
+			return text(dig(r, "replacement"))
+		}
+	}
+	return ""
 }
 
 func TestTheChartHasTheAlerts(t *testing.T) {

@@ -65,15 +65,20 @@ WAYBILL_{{ . | upper | replace "-" "_" }}
 {{- define "waybill.env" -}}
 - {name: WAYBILL_DATABASE_FILE, value: /run/secrets/waybill/database}
 - {name: WAYBILL_MASTER_KEY_FILE, value: /run/secrets/waybill/master-key}
+{{- if not .root.Values.s3.role }}
 - {name: WAYBILL_S3_SECRET_KEY_FILE, value: /run/secrets/waybill/s3-secret-key}
 - name: WAYBILL_S3_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ include "waybill.secret" .root }}, key: s3-access-key}}
+{{- end }}
 - {name: WAYBILL_S3_ENDPOINT, value: {{ required "s3.endpoint is required" .root.Values.s3.endpoint | quote }}}
 - {name: WAYBILL_S3_BUCKET, value: {{ .root.Values.s3.bucket | quote }}}
 - {name: WAYBILL_S3_REGION, value: {{ .root.Values.s3.region | quote }}}
 - {name: WAYBILL_S3_TLS, value: {{ .root.Values.s3.tls | quote }}}
 - {name: WAYBILL_TEMPORAL, value: {{ required "temporal.address is required" .root.Values.temporal.address | quote }}}
 - {name: WAYBILL_TEMPORAL_NAMESPACE, value: {{ .root.Values.temporal.namespace | quote }}}
+{{- if .root.Values.temporal.apiKey }}
+- {name: WAYBILL_TEMPORAL_API_KEY_FILE, value: /run/secrets/waybill/temporal-api-key}
+{{- end }}
 - {name: WAYBILL_BASE_URL, value: {{ include "waybill.baseURL" .root | quote }}}
 {{- range $name, $value := mergeOverwrite (dict) .root.Values.settings (.settings | default dict) }}
 - {name: {{ include "waybill.envName" $name }}, value: {{ $value | quote }}}
