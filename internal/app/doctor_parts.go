@@ -56,10 +56,10 @@ func (d *doctor) database(ctx context.Context) []Finding {
 }
 
 func (d *doctor) inspected(i sqlstore.Inspection, c sqlstore.Config) (list []Finding) {
-	list = append(list, fine("database.version", string(c.Driver)+" "+i.Version))
 	if c.Driver == sqlstore.SQLite {
-		return list
+		return append(list, fine("database.version", string(c.Driver)+" "+i.Version))
 	}
+	list = append(list, postgresVersion(i.Version))
 	add := func(good bool, worse func(id, finding, advice string) Finding, id, yes, no, advice string) {
 		if good {
 			list = append(list, fine(id, yes))
@@ -240,7 +240,7 @@ func (d *doctor) engine(ctx context.Context) []Finding {
 	service := c.WorkflowService()
 	list := []Finding{fine("temporal.reach", o.Address+" answers")}
 	if i, err := service.GetSystemInfo(ctx, &workflowservice.GetSystemInfoRequest{}); err == nil {
-		list = append(list, fine("temporal.version", "server "+i.GetServerVersion()))
+		list = append(list, temporalVersion(i.GetServerVersion()))
 	}
 	if o.TLS == nil && d.settings.Temporal.Address != "" {
 		list = append(list, odd("temporal.tls", "the connection is not encrypted", "Set --temporal-tls, unless the network is private."))

@@ -61,7 +61,7 @@ func TestTheDoctorOnRealComponents(t *testing.T) {
 	want("after", map[string]Level{
 		"database.schema": LevelOK, "keys.sealing": LevelOK, "objects.probe": LevelOK, "objects.policy": LevelOK, "temporal.namespace": LevelOK,
 		"temporal.attributes": LevelOK, "temporal.pollers": LevelWarn, "clock.skew": LevelOK,
-		"temporal.claim": LevelOK, "temporal.sealing": LevelWarn, "objects.lifecycle": LevelOK, "database.zone": LevelOK, "database.encoding": LevelOK,
+		"temporal.claim": LevelOK, "temporal.sealing": LevelWarn, "database.version": LevelOK, "temporal.version": LevelOK, "objects.lifecycle": LevelOK, "database.zone": LevelOK, "database.encoding": LevelOK,
 	})
 	public(t, s, true)
 	other := secret.NewKey().Text()
@@ -147,6 +147,31 @@ func TestTheDoctorComparesWhatItRead(t *testing.T) {
 	if got := (&doctor{}).inspected(sqlstore.Inspection{Encoding: "LATIN1", ReadOnly: true}, sqlstore.Config{Driver: sqlstore.Postgres}); levels(got)["database.encoding"] != LevelFail ||
 		levels(got)["database.writable"] != LevelFail || levels(got)["database.tls"] != LevelWarn || levels(got)["database.connections"] != LevelWarn {
 		t.Errorf("%v", got)
+	}
+}
+
+// Servers that are too old are told of, whatever they add to their version.
+func TestTheDoctorRefusesOldServers(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]Level{
+		"13.22": LevelFail, "9.6.24": LevelFail, "13.22 (Debian 13.22-0+deb11u1)": LevelFail, "14.0": LevelOK, "14beta1": LevelOK,
+		"15.14 (Debian 15.14-0+deb12u1)": LevelOK, "18devel": LevelOK, "": LevelWarn, "unknown": LevelWarn,
+	} {
+		list := (&doctor{}).inspected(sqlstore.Inspection{Version: version}, sqlstore.Config{Driver: sqlstore.Postgres})
+		if got := levels(list)["database.version"]; got != want {
+			t.Errorf("PostgreSQL %q: %s, want %s", version, got, want)
+		}
+	}
+	for version, want := range map[string]Level{
+		"1.9.0": LevelFail, "1.28.3": LevelFail, "1.28.0-148.0": LevelFail, "1.29.0": LevelOK, "1.29.0-148.0": LevelOK, "1.32.1": LevelOK, "v2.0": LevelOK, "": LevelWarn,
+	} {
+		if f := temporalVersion(version); f.Level != want || f.Level != LevelOK && f.Advice == "" {
+			t.Errorf("Temporal %q: %+v, want %s", version, f, want)
+		}
+	}
+	lite := (&doctor{}).inspected(sqlstore.Inspection{Version: "3.50.4"}, sqlstore.Config{Driver: sqlstore.SQLite})
+	if got := levels(lite)["database.version"]; got != LevelOK {
+		t.Errorf("SQLite: %s", got)
 	}
 }
 
