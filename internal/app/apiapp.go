@@ -88,7 +88,15 @@ func (a *API) external() error {
 	need(a.settings.Database.URL, "database")
 	need(a.settings.S3.Endpoint, "s3-endpoint")
 	need(a.settings.Temporal.Address, "temporal")
+	a.warnOfBaseURL()
 	return errors.Join(faults...)
+}
+
+// warnOfBaseURL tells that other processes of the installation call the API by other addresses than this one, or by none.
+func (p *parts) warnOfBaseURL() {
+	if p.settings.BaseURL == "" {
+		p.log.Warn(settings.Name("base-url") + " is not set: links in answers, callbacks and mails depend on the process that makes them. Set it, the same for all processes")
+	}
 }
 
 // Info tells how to reach the process.

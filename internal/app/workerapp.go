@@ -103,6 +103,7 @@ func (w *Worker) start(ctx context.Context) error {
 func (w *Worker) find(ctx context.Context) error {
 	s := w.settings
 	if s.Database.URL != "" && s.S3.Endpoint != "" && s.Temporal.Address != "" {
+		w.warnOfBaseURL()
 		return nil
 	}
 	if s.BaseURL == "" { // as that Waybill says it is reached

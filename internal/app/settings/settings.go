@@ -114,12 +114,13 @@ var (
 	alone   = []Role{Up}
 	servers = []Role{Up, API}
 	workers = []Role{WorkerOnly}
+	lasting = []Role{Up, API, WorkerOnly} // any of them makes callbacks and mails
 )
 
 var settings = slices.Concat(auditSettings, oidcSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, diemSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
-	{name: "base-url", only: servers, help: "URL by which clients reach the REST API, used in links (default: from --listen)"},
+	{name: "base-url", only: lasting, help: "URL by which clients reach the REST API, used in links of answers, callbacks and mails, and by programs: the same for all processes (default: from --listen; of a worker, that of the data folder's waybill up)"},
 	{name: "admin-password", secret: true, help: "password of the user admin, made at the first start (default: random)"},
 	{name: "engine-listen", only: alone, value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
 	{name: "engine-ui-listen", only: alone, value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
@@ -150,7 +151,7 @@ var settings = slices.Concat(auditSettings, oidcSettings, jobLimitSettings, outL
 	{name: "smtp-password", secret: true, help: "password to sign in to the mail server with"},
 	{name: "smtp-from", help: "sender of mail, such as 'Waybill <waybill@example.com>'"},
 	{name: "smtp-tls", value: "starttls", help: "protection of mail: none, starttls (required) or tls (from the first byte)"},
-	{name: "dates", only: servers, value: "medium", help: "date format of replies: medium or rfc3339"},
+	{name: "dates", only: lasting, value: "medium", help: "date format of replies and callbacks, the same for all processes: medium or rfc3339"},
 	{name: "retention-interval", value: "10m", help: "pause between two runs of the retention, which deletes jobs that are over their time"},
 	{name: "retention-max-age", value: "0s", help: "how long finished jobs are kept where account and job config set no age; 0s: for ever"},
 	{name: "retention-max-count", value: "0", help: "how many finished jobs an account keeps where it and the job config set no number; 0: all"},

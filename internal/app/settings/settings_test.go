@@ -258,3 +258,21 @@ func TestASecretMayComeFromAFile(t *testing.T) {
 		t.Errorf("listen %q", s.Listen)
 	}
 }
+
+// Callbacks and mails are made by whichever process is given them, so what they look like is told to all of them.
+func TestEveryLastingProcessIsToldWhatCallbacksLookLike(t *testing.T) {
+	for role, takes := range map[Role]bool{Up: true, API: true, WorkerOnly: true, Tool: false} {
+		flags := pflag.NewFlagSet(string(role), pflag.ContinueOnError)
+		AddFlags(flags, role)
+		if err := flags.Parse([]string{"--base-url", "https://waybill.example.com", "--dates", "rfc3339"}); (err == nil) != takes {
+			t.Errorf("%s: %v", role, err)
+			continue
+		}
+		if !takes {
+			continue
+		}
+		if s, err := Load(flags); err != nil || s.BaseURL != "https://waybill.example.com" || s.Dates != "rfc3339" {
+			t.Errorf("%s: %q, %q, %v", role, s.BaseURL, s.Dates, err)
+		}
+	}
+}
