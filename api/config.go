@@ -64,7 +64,7 @@ type Config struct {
 	// RFC3339 makes RFC 3339 the dates of the native door where a request does not choose (setting api.dates).
 	RFC3339 bool
 
-	// Ready checks what the server depends on. A result without an error is fine.
+	// Ready checks what the server depends on, for /readyz to tell. A result without an error is fine.
 	Ready func(ctx context.Context) []CheckResult
 	// Metrics takes the server's own metrics and is what /metrics shows. nil: a registry of its own.
 	Metrics *prometheus.Registry

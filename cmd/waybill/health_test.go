@@ -11,10 +11,10 @@ import (
 
 func TestHealthTellsByItsExitCode(t *testing.T) {
 	t.Parallel()
-	status := http.StatusOK
+	status, says := http.StatusOK, `{"status":"degraded"}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		_, _ = w.Write([]byte(`{"status":"?"}`))
+		_, _ = w.Write([]byte(says))
 	}))
 	t.Cleanup(server.Close)
 	health := func(args ...string) (int, string) {
@@ -22,8 +22,19 @@ func TestHealthTellsByItsExitCode(t *testing.T) {
 		code := run(context.Background(), func() {}, append([]string{"health"}, args...), &out, &errs)
 		return code, out.String() + errs.String()
 	}
-	if code, text := health(server.URL + "/readyz"); code != exitOK || !strings.Contains(text, `{"status":"?"}`) {
+	if code, text := health(server.URL + "/readyz"); code != exitOK || !strings.Contains(text, says) {
 		t.Errorf("ready: %d %s", code, text)
+	}
+	if code, text := health("--dependencies", server.URL); code != exitFailed || !strings.Contains(text, says) {
+		t.Errorf("ready, with a dependency down: %d %s", code, text)
+	}
+	says = "hello"
+	if code, text := health("--dependencies", server.URL); code != exitFailed {
+		t.Errorf("something else: %d %s", code, text)
+	}
+	says = `{"status":"up"}`
+	if code, text := health("--dependencies", server.URL); code != exitOK {
+		t.Errorf("ready, with all it depends on: %d %s", code, text)
 	}
 	status = http.StatusServiceUnavailable
 	if code, text := health(server.URL); code != exitFailed || !strings.Contains(text, "status") {

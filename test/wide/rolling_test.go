@@ -17,7 +17,8 @@ import (
 )
 
 // balancer is one address in front of all API processes. It gives a call to those that say they are ready, one after the other,
-// asks them five times a second, and makes no call twice.
+// asks them five times a second, makes no call twice, and has an answer of its own where none is ready, as an ingress does: 503 without
+// Retry-After, which no client may see.
 type balancer struct {
 	url   string
 	mu    sync.Mutex
@@ -43,12 +44,19 @@ func newBalancer(t *testing.T, apis []*node) *balancer {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy, transport.MaxIdleConnsPerHost = nil, 64
 	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(b.choose()) },
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(r.In.Context().Value(chosen{}).(*url.URL)) },
 		Transport:     transport,
 		FlushInterval: -1,
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // the client sees no answer
 	}
-	server := httptest.NewServer(proxy)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := b.choose()
+		if to == nil {
+			http.Error(w, "no process is ready", http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), chosen{}, to)))
+	}))
 	b.url = server.URL
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var probes sync.WaitGroup
@@ -65,6 +73,10 @@ func newBalancer(t *testing.T, apis []*node) *balancer {
 	return b
 }
 
+// chosen is where the process is in the context of a call.
+type chosen struct{}
+
+// choose gives the next process that is ready; nil: none is.
 func (b *balancer) choose() *url.URL {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,7 +86,7 @@ func (b *balancer) choose() *url.URL {
 			return n.url
 		}
 	}
-	return b.nodes[b.next%len(b.nodes)].url
+	return nil
 }
 
 func (b *balancer) probe(ctx context.Context, n *backend) {

@@ -22,6 +22,7 @@ func rounds(short, more int) int {
 // TestDatabaseFails restarts and pauses PostgreSQL, and Temporal's tables with it.
 func TestDatabaseFails(t *testing.T) {
 	in := install(t, shape{apis: 2, workers: 2})
+	in.behind(t) // a balancer that asks /readyz must not take from clients what the processes answer
 	l := in.drive(t)
 	for range rounds(1, 4) {
 		pause(t, 4*time.Second)
@@ -62,6 +63,7 @@ func TestDatabaseFails(t *testing.T) {
 // TestObjectStoreFails stops MinIO while packages are uploaded and programs run.
 func TestObjectStoreFails(t *testing.T) {
 	in := install(t, shape{apis: 2, workers: 2})
+	in.behind(t)
 	l := in.drive(t)
 	pause(t, 4*time.Second)
 	before := l.counted()
@@ -92,6 +94,7 @@ func TestObjectStoreFails(t *testing.T) {
 // TestTemporalFails kills Temporal, and keeps it away for a minute.
 func TestTemporalFails(t *testing.T) {
 	in := install(t, shape{apis: 2, workers: 2})
+	in.behind(t)
 	l := in.drive(t)
 	pause(t, 4*time.Second)
 	t.Log("Temporal is killed and starts at once")
