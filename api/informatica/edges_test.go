@@ -170,6 +170,17 @@ func TestParameterFiles(t *testing.T) {
 	c := f.task("Task_Items", itemsID, "")
 	f.file(c, "params/run.param", "\ufeff[Global]\r\n# comment\r\n$$TARGET=/data/out\r\nNAME = a=b \r\n\r\n$$TARGET=/data/last\r\n")
 	f.file(c, "bad.param", "TARGET\n")
+	f.file(c, "key.param", "A=1\n$(A)=2\n")
+	f.file(c, "long.param", "A="+strings.Repeat("x", 256<<10+1)+"\n")
+	var many, again strings.Builder
+	for i := range 80_000 { // minutes, where every line is compared with those above it
+		fmt.Fprintf(&many, "A%d=\n", i)
+	}
+	for range 100_000 {
+		again.WriteString("A=1\n")
+	}
+	f.file(c, "many.param", many.String()[:512<<10])
+	f.file(c, "again.param", again.String())
 	start := func(runtime string) job.Job {
 		t.Helper()
 		r := f.do("POST", s+"/job", `{"taskId":"1","taskType":"MTT","runtime":{`+runtime+`}}`).want(t, 200, "").object(t)
@@ -196,6 +207,10 @@ func TestParameterFiles(t *testing.T) {
 		`"parameterFileName":"none.param"`:                             "Parameter file 'none.param' not found",
 		`"parameterFileName":"../x","parameterFileDir":"/etc"`:         "Parameter file 'etc/../x' not found",
 		`"parameterFileName":"bad.param"`:                              "Parameter file 'bad.param', line 1: not NAME=value",
+		`"parameterFileName":"key.param"`:                              "Parameter file 'key.param', line 2: macros: a key has at most 255 bytes, no control characters and none of = $ ( )",
+		`"parameterFileName":"long.param"`:                             "Parameter file 'long.param', line 1: macros: the value of 'A' is over 262144 bytes",
+		`"parameterFileName":"many.param"`:                             "Parameter file 'many.param' has more than 1000 values",
+		`"parameterFileName":"again.param"`:                            "",
 		`"parameterFileName":"/params/run.param"`:                      "",
 		`"parameterFileDir":"/params"`:                                 "",
 		`"parameterFileName":"run.param","parameterFileDir":"params/"`: "",

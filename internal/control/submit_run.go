@@ -70,10 +70,12 @@ func (s *Jobs) parameters(ctx context.Context, c job.Config, key string) ([]job.
 	return readParameters(text, key)
 }
 
-// readParameters reads lines NAME=value or $$NAME=value. Sections and comments are skipped: a run here has one set of values.
+// readParameters reads lines NAME=value or $$NAME=value. Sections and comments are skipped: a run here has one set of values. What may be no
+// macro of a config may be none here either.
 func readParameters(r io.Reader, key string) (values []job.Macro, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxParameters+1)
+	at := map[string]int{}
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
 		if n == 1 {
@@ -84,12 +86,22 @@ func readParameters(r io.Reader, key string) (values []job.Macro, err error) {
 			continue
 		}
 		name, value, found := strings.Cut(line, "=")
-		name = strings.TrimPrefix(strings.TrimSpace(name), "$$")
-		if !found || name == "" || !utf8.ValidString(line) || strings.ContainsRune(line, 0) {
+		m := job.Macro{Key: strings.TrimPrefix(strings.TrimSpace(name), "$$"), Value: value}
+		if !found || m.Key == "" || !utf8.ValidString(line) || strings.ContainsRune(line, 0) {
 			return nil, invalidField("Parameter file '%s', line %d: not NAME=value", short(key), n)
 		}
-		values = slices.DeleteFunc(values, func(m job.Macro) bool { return m.Key == name }) // the last one counts
-		values = append(values, job.Macro{Key: name, Value: value})
+		if err := checkMacro(m); err != nil {
+			return nil, invalidField("Parameter file '%s', line %d: %s", short(key), n, shownOf(err))
+		}
+		if i, again := at[m.Key]; again {
+			values[i] = m // the last one counts
+			continue
+		}
+		if len(values) == maxMacros {
+			return nil, invalidField("Parameter file '%s' has more than %d values", short(key), maxMacros)
+		}
+		at[m.Key] = len(values)
+		values = append(values, m)
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return nil, invalidField("Parameter file '%s' has a line that is too long", short(key))

@@ -2,16 +2,18 @@
 package macro
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"waybill/internal/job"
 )
 
-// MaxValue is the size in bytes past which a resolved value is refused: references can double a value at every level, so
-// a few short macros could otherwise fill the memory.
-const MaxValue = 1 << 20
+// Limits of resolving: references can double a value at every level, so a few short macros could otherwise fill the memory, and
+// all values are in memory at once.
+const (
+	MaxValue = 1 << 20 // bytes of one resolved value
+	MaxTotal = 4 << 20 // bytes of all of them
+	MaxDepth = 100     // macros in a row of which each refers to the next
+)
 
 // Merge lays later lists over earlier ones by key; order of first appearance is kept.
 func Merge(lists ...[]job.Macro) []job.Macro {
@@ -39,19 +41,19 @@ type Resolved struct {
 
 // Resolve replaces every $(NAME) whose NAME is the key of a macro or of builtin, at any depth. A reference to an unknown
 // name stays as it is: programs have parentheses of their own. open gives the value of a sealed macro. A reference that
-// leads back to itself, or a value over MaxValue, is job.Invalid.
+// leads back to itself, and what is over a limit, is job.Invalid.
 func Resolve(macros []job.Macro, builtin map[string]string, open func(sealed string) (string, error)) ([]Resolved, error) {
-	r := resolver{macros: map[string]job.Macro{}, builtin: builtin, open: open, done: map[string]Resolved{}}
+	r := resolver{macros: map[string]job.Macro{}, builtin: builtin, open: open, done: map[string]*known{}, left: MaxTotal}
 	for _, m := range macros {
 		r.macros[m.Key] = m
 	}
 	out := make([]Resolved, 0, len(macros))
 	for _, m := range Merge(macros) {
-		v, err := r.value(m.Key, nil)
+		v, err := r.value(m.Key, 1)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v)
+		out = append(out, v.Resolved)
 	}
 	return out, nil
 }
@@ -66,81 +68,116 @@ type resolver struct {
 	macros  map[string]job.Macro
 	builtin map[string]string
 	open    func(string) (string, error)
-	done    map[string]Resolved
+	done    map[string]*known
+	left    int // bytes that values may still have
 }
 
-func (r *resolver) value(key string, path []string) (Resolved, error) {
+// known is a macro that was come upon. The depth is that of what it refers to and itself: it does not depend on where resolving
+// began, or a list would be refused in one order and taken in another.
+type known struct {
+	Resolved
+	resolved bool
+	depth    int
+}
+
+func (r *resolver) value(key string, above int) (*known, error) {
 	if v, ok := r.done[key]; ok {
+		if !v.resolved {
+			return nil, job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' refers to itself", key)
+		}
 		return v, nil
 	}
-	if slices.Contains(path, key) {
-		return Resolved{}, job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' refers to itself", key)
+	if above > MaxDepth {
+		return nil, tooDeep(key)
 	}
 	m := r.macros[key]
-	v := Resolved{Key: key, Value: m.Value, Secret: m.Secure}
+	v := &known{Resolved: Resolved{Key: key, Secret: m.Secure}, depth: 1}
+	r.done[key] = v
+	text := m.Value
 	if m.Sealed != "" {
 		opened, err := r.open(m.Sealed)
 		if err != nil {
-			return v, job.Wrap(err, job.Internal, job.WordInternal, "The value of macro '%s' can not be opened", key)
+			return nil, job.Wrap(err, job.Internal, job.WordInternal, "The value of macro '%s' can not be opened", key)
 		}
-		v.Value = opened
+		text = opened
 	}
-	if err := r.expand(&v, append(path, key)); err != nil {
-		return v, err
+	if err := r.expand(v, text, above); err != nil {
+		return nil, err
 	}
-	r.done[key] = v
+	v.resolved = true
 	return v, nil
 }
 
-func (r *resolver) expand(v *Resolved, path []string) error {
+func tooDeep(key string) error {
+	return job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' is in a chain of more than %d references", key, MaxDepth)
+}
+
+func (r *resolver) expand(v *known, text string, above int) error {
 	var out strings.Builder
-	rest := v.Value
+	write := func(piece string) error {
+		if out.Len()+len(piece) > MaxValue {
+			return job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' grows beyond %d bytes", v.Key, MaxValue)
+		}
+		if r.left -= len(piece); r.left < 0 {
+			return job.Errorf(job.Invalid, job.WordInvalidField, "The values of all macros together grow beyond %d bytes", MaxTotal)
+		}
+		_, _ = out.WriteString(piece)
+		return nil
+	}
 	for {
-		before, name, after, ok := cutReference(rest)
+		before, name, after, ok := cutReference(text)
 		if !ok {
 			break
 		}
-		out.WriteString(before)
-		rest = after
-		if _, known := r.macros[name]; known {
-			inner, err := r.value(name, path)
-			if err != nil {
-				return err
-			}
-			out.WriteString(inner.Value)
-			v.Secret = v.Secret || inner.Secret
-		} else if text, known := r.builtin[name]; known {
-			out.WriteString(text)
-		} else {
-			fmt.Fprintf(&out, "$(%s)", name)
+		if err := write(before); err != nil {
+			return err
 		}
-		if out.Len() > MaxValue {
-			return job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' grows beyond %d bytes", v.Key, MaxValue)
+		text = after
+		piece, err := r.referred(v, name, above)
+		if err == nil {
+			err = write(piece)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	out.WriteString(rest)
+	if err := write(text); err != nil {
+		return err
+	}
 	v.Value = out.String()
 	return nil
 }
 
+// referred is what stands for $(name) in v.
+func (r *resolver) referred(v *known, name string, above int) (string, error) {
+	if _, is := r.macros[name]; is {
+		inner, err := r.value(name, above+1)
+		if err != nil {
+			return "", err
+		}
+		v.Secret = v.Secret || inner.Secret
+		if v.depth = max(v.depth, inner.depth+1); v.depth > MaxDepth {
+			return "", tooDeep(v.Key)
+		}
+		return inner.Value, nil
+	}
+	if text, is := r.builtin[name]; is {
+		return text, nil
+	}
+	return "$(" + name + ")", nil
+}
+
 // cutReference splits around the first $(NAME). A "$(" inside a name begins anew there, so that "$($(A)" still finds A.
 func cutReference(s string) (before, name, after string, ok bool) {
-	from := 0
-	for {
-		i := strings.Index(s[from:], "$(")
-		if i < 0 {
-			return "", "", "", false
-		}
-		start := from + i
-		end := strings.IndexByte(s[start:], ')')
-		if end < 0 {
-			return "", "", "", false
-		}
-		inner := s[start+2 : start+end]
-		if nested := strings.Index(inner, "$("); nested >= 0 {
-			from = start + 2 + nested
-			continue
-		}
-		return s[:start], inner, s[start+end+1:], true
+	first := strings.Index(s, "$(")
+	if first < 0 {
+		return "", "", "", false
 	}
+	length := strings.IndexByte(s[first:], ')')
+	if length < 0 {
+		return "", "", "", false
+	}
+	end := first + length
+	start := first + strings.LastIndex(s[first:end], "$(")
+	return s[:start], s[start+2 : end], s[end+1:], true
 }

@@ -1,6 +1,9 @@
 package macro
 
 import (
+	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +61,56 @@ func TestLoopsAndExplosionsAreRefused(t *testing.T) {
 	}
 }
 
+func TestTheValuesTogetherAreBounded(t *testing.T) {
+	many := []job.Macro{{Key: "BASE", Value: strings.Repeat("x", 200<<10)}}
+	for i := range 300 {
+		many = append(many, job.Macro{Key: fmt.Sprintf("M%d", i), Value: "$(BASE)$(BASE)$(BASE)$(BASE)$(BASE)"})
+	}
+	if err := Check(many[:4]); err != nil {
+		t.Errorf("3.2 MB in all: %v", err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := Check(many)
+	runtime.ReadMemStats(&after)
+	if job.CodeOf(err) != job.Invalid || !strings.Contains(err.Error(), "all macros together") {
+		t.Errorf("300 MB in all: err = %v, want invalid", err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
+		t.Errorf("%d bytes allocated to find out", took)
+	}
+	var opened int
+	sealed := make([]job.Macro, 1000)
+	for i := range sealed {
+		sealed[i] = job.Macro{Key: fmt.Sprintf("S%d", i), Sealed: "s", Secure: true}
+	}
+	_, err = Resolve(sealed, nil, func(string) (string, error) { opened++; return strings.Repeat("y", 256<<10), nil })
+	if job.CodeOf(err) != job.Invalid || opened > MaxTotal/(256<<10)+1 {
+		t.Errorf("%d values opened, err = %v, want invalid", opened, err)
+	}
+}
+
+func TestAChainIsRefusedAtItsLengthInAnyOrder(t *testing.T) {
+	chain := func(n int) []job.Macro {
+		out := make([]job.Macro, n)
+		for i := range out {
+			out[i] = job.Macro{Key: fmt.Sprintf("M%d", i), Value: fmt.Sprintf("$(M%d)", i+1)}
+		}
+		return out
+	}
+	for _, turn := range []bool{false, true} {
+		for n, want := range map[int]job.Code{MaxDepth: "", MaxDepth + 1: job.Invalid, 1000: job.Invalid} {
+			list := chain(n)
+			if turn {
+				slices.Reverse(list)
+			}
+			if err := Check(list); job.CodeOf(err) != want {
+				t.Errorf("%d macros, turned round: %v: err = %v, want %q", n, turn, err, want)
+			}
+		}
+	}
+}
+
 func TestMergeLetsLaterListsWin(t *testing.T) {
 	got := Merge([]job.Macro{{Key: "A", Value: "1"}, {Key: "B", Value: "1"}}, []job.Macro{{Key: "B", Value: "2"}, {Key: "C", Value: "2"}})
 	want := []job.Macro{{Key: "A", Value: "1"}, {Key: "B", Value: "2"}, {Key: "C", Value: "2"}}
@@ -75,9 +128,18 @@ func FuzzResolveNeverGrowsPastItsLimit(f *testing.F) {
 			return
 		}
 		for _, r := range list {
-			if len(r.Value) > 2*MaxValue+len(a)+len(b) {
+			if len(r.Value) > MaxValue {
 				t.Fatalf("%d bytes", len(r.Value))
 			}
 		}
 	})
+}
+
+func BenchmarkCheckOfManyOpenReferences(b *testing.B) {
+	value := strings.Repeat("$(", 100<<10) + ")"
+	for b.Loop() {
+		if err := Check([]job.Macro{{Key: "A", Value: value}}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
