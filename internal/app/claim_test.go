@@ -90,7 +90,9 @@ func TestOfTwoThatTakeANamespaceAtOnceOneFindsOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := a.watch(t.Context(), time.Millisecond, time.Millisecond); job.CodeOf(err) != job.Invalid || a.ours(t.Context()) == nil {
+	soon, end := context.WithTimeout(t.Context(), 20*time.Second)
+	defer end()
+	if err := a.watch(soon, time.Millisecond, time.Millisecond); job.CodeOf(err) != job.Invalid || a.ours(t.Context()) == nil {
 		t.Errorf("who was first goes on: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
