@@ -31,6 +31,7 @@ type apiKeyResponse struct {
 	Scopes      []string   `json:"scopes"`
 	Resources   []string   `json:"resources,omitempty"`
 	User        *reference `json:"user,omitempty" doc:"Who made it, and as whom it acts"`
+	Parent      string     `json:"parent,omitempty" doc:"Id of the API key that it was made with: it is revoked with that one"`
 	Created     string     `json:"created"`
 	Expires     string     `json:"expires"`
 	LastUsed    string     `json:"lastUsed,omitempty" doc:"To about a minute"`
@@ -58,7 +59,7 @@ func (d *door) apiKeyRoutes() {
 	}
 	create := op("POST", "/apikeys", "Make an API key that acts as the caller")
 	create.DefaultStatus = 201
-	revoke := op("DELETE", "/apikeys/{id}", "Revoke an API key; it is dead at once")
+	revoke := op("DELETE", "/apikeys/{id}", "Revoke an API key and the keys that were made with it; they are dead at once")
 	revoke.DefaultStatus = 204
 	operation(d, bearer, create, d.createAPIKey)
 	operation(d, bearer, op("GET", "/apikeys", "List the caller's API keys; for admins those of the account"), d.listAPIKeys)
@@ -115,7 +116,7 @@ func (d *door) revokeAPIKey(ctx context.Context, in *APIKeyPath) (*nothingReply,
 func (s style) apiKey(k job.APIKey) apiKeyResponse {
 	r := apiKeyResponse{
 		ID: k.ID, Name: k.Name, Description: k.Description, Href: s.href("apikeys/" + k.ID), Org: k.Org, Form: string(k.Form), Scopes: []string{},
-		User: s.user(k.Maker), Created: s.date(k.CreatedAt), Expires: s.date(k.ExpiresAt), LastUsed: s.date(k.UsedAt),
+		User: s.user(k.Maker), Parent: k.Parent, Created: s.date(k.CreatedAt), Expires: s.date(k.ExpiresAt), LastUsed: s.date(k.UsedAt),
 	}
 	for _, scope := range k.Scopes {
 		r.Scopes = append(r.Scopes, string(scope))

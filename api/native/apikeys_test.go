@@ -144,6 +144,35 @@ func TestAKeyActsAsItsMaker(t *testing.T) {
 	f.do("GET", "/api/apikeys", nil).want(t, 200, `{"totalRecords":0}`)
 }
 
+// Whoever held a key may have made another one with it: that one must not outlive its revocation.
+func TestARevokedKeyTakesWithItWhatWasMadeWithIt(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	made := func(name, with string) (id, key string) {
+		t.Helper()
+		r := f.do("POST", "/api/apikeys", `{"name":"`+name+`","form":"opaque"}`, withKey(with)).want(t, 201, "")
+		return r.json["id"].(string), r.json["key"].(string)
+	}
+	id, key := f.apiKey(t, `{"name":"first","scopes":["read","write"],"resources":["`+f.config("one", "")+`"]}`)
+	second, key2 := made("second", key)
+	third, key3 := made("third", key2)
+	_, other := f.apiKey(t, `{"name":"other"}`)
+	f.do("GET", "/api/apikeys/"+second, nil).want(t, 200, `{"parent":"`+id+`"}`)
+	f.do("GET", "/api/apikeys?filterby=parent&operators=eq&filter="+second, nil).want(t, 200, `{"totalRecords":1,"items":[{"id":"`+third+`","parent":"`+second+`"}]}`)
+	if r := f.do("GET", "/api/apikeys/"+id, nil).want(t, 200, ""); strings.Contains(r.text, "parent") {
+		t.Errorf("one made with a login: %s", r.text)
+	}
+	f.do("GET", "/api/jobs", nil, withKey(key3)).want(t, 200, "")
+	f.do("DELETE", "/api/apikeys/"+id, nil).want(t, 204, "")
+	for _, dead := range []string{key, key2, key3} {
+		f.do("GET", "/api/jobs", nil, withKey(dead)).fault(t, 401, "token_invalid", "")
+	}
+	f.do("GET", "/api/jobs", nil, withKey(other)).want(t, 200, "")
+	f.do("GET", "/api/apikeys", nil).want(t, 200, `{"totalRecords":1}`)
+	f.do("GET", "/api/audit?filterby=action&operators=eq&filter=apikey.revoke&sortby=resourceId", nil).
+		want(t, 200, `{"items":[{"resourceId":"`+id+`"},{"resourceId":"`+second+`"},{"resourceId":"`+third+`"}]}`)
+}
+
 func TestAKeyMakesNoGreaterKey(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

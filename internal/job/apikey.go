@@ -41,10 +41,14 @@ type APIKey struct {
 	SignedBy    string // KeyJWT only: id of the sealing key that the signing key comes from
 	Scopes      []KeyScope
 	Configs     []int64 // ids of the only job configs it may be used for; empty: all
+	Parent      string  // id of the key that it was made with, and ends with; empty: none
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	UsedAt      time.Time // to about a minute; zero: never
 }
+
+// ExpiredKeysKept is how long the record of a key is kept after its end, for whoever wonders why a program is let in no more.
+const ExpiredKeysKept = 30 * 24 * time.Hour
 
 // Grant is what the key lets an actor do.
 func (k APIKey) Grant() *KeyGrant {

@@ -32,6 +32,7 @@ type apiKeyRow struct {
 	CreatedAt       int64   `gorm:"column:created_at;autoCreateTime:false"`
 	ExpiresAt       int64   `gorm:"column:expires_at"`
 	UsedAt          *int64  `gorm:"column:used_at"`
+	Parent          *string `gorm:"column:parent"` // another key, with which the database deletes this one
 }
 
 func (apiKeyRow) TableName() string { return "api_keys" }
@@ -51,6 +52,7 @@ var apiKeyListing = listing{
 		"lastUsed":    {kind: kindTime, column: "used_at", null: true},
 		"user.id":     {kind: kindID, column: "owner_id"},
 		"user.name":   text("owner_name", "owner_name_fold"),
+		"parent":      {kind: kindText, column: "parent", null: true},
 	},
 }
 
@@ -63,7 +65,7 @@ func toAPIKeyRow(k job.APIKey) apiKeyRow {
 		ID: k.ID, AccountID: k.AccountID, OwnerID: k.Maker.ID, OwnerName: k.Maker.Name, OwnerNameFold: foldOrNull(k.Maker.Name),
 		Email: k.Email, Org: k.Org, Name: k.Name, NameFold: foldOrNull(k.Name), Description: k.Description, DescriptionFold: foldOrNull(k.Description),
 		Form: string(k.Form), Digest: k.Digest, SignedBy: k.SignedBy, Scopes: toJSON(k.Scopes), Configs: toJSON(configs),
-		CreatedAt: micros(k.CreatedAt), ExpiresAt: micros(k.ExpiresAt), UsedAt: microsOrNull(k.UsedAt),
+		CreatedAt: micros(k.CreatedAt), ExpiresAt: micros(k.ExpiresAt), UsedAt: microsOrNull(k.UsedAt), Parent: textOrNull(k.Parent),
 	}
 }
 
@@ -71,7 +73,7 @@ func (r apiKeyRow) key() (job.APIKey, error) {
 	k := job.APIKey{
 		ID: r.ID, AccountID: r.AccountID, Maker: job.UserRef{ID: r.OwnerID, Name: r.OwnerName}, Email: r.Email, Org: r.Org, Name: r.Name,
 		Description: r.Description, Form: job.KeyForm(r.Form), Digest: r.Digest, SignedBy: r.SignedBy,
-		CreatedAt: timeOf(r.CreatedAt), ExpiresAt: timeOf(r.ExpiresAt), UsedAt: timeOrZero(r.UsedAt),
+		CreatedAt: timeOf(r.CreatedAt), ExpiresAt: timeOf(r.ExpiresAt), UsedAt: timeOrZero(r.UsedAt), Parent: textOrEmpty(r.Parent),
 	}
 	if err := fromJSON(r.Scopes, &k.Scopes); err != nil {
 		return k, err
@@ -89,23 +91,43 @@ func (s *Store) CreateAPIKey(ctx context.Context, k job.APIKey, limit int) error
 		return err
 	}
 	return s.transact(ctx, func(tx *gorm.DB) error {
-		// The maker's row is the lock that makes the count hold.
-		_, found, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ?"+s.forUpdate(), k.Maker.ID, k.AccountID)
-		if err != nil {
+		if err := s.lockMaker(tx, k.AccountID, k.Maker.ID); err != nil {
 			return err
 		}
-		if !found {
-			return noUser(k.Maker.ID)
+		if k.Parent != "" {
+			_, there, err := one[string](tx, "SELECT id FROM api_keys WHERE id = ? AND account_id = ? AND owner_id = ?", k.Parent, k.AccountID, k.Maker.ID)
+			if err == nil && !there {
+				err = job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "API key is not valid")
+			}
+			if err != nil {
+				return err
+			}
 		}
-		have, _, err := one[int](tx, "SELECT count(*) FROM api_keys WHERE account_id = ? AND owner_id = ?", k.AccountID, k.Maker.ID)
+		now := micros(k.CreatedAt)
+		have, _, err := one[int](tx, "SELECT count(*) FROM api_keys WHERE account_id = ? AND owner_id = ? AND expires_at > ?", k.AccountID, k.Maker.ID, now)
 		if err != nil {
 			return err
 		}
 		if have >= limit {
 			return job.Errorf(job.Invalid, job.WordInvalidField, "A user has %d API keys at most", limit)
 		}
+		// Nor do expired ones pile up until they are purged.
+		_, err = run(tx, `DELETE FROM api_keys WHERE id IN (SELECT id FROM api_keys WHERE account_id = ? AND owner_id = ? AND expires_at <= ?
+			ORDER BY expires_at DESC, id LIMIT ? OFFSET ?)`, k.AccountID, k.Maker.ID, now, purgeBatch, limit)
+		if err != nil {
+			return err
+		}
 		return insert(tx, toAPIKeyRow(k))
 	})
+}
+
+// lockMaker locks a user's row, so that their keys neither become more nor fewer meanwhile: those that hang off a key are its maker's.
+func (s *Store) lockMaker(tx *gorm.DB, account, user int64) error {
+	_, found, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ?"+s.forUpdate(), user, account)
+	if err == nil && !found {
+		err = noUser(user)
+	}
+	return err
 }
 
 // APIKey is control.APIKeyStore's.
@@ -136,10 +158,33 @@ func (s *Store) APIKeys(ctx context.Context, q job.Query) (job.List[job.APIKey],
 // DeleteAPIKey is control.APIKeyStore's.
 func (s *Store) DeleteAPIKey(ctx context.Context, account int64, id string) error {
 	return s.transact(ctx, func(tx *gorm.DB) error {
-		n, err := run(tx, "DELETE FROM api_keys WHERE id = ? AND account_id = ?", id, account)
-		if err == nil && n == 0 {
-			return noAPIKey()
+		maker, found, err := one[int64](tx, "SELECT owner_id FROM api_keys WHERE id = ? AND account_id = ?", id, account)
+		if err == nil && !found {
+			err = noAPIKey()
 		}
+		if err != nil {
+			return err
+		}
+		if err := s.lockMaker(tx, account, maker); err != nil {
+			return err
+		}
+		type key struct{ ID, Name string }
+		all, err := many[key](tx, `WITH RECURSIVE gone (id, name, depth) AS (
+				SELECT id, name, 0 FROM api_keys WHERE id = ? AND account_id = ?
+				UNION ALL SELECT k.id, k.name, gone.depth + 1 FROM api_keys k JOIN gone ON k.parent = gone.id)
+			SELECT id, name FROM gone ORDER BY depth, id`, id, account)
+		if err != nil {
+			return err
+		}
+		n, err := run(tx, "DELETE FROM api_keys WHERE id = ? AND account_id = ?", id, account) // and with it what hangs off it
+		if err == nil && n == 0 {
+			err = noAPIKey()
+		}
+		ids, names := make([]string, len(all)), make([]string, len(all))
+		for i, k := range all {
+			ids[i], names[i] = k.ID, k.Name
+		}
+		auditRevoked(ctx, ids, names)
 		return err
 	})
 }

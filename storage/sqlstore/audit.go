@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -175,4 +176,19 @@ func auditSubmit(ctx context.Context, sub control.Submission, stored job.Job) {
 // auditMade says what an act has made, once the database has numbered it.
 func auditMade(ctx context.Context, kind string, id int64) {
 	control.TrailOf(ctx).About(kind, strconv.FormatInt(id, 10))
+}
+
+// auditRevoked names a key that was revoked, and those that were made with it and ended with it.
+func auditRevoked(ctx context.Context, ids, names []string) {
+	trail := control.TrailOf(ctx)
+	trail.About("apikey", ids...)
+	field := "name"
+	if len(names) > 1 {
+		field = "names"
+	}
+	text := []rune(strings.Join(names, ", "))
+	if len(text) > maxAuditText {
+		text = append(text[:maxAuditText], []rune("...")...)
+	}
+	trail.Changed([]job.AuditChange{{Field: field, Before: string(text)}})
 }

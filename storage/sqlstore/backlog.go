@@ -63,13 +63,14 @@ func (s *Store) PurgeExpired(ctx context.Context, now time.Time) error {
 		"DELETE FROM login_failures WHERE window_ends_at <= @at AND coalesce(locked_until, 0) <= @at",
 		"DELETE FROM login_attempts WHERE at <= @old",
 		"DELETE FROM door_sessions WHERE ended_at IS NOT NULL OR used_at <= @idle OR created_at <= @day",
+		"DELETE FROM api_keys WHERE expires_at <= @expired",
 		"DELETE FROM call_buckets WHERE empty_at <= @at",
 		"DELETE FROM login_places WHERE seen_at <= @at - " + strconv.FormatInt(loginPlaceLife.Microseconds(), 10),
 	} {
 		// One transaction each: they have nothing to do with one another, and short ones keep nobody waiting.
 		err := s.transactLater(ctx, func(tx *gorm.DB) error {
 			_, err := run(tx, statement, map[string]any{
-				"at": at, "old": micros(now.Add(-job.LoginsKept)),
+				"at": at, "old": micros(now.Add(-job.LoginsKept)), "expired": micros(now.Add(-job.ExpiredKeysKept)),
 				"idle": micros(now.Add(-control.DoorSessionIdle - control.DoorSessionGrace)), "day": micros(now.Add(-control.DoorSessionLife)),
 			})
 			return err

@@ -41,6 +41,21 @@ func foldOrNull(s string) *string {
 	return nil
 }
 
+// textOrNull is a text, or NULL for an empty one.
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func textOrEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 // clean makes a text that programs or file systems gave us storable: PostgreSQL takes neither NUL nor broken UTF-8.
 func clean(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsRune(s, 0) {

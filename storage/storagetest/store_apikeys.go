@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -159,6 +160,87 @@ var apiKeyCases = map[string]func(*testing.T, *tenant){
 		}
 		if err := n.DeleteAPIKey(t.Context(), n.account.ID, k.ID); job.CodeOf(err) != job.NotFound {
 			t.Errorf("twice: %v", err)
+		}
+	},
+	"a key takes with it what was made with it, and nothing else": func(t *testing.T, n *tenant) {
+		under := func(parent job.APIKey) func(*job.APIKey) { return func(k *job.APIKey) { k.Parent = parent.ID } }
+		root := n.apiKey(t, "root")
+		child := n.apiKey(t, "child", under(root))
+		grandchild := n.apiKey(t, "grandchild", under(child))
+		aside := n.apiKey(t, "aside", under(root))
+		stays := n.apiKey(t, "stays")
+		if got, err := n.APIKey(t.Context(), grandchild.ID); err != nil || got.Parent != child.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if names := n.apiKeyNames(t, job.Query{Where: job.Compare{Property: "parent", Op: job.Eq, Values: []any{root.ID}}}); !reflect.DeepEqual(names, []string{"aside", "child"}) {
+			t.Errorf("made with root: %v", names)
+		}
+		if names := n.apiKeyNames(t, job.Query{Where: job.Compare{Property: "parent", Op: job.Null}}); !reflect.DeepEqual(names, []string{"root", "stays"}) {
+			t.Errorf("made with none: %v", names)
+		}
+		if err := n.DeleteAPIKey(n.acting(t, "apikey.revoke"), n.account.ID, root.ID); err != nil {
+			t.Fatal(err)
+		}
+		if names := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(names, []string{stays.Name}) {
+			t.Errorf("left: %v", names)
+		}
+		told := map[string]bool{}
+		for _, e := range n.audit(t, withAction("apikey.revoke")) {
+			told[e.ResourceType+" "+e.ResourceID] = true
+		}
+		for _, k := range []job.APIKey{root, child, grandchild, aside} {
+			if !told["apikey "+k.ID] || len(told) != 4 {
+				t.Errorf("%s: the log has %v", k.Name, told)
+			}
+		}
+		late := n.newAPIKey("late")
+		late.Parent = root.ID
+		if err := n.CreateAPIKey(t.Context(), late, 100); job.CodeOf(err) != job.Unauthenticated {
+			t.Errorf("made with a key that is gone: %v", err)
+		}
+	},
+	"what was made with a key ends with the key that signed that": func(t *testing.T, n *tenant) {
+		signed := "5162" + n.account.Name
+		root := n.apiKey(t, "root", func(k *job.APIKey) { k.SignedBy = signed })
+		n.apiKey(t, "opaque", func(k *job.APIKey) { k.Form, k.SignedBy, k.Digest, k.Parent = job.KeyOpaque, "", "ab13", root.ID })
+		if err := n.EndSignedAPIKeys(t.Context(), signed); err != nil {
+			t.Error(err)
+		}
+		if names := n.apiKeyNames(t, job.Query{}); names != nil {
+			t.Errorf("left: %v", names)
+		}
+	},
+	"expired keys do not count, and do not pile up": func(t *testing.T, n *tenant) {
+		for i := range 4 {
+			n.apiKey(t, fmt.Sprint("expired ", i), func(k *job.APIKey) { k.CreatedAt, k.ExpiresAt = at(i), at(i+1) })
+		}
+		n.apiKey(t, "good")
+		second := n.newAPIKey("second")
+		second.CreatedAt = at(10)
+		if err := n.CreateAPIKey(t.Context(), second, 2); err != nil {
+			t.Errorf("a second good one of two: %v", err)
+		}
+		if names := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(names, []string{"expired 2", "expired 3", "good", "second"}) {
+			t.Errorf("there are %v", names)
+		}
+		third := n.newAPIKey("third")
+		third.CreatedAt = at(11)
+		if err := n.CreateAPIKey(t.Context(), third, 2); job.CodeOf(err) != job.Invalid {
+			t.Errorf("a third one of two: %v", err)
+		}
+		for _, purge := range []struct {
+			at   time.Time
+			left []string
+		}{
+			{at(3).Add(job.ExpiredKeysKept - time.Second), []string{"expired 2", "expired 3", "good", "second"}},
+			{at(3).Add(job.ExpiredKeysKept), []string{"expired 3", "good", "second"}},
+		} {
+			if err := n.PurgeExpired(t.Context(), purge.at); err != nil {
+				t.Fatal(err)
+			}
+			if names := n.apiKeyNames(t, job.Query{}); !reflect.DeepEqual(names, purge.left) {
+				t.Errorf("left at %v: %v", purge.at, names)
+			}
 		}
 	},
 	"keys end with what signed them": func(t *testing.T, n *tenant) {
