@@ -68,7 +68,7 @@ func (s *Store) upload(ctx context.Context, key string, r io.Reader, size int64)
 		opts.Checksum = minio.ChecksumNone
 		opts.UserMetadata = map[string]string{minio.ChecksumCRC32C.Key(): base64.StdEncoding.EncodeToString(sum.Sum(nil))}
 	}
-	info, err := s.client.PutObject(ctx, s.bucket, s.prefix+key, r, size, opts)
+	info, err := s.client.PutObject(once(ctx), s.bucket, s.prefix+key, r, size, opts)
 	if err != nil {
 		return 0, err
 	}

@@ -39,7 +39,7 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 	if whole && s.checksum.IsSet() {
 		opts.Set("x-amz-checksum-mode", "ENABLED")
 	}
-	rc, info, _, err := s.core.GetObject(ctx, s.bucket, s.prefix+key, opts)
+	rc, info, _, err := s.core.GetObject(once(ctx), s.bucket, s.prefix+key, opts)
 	if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		return nothing(), nil // the object is there, but shorter than offset
 	}
@@ -63,7 +63,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, yield func(contr
 	if after != "" {
 		start = s.prefix + after
 	}
-	for o := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{
+	for o := range s.client.ListObjectsIter(once(ctx), s.bucket, minio.ListObjectsOptions{
 		Prefix: s.prefix + prefix, StartAfter: start, Recursive: true, MaxKeys: listPage,
 	}) {
 		if o.Err != nil {
@@ -81,7 +81,7 @@ func (s *Store) List(ctx context.Context, prefix, after string, yield func(contr
 
 // Stat describes key. NotFound for an unknown one.
 func (s *Store) Stat(ctx context.Context, key string) (control.Object, error) {
-	info, err := s.client.StatObject(ctx, s.bucket, s.prefix+key, minio.StatObjectOptions{})
+	info, err := s.client.StatObject(once(ctx), s.bucket, s.prefix+key, minio.StatObjectOptions{})
 	if err != nil {
 		return control.Object{}, translate(ctx, err, "look at an object")
 	}
@@ -90,7 +90,7 @@ func (s *Store) Stat(ctx context.Context, key string) (control.Object, error) {
 
 // Delete removes key; an unknown one is not an error.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	err := translate(ctx, s.client.RemoveObject(ctx, s.bucket, s.prefix+key, minio.RemoveObjectOptions{}), "delete an object")
+	err := translate(ctx, s.client.RemoveObject(once(ctx), s.bucket, s.prefix+key, minio.RemoveObjectOptions{}), "delete an object")
 	if job.CodeOf(err) == job.NotFound {
 		return nil
 	}

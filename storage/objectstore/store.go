@@ -65,7 +65,7 @@ type Config struct {
 	Secure  bool          // uses TLS
 	CAFile  string        // PEM; "": the machine's authorities
 	TLS13   bool          // no older TLS than 1.3, else than 1.2
-	Timeout time.Duration // for the beginning of an answer; 0: a minute
+	Timeout time.Duration // for the beginning of an answer, and for each piece of what is sent and read; 0: a minute
 	// Version is told to the store in the user agent.
 	Version string
 
@@ -153,6 +153,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func newStore(c Config) (*Store, error) {
+	if c.Timeout <= 0 {
+		c.Timeout = time.Minute
+	}
 	t, err := newTransport(c)
 	if err != nil {
 		return nil, err
@@ -168,7 +171,7 @@ func newStore(c Config) (*Store, error) {
 		s.checksum = minio.ChecksumFullObjectCRC32C
 	}
 	keys := c.credentials()
-	carry := around(t, c.Around)
+	carry := around(&impatient{next: t, limit: c.Timeout}, c.Around)
 	if s.unsigned {
 		s.clocked = &clocked{next: carry, keys: keys, now: c.Now}
 		if c.Now == nil {
@@ -256,7 +259,7 @@ func (s *Store) look(ctx context.Context) error {
 
 // Ping tells whether the store answers and the bucket is there.
 func (s *Store) Ping(ctx context.Context) error {
-	found, err := s.client.BucketExists(ctx, s.bucket)
+	found, err := s.client.BucketExists(once(ctx), s.bucket)
 	if err != nil {
 		return translate(ctx, err, "reach the object store")
 	}

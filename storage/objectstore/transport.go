@@ -1,6 +1,7 @@
 package objectstore
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -16,8 +17,14 @@ import (
 func newTransport(c Config) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &moving{Conn: conn, limit: c.Timeout}, nil
+		},
 		MaxIdleConns:          512,
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       90 * time.Second,
@@ -26,9 +33,6 @@ func newTransport(c Config) (*http.Transport, error) {
 		ExpectContinueTimeout: 10 * time.Second,
 		// Objects are stored as they are; a compressed answer would not match its size.
 		DisableCompression: true,
-	}
-	if t.ResponseHeaderTimeout <= 0 {
-		t.ResponseHeaderTimeout = time.Minute
 	}
 	if !c.Secure {
 		return t, nil

@@ -17,6 +17,7 @@ const maxAborts = 1000
 func (s *Store) AbortUploads(ctx context.Context, before time.Time) (n int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the listing
+	ctx = once(ctx)
 	for u := range s.client.ListIncompleteUploads(ctx, s.bucket, s.prefix+"accounts/", true) {
 		if u.Err != nil {
 			return n, translate(ctx, u.Err, "list uploads")

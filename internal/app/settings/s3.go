@@ -40,7 +40,7 @@ var s3Settings = []setting{
 	{name: "s3-tls", value: "false", flag: true, help: "speak TLS to the object store"},
 	{name: "s3-ca-file", help: "PEM file with the authorities that sign the object store's certificate (default: those of the machine)"},
 	{name: "s3-tls-min", value: "1.2", help: "oldest version of TLS that is spoken with the object store: 1.2 or 1.3"},
-	{name: "s3-timeout", value: "1m", help: "time in which the object store must begin to answer a request"},
+	{name: "s3-timeout", value: "1m", help: "time in which the object store must begin to answer a request, and take or give the next piece of a body"},
 	{name: "s3-sse", value: "none", help: "encryption by the object store: none, sse-s3 or sse-kms"},
 	{name: "s3-sse-kms-key", help: "id of the key of sse-kms"},
 	{name: "s3-checksums", value: "true", flag: true, help: "send and check CRC32C of objects; off for stores without trailing checksums"},
