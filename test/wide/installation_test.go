@@ -1,6 +1,7 @@
 package wide
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
@@ -35,21 +36,24 @@ type installation struct {
 	env       []string      // settings of all its processes
 	apis      []*node
 	workers   []*node
+	program   string // that its processes begin with
 	processes int
 }
 
 // node is one process of Waybill, with a link of its own to each server.
 type node struct {
 	*process
-	url   string // of an API
-	data  string
-	links map[string]*proxy.Proxy
+	url     string // of an API
+	data    string
+	program string // of the next start
+	links   map[string]*proxy.Proxy
 }
 
 // shape is what processes an installation begins with.
 type shape struct {
 	apis, workers int
 	env           []string // further settings of all processes
+	program       string   // another one than the one under test, which makes the tables
 }
 
 // manners are settings that every process gets, so that a lost worker is found and a stop is over soon.
@@ -73,6 +77,7 @@ func install(t testing.TB, s shape) *installation {
 	}
 	in := &installation{
 		servers: servers, name: fmt.Sprintf("wide%d", number), dir: filepath.Join(folder, t.Name()), key: hex.EncodeToString(key),
+		program: cmp.Or(s.program, binary),
 	}
 	in.env = append(append(in.env, manners...), s.env...)
 	in.env = append(in.env, "WAYBILL_MASTER_KEY="+in.key, "WAYBILL_TEMPORAL_NAMESPACE="+in.name, "WAYBILL_S3_BUCKET="+in.name,
@@ -160,8 +165,9 @@ func (in *installation) newNode(t testing.TB, kind string) *node {
 
 // run gives a process its command line.
 func (in *installation) run(n *node, program string, arguments ...string) {
+	n.program = program
 	n.cmd = func() *exec.Cmd {
-		cmd := exec.Command(program, append(arguments, "--data", n.data)...)
+		cmd := exec.Command(n.program, append(arguments, "--data", n.data)...)
 		cmd.Env = in.settings(n.links[database].Address(), n.links[objects].Address(), n.links[engine].Address())
 		return cmd
 	}
@@ -176,7 +182,7 @@ func (in *installation) addAPI(t testing.TB, arguments ...string) *node {
 		t.Fatal(err)
 	}
 	n.url = fmt.Sprintf("http://127.0.0.1:%d", port)
-	in.run(n, binary, append([]string{"api", "--listen", strings.TrimPrefix(n.url, "http://")}, arguments...)...)
+	in.run(n, in.program, append([]string{"api", "--listen", strings.TrimPrefix(n.url, "http://")}, arguments...)...)
 	n.up = answers(n.url + "/readyz")
 	in.apis = append(in.apis, n)
 	if err := n.begin(); err != nil {
@@ -189,7 +195,7 @@ func (in *installation) addAPI(t testing.TB, arguments ...string) *node {
 func (in *installation) addWorker(t testing.TB, arguments ...string) *node {
 	t.Helper()
 	n := in.newNode(t, "worker")
-	in.run(n, binary, append([]string{"worker", "--concurrency", "8"}, arguments...)...)
+	in.run(n, in.program, append([]string{"worker", "--concurrency", "8"}, arguments...)...)
 	n.up = says("runs jobs of destination")
 	in.workers = append(in.workers, n)
 	if err := n.begin(); err != nil {

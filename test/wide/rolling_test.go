@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -258,10 +259,11 @@ func (l *load) uploadTo(t *testing.T, config, at string) (done <-chan error) {
 }
 
 // TestRollingRestart restarts every process in turn, as an operator rolls a version out: no client sees an error, no upload is cut
-// off, no event is missed or told twice, no job is lost or ends twice.
+// off, no event is missed or told twice, no job is lost or ends twice. Where WAYBILL_BEFORE names a program of the version before, the
+// processes begin with that, on the tables of the program under test, for which they are exchanged.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	in := install(t, shape{apis: 2, workers: 2})
+	in := install(t, shape{apis: 2, workers: 2, program: os.Getenv("WAYBILL_BEFORE")})
 	b, real := in.behind(t)
 	heard := &listener{ends: map[string]int{}, name: "id"}
 	ctx, hangUp := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -292,6 +294,7 @@ func TestRollingRestart(t *testing.T) {
 				t.Errorf("%s has stopped, and somebody listens on its port", n.name)
 			}
 		}
+		n.program = binary
 		if err := n.start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
