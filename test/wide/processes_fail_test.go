@@ -1,8 +1,6 @@
 package wide
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -34,68 +32,6 @@ func TestWorkerIsKilled(t *testing.T) {
 		t.Logf("%s was killed; a job of 4 s that ran somewhere ended in attempt %s, %s later", w.name, a.text("attempt"), time.Since(since).Round(time.Millisecond))
 	}
 	l.recovered(t, time.Now())
-	l.calm(t)
-	in.stop(t)
-}
-
-// TestAPIIsKilledBetweenRowAndStart ends an API process that has stored a job and could not tell Temporal yet.
-func TestAPIIsKilledBetweenRowAndStart(t *testing.T) {
-	t.Parallel()
-	in := install(t, shape{apis: 2, workers: 1})
-	l := in.drive(t)
-	victim, other := in.apis[0], in.apis[1]
-	at := func(n *node) *rest { return &rest{token: l.client.token, base: func() string { return n.url }} }
-	start := "/api/jobconfigs/" + l.configs["plain"] + "/jobs"
-	l.absent.Store(true)
-	between := 0
-	for n := range rounds(2, 10) {
-		back, err := victim.links[engine].Away([]string{proxy.Frozen, proxy.Dropped}[n%2])
-		if err != nil {
-			t.Fatal(err)
-		}
-		const jobs = 10
-		key := func(k int) string { return fmt.Sprintf("between-%d-%d", n, k) }
-		ctx, cancel := context.WithCancel(t.Context())
-		for k := range jobs {
-			go at(victim).call(ctx, http.MethodPost, start, macros("WIDE_SECONDS", "0.1"), "Idempotency-Key", key(k))
-		}
-		// Killed as soon as all of them are stored, before Temporal has heard of any.
-		var stored int
-		err = within(t.Context(), 30*time.Second, func() error {
-			err := in.db.QueryRowContext(t.Context(), "SELECT count(*) FROM idempotency_keys WHERE idem_key LIKE $1", fmt.Sprintf("between-%d-%%", n)).Scan(&stored)
-			if err == nil && stored < jobs {
-				err = fmt.Errorf("%d of %d jobs are stored", stored, jobs)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := victim.kill(); err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		killed := time.Now()
-		if err := back(); err != nil {
-			t.Fatal(err)
-		}
-		for k := range jobs { // the client comes again, to whom it finds
-			a := at(other).call(t.Context(), http.MethodPost, start, macros("WIDE_SECONDS", "0.1"), "Idempotency-Key", key(k))
-			if a.status != http.StatusAccepted || a.header.Get("Idempotency-Replayed") != "true" {
-				t.Fatalf("the call that was cut off, again: %s", a)
-			}
-			between++
-			l.accept(a.text("id"), "FINISHED")
-			l.client.base = func() string { return other.url }
-			l.client.finish(t, a.text("id"), endsWithin)
-		}
-		t.Logf("the last of %d jobs ended %s after the process that took them was killed", jobs, time.Since(killed).Round(time.Millisecond))
-		if err := victim.insist(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%d jobs whose process ended between row and start", between)
-	l.absent.Store(false)
 	l.calm(t)
 	in.stop(t)
 }

@@ -60,37 +60,6 @@ func TestDatabaseFails(t *testing.T) {
 	in.stop(t)
 }
 
-// TestObjectStoreFails stops MinIO while packages are uploaded and programs run.
-func TestObjectStoreFails(t *testing.T) {
-	in := install(t, shape{apis: 2, workers: 2})
-	in.behind(t)
-	l := in.drive(t)
-	pause(t, 4*time.Second)
-	before := l.counted()
-	if err := in.objects.kill(); err != nil {
-		t.Fatal(err)
-	}
-	lost := []byte(program + "# while it is away\n")
-	// A job that is started now finds its package in no cache, and one that runs now can not leave its files.
-	a := l.client.call(t.Context(), http.MethodPost, "/api/jobconfigs/"+l.configs["changed"]+"/files?key=main.sh", lost)
-	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
-		t.Errorf("an upload without an object store: %s", a)
-	}
-	pause(t, time.Duration(rounds(15, 40))*time.Second)
-	if err := in.objects.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.recovered(t, time.Now())
-	t.Logf("before: %v, after: %v", before, l.counted())
-	var stored int
-	err := in.db.QueryRowContext(t.Context(), "SELECT count(*) FROM file_versions WHERE size = $1", len(lost)).Scan(&stored)
-	if err != nil || stored != 0 {
-		t.Errorf("the refused upload left %d versions (%v)", stored, err)
-	}
-	l.calm(t)
-	in.stop(t)
-}
-
 // TestTemporalFails kills Temporal, and keeps it away for a minute.
 func TestTemporalFails(t *testing.T) {
 	in := install(t, shape{apis: 2, workers: 2})

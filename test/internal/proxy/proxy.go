@@ -85,15 +85,16 @@ func (p *Proxy) Away(how string) (back func() error, err error) {
 	}, nil
 }
 
-// Slow lets no more than rate kilobytes a second through to the server, until back is called.
+// Slow lets no more than rate kilobytes a second through to the server, until back is called. It may be made slower still, at another rate.
 func (p *Proxy) Slow(rate int) (back func() error, err error) {
-	toxic := fmt.Sprintf(`{"name": "slow", "type": "bandwidth", "stream": "upstream", "attributes": {"rate": %d}}`, rate)
+	name := fmt.Sprintf("slow%d", rate)
+	toxic := fmt.Sprintf(`{"name": %q, "type": "bandwidth", "stream": "upstream", "attributes": {"rate": %d}}`, name, rate)
 	if _, err := p.inner.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 		return nil, fmt.Errorf("the proxy of the %s: %w", p.name, err)
 	}
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		return p.inner.Toxics.RemoveToxic(ctx, "slow")
+		return p.inner.Toxics.RemoveToxic(ctx, name)
 	}, nil
 }
