@@ -222,9 +222,9 @@ func (c *composition) postgres() {
 	c.serve("postgres", listens(at), func() *exec.Cmd {
 		return as("postgres", append(c.command("postgres")[1:], "-D", data, "-c", "port="+port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")...)
 	})
-	cmd := exec.CommandContext(c.t.Context(), "sh", c.file("postgres-init.sh"))
-	cmd.Env = append(environment(), "SECRETS="+filepath.Join(c.dir, "secrets"), "PGHOST=127.0.0.1", "PGPORT="+port, "PGPASSWORD="+c.env["POSTGRES_PASSWORD"])
 	err := within(c.t.Context(), time.Minute, func() error { // it listens a moment before it takes anybody in
+		cmd := exec.CommandContext(c.t.Context(), "sh", c.file("postgres-init.sh"))
+		cmd.Env = append(environment(), "SECRETS="+filepath.Join(c.dir, "secrets"), "PGHOST=127.0.0.1", "PGPORT="+port, "PGPASSWORD="+c.env["POSTGRES_PASSWORD"])
 		text, err := cmd.CombinedOutput()
 		if err != nil && !bytes.Contains(text, []byte("starting up")) {
 			err = final(fmt.Errorf("postgres-init.sh: %w\n%s", err, text))
