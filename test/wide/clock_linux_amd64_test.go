@@ -3,12 +3,15 @@ package wide
 import (
 	"debug/elf"
 	bytesof "encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"go.temporal.io/api/enums/v1"
 )
 
 // shift sets the clock of one running process forward or back, as a step of the machine's clock would: the wall clock jumps, the
@@ -81,18 +84,22 @@ func (p *process) takeClock() error {
 	return nil
 }
 
-// TestClockJumps sets the clocks of one API process and of one worker an hour forward and an hour back while jobs run. Both processes go
-// by the database's clock then, and sign what they ask the object store by its own.
+// TestClockJumps sets the clocks of one API process and of one worker an hour forward and an hour back while jobs run, one of them the
+// process that has the reconciler's loop, which goes by age. They go by the database's clock then, and sign what they ask the object
+// store by its own.
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	in := install(t, shape{apis: 2, workers: 2})
 	l := in.drive(t)
-	wrongs := []*node{in.apis[0], in.workers[0]}
+	jumped := map[*node]bool{in.apis[0]: true, in.workers[0]: true}
+	reconciled := 0 // jumps of a process that had the loop before and after
 	for _, by := range []time.Duration{time.Hour, -time.Hour, 0} {
 		running := l.client.must(t, http.StatusAccepted, http.MethodPost, "/api/jobconfigs/"+l.configs["plain"]+"/jobs", macros("WIDE_SECONDS", "8")).text("id")
 		l.accept(running, "FINISHED")
 		pause(t, 2*time.Second)
-		for _, n := range wrongs {
+		holder := in.reconciles(t)
+		jumped[holder] = true
+		for n := range jumped {
 			if err := n.shift(by); err != nil {
 				t.Fatal(err)
 			}
@@ -109,6 +116,12 @@ func TestClockJumps(t *testing.T) {
 		pause(t, 8*time.Second) // more than a lost worker is given
 		t.Logf("clocks %s off: jobs ended as %s in attempt %s and as %s in attempt %s", by, a.text("status"), a.text("attempt"), b.text("status"), b.text("attempt"))
 		in.timesAreRight(t)
+		if by != 0 && in.reconciles(t) == holder {
+			reconciled++
+		}
+	}
+	if reconciled == 0 {
+		t.Error("the reconciler's loop left each process whose clock jumped: nothing was shown of it")
 	}
 	l.recovered(t, time.Now())
 	l.calm(t)
@@ -118,6 +131,34 @@ func TestClockJumps(t *testing.T) {
 			t.Errorf("%s ended the workflow of a job that had just ended", n.name)
 		}
 	}
+}
+
+// reconciles finds the process that has the reconciler's loop: Temporal knows whom it gave it to.
+func (in *installation) reconciles(t *testing.T) (holder *node) {
+	t.Helper()
+	const words = "this process has the reconciler's loop"
+	err := within(t.Context(), time.Minute, func() error {
+		d, err := in.temporal.DescribeWorkflowExecution(t.Context(), "reconciler", "")
+		if err != nil {
+			return err
+		}
+		if len(d.GetPendingActivities()) == 0 || d.GetPendingActivities()[0].GetState() != enums.PENDING_ACTIVITY_STATE_STARTED {
+			return errors.New("nobody has the loop")
+		}
+		given := d.GetPendingActivities()[0]
+		for _, n := range in.nodes() {
+			// An identity begins with the pid, as the SDK makes it.
+			if strings.HasPrefix(given.GetLastWorkerIdentity(), fmt.Sprintf("%d@", n.pid())) && strings.Contains(n.said(), words) {
+				holder = n
+				return nil
+			}
+		}
+		return fmt.Errorf("%q has the loop, and is no process of this test, or does not say so", given.GetLastWorkerIdentity())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holder
 }
 
 // timesAreRight: no process writes times that are off.
