@@ -302,7 +302,7 @@ func TestServicesExchanges(t *testing.T) {
 		return `{"out":` + out + `,"id":"` + total + `","jobid":"` + total + `","transid":"2c5ea4c0-4067-4c1e-8b8d-000000000003","email":"dan@example.com","name":"count orders"}`
 	}
 	for body, want := range map[string]string{
-		`{"total":3}`: `{"total":3}`, `[1,"<a>"]`: `[1,"<a>"]`, `7`: `7`, `{"out":{"total":3},"log":"x"}`: `{"total":3}`, `{"out":"x"}`: `"x"`, "two\nlines": `"two\nlines"`, `{"broken"`: `"{\"broken\""`,
+		`{"total":3}`: `{"total":3}`, `[1,"<a>"]`: `[1,"<a>"]`, `7`: `7`, `{"out":1,"rows":2}`: `{"out":1,"rows":2}`, "two\nlines": `"two\nlines"`, `{"broken"`: `"{\"broken\""`,
 	} {
 		f.services(t, `{"id":"`+total+`"}`, 0, out(body)).want(t, 200, shown(want))
 	}

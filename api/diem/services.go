@@ -76,17 +76,11 @@ func (c *call) called(id string, r control.Called) answer {
 	}}
 }
 
-// outOf is an answer as JSON where it is JSON, else as text. Of an object with the member out that member counts.
+// outOf is an answer as JSON where it is JSON, else as text.
 func outOf(text string) any {
 	trimmed := strings.TrimSpace(text)
 	if !json.Valid([]byte(trimmed)) {
 		return text
-	}
-	var object map[string]json.RawMessage
-	if strings.HasPrefix(trimmed, "{") && json.Unmarshal([]byte(trimmed), &object) == nil {
-		if out, told := object["out"]; told {
-			return out
-		}
 	}
 	return json.RawMessage(trimmed)
 }

@@ -8,6 +8,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/macro"
 )
 
 // limit gives a config a concurrency.
@@ -84,5 +85,62 @@ func TestWhatIsNotThereIsNamed(t *testing.T) {
 			f.call("apijob", `{"id":"`+id+`","jobid":"`+run+`","action":"`+action+`"}`).want(t, 200, `{"error":"document `+id+` could not be found"}`)
 		}
 		f.call("apijob", `{"id":"`+orders+`","jobid":"`+run+`","action":"`+action+`"}`).want(t, 200, `{"error":"document `+run+` could not be found"}`)
+	}
+}
+
+// What a caller sends is data: nothing in it is taken for a reference, least of all to a secret of the config.
+func TestParamsAreNotExpanded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.worker()
+	f.Calls.Limit = 30 * time.Millisecond
+	if _, err := f.Configs.Change(t.Context(), f.dan, random, func(c job.Config) (control.ConfigInput, error) {
+		c.Runtime.Macros = []job.Macro{{Key: "DB_PASSWORD", Value: "s3cret", Secure: true}, {Key: "LINE", Value: "it $(text)"}}
+		return control.ConfigInput{Name: c.Name, ObjectID: c.ObjectID, Runtime: c.Runtime}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const params = `{"text":"costs $(text) $(DB_PASSWORD) $(PARAMS)"}`
+	j, err := f.Store.Job(t.Context(), f.account, f.call("services", `{"id":"`+random+`","params":`+params+`}`).run(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := macro.Resolve(j.Spec.Macros, nil, func(string) (string, error) { return "s3cret", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]macro.Resolved{}
+	for _, m := range resolved {
+		got[m.Key] = m
+	}
+	const text = "costs $(text) $(DB_PASSWORD) $(PARAMS)"
+	for key, want := range map[string]string{"PARAMS": params, "text": text, "LINE": "it " + text} {
+		if m := got[key]; m.Value != want || m.Secret {
+			t.Errorf("%s is %+v, want %s", key, m, want)
+		}
+	}
+	if j.Spec.Arguments[0] != params {
+		t.Errorf("the first argument is %s", j.Spec.Arguments[0])
+	}
+}
+
+// Two configs may share a place. The run that has it is shown to those who ask for its own config only.
+func TestAStartIsNotAnsweredWithAnotherConfigsRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	shared := job.Concurrency{Limit: 1, Key: "shared", OnLimit: job.OnLimitSkip}
+	f.limit(random, shared)
+	f.limit(orders, shared)
+	first := f.call("apijob", asked("start")).want(t, 200, `{"message":"job started"}`).run(t)
+	for _, call := range []string{"apijob", "jobactions"} {
+		want := `{"message":"job already running"}`
+		if call == "jobactions" {
+			want = "true"
+		}
+		f.call(call, `{"id":"`+random+`"}`).want(t, 200, want).about(t, "")
+		f.call(call, asked("start")).want(t, 200, want).about(t, first)
+	}
+	if n := f.jobs(); n != 1 {
+		t.Errorf("%d jobs", n)
 	}
 }

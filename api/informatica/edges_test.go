@@ -21,6 +21,8 @@ func TestBadBodiesAreRefused(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.task("Task_Items", itemsID, "")
+	f.task("Task_Other", "", "")
+	f.task("1", "", "")
 	deep := strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40)
 	for name, c := range map[string]struct {
 		kind, body string
@@ -48,7 +50,10 @@ func TestBadBodiesAreRefused(t *testing.T) {
 		"an element twice":           {"text/xml", `<job><taskId>1</taskId><taskId>1</taskId><taskType>MTT</taskType></job>`, 400, "WB_BAD_BODY"},
 		"an object for text":         {"text/xml", `<job><taskId><x/></taskId><taskType>MTT</taskType></job>`, 400, "WB_BAD_FIELD"},
 		"names are case-sensitive":   {"text/xml", `<job><TASKID>1</TASKID><taskType>MTT</taskType></job>`, 400, "WB_BAD_FIELD"},
-		"two names of two tasks":     {"application/json", `{"taskId":"1","taskName":"Task_Flow","taskType":"MTT"}`, 404, "WB_NOT_FOUND"},
+		"a name that no task has":    {"application/json", `{"taskId":"1","taskName":"Task_Flow","taskType":"MTT"}`, 404, "WB_NOT_FOUND"},
+		"names of two tasks":         {"application/json", `{"taskId":"1","taskName":"Task_Other","taskType":"MTT"}`, 400, "WB_BAD_FIELD"},
+		"a name that is an id":       {"application/json", `{"taskId":"1","taskName":"1","taskType":"MTT"}`, 400, "WB_BAD_FIELD"},
+		"an id as a name":            {"application/json", `{"taskName":"2","taskType":"MTT"}`, 404, "WB_NOT_FOUND"},
 		"an id that is far too long": {"application/json", `{"taskId":"` + strings.Repeat("1", 300) + `","taskType":"MTT"}`, 400, "WB_BAD_FIELD"},
 	} {
 		r := f.do("POST", s+"/job", c.body, header("Content-Type", c.kind))

@@ -1,6 +1,8 @@
 package informatica_test
 
 import (
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +70,64 @@ func (f *fixture) native(t *testing.T, method, path string) map[string]any {
 		t.Fatalf("%s %s: %d %s", method, path, r.Code, r.text)
 	}
 	return r.object(t)
+}
+
+// The native API shows no calendar, so one who sends a schedule back as it was read must not take it away.
+func TestAScheduleThatIsSentBackFiresAsBefore(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for id, members := range []string{
+		`"interval":"Daily","frequency":2,"startTime":"2026-03-16T02:00:00.000Z"`,
+		`"interval":"Biweekly","mon":true,"timeZone":"UTC","startTime":"2026-03-18T02:00:00.000Z"`,
+		`"interval":"Minutely","frequency":40,"startTime":"2026-03-18T02:05:00.000Z","thu":true`,
+	} {
+		number := strconv.Itoa(id + 1) // of the schedule and its task
+		path := "/api/jobconfigs/" + number + "/schedule"
+		f.task("n"+number, "", "")
+		f.do("POST", s+"/schedule", `{"name":"n`+number+`",`+members+`}`).want(t, 200, "")
+		f.do("POST", s+"/mttask/"+number, `{"scheduleId":"`+number+`"}`).want(t, 200, "")
+		before, err := f.Schedules.NextTimes(t.Context(), f.actor(), number, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := f.native(t, "GET", path)
+		sent := map[string]any{}
+		for _, name := range []string{"name", "type", "cronSchedule", "intervalFrequency", "description", "timeZone", "startDate", "endDate"} {
+			if v, there := read[name]; there {
+				sent[name] = v
+			}
+		}
+		f.put(t, path, sent)
+		after, err := f.Schedules.NextTimes(t.Context(), f.actor(), number, 3)
+		if err != nil || !slices.Equal(before, after) {
+			t.Errorf("%s: fires %v, before %v, %v", members, after, before, err)
+		}
+		if sent["type"] == "interval" {
+			sent["intervalFrequency"] = "50m"
+		} else {
+			sent["timeZone"] = map[string]any{"id": "Asia/Tokyo"}
+		}
+		f.put(t, path, sent)
+		if v, err := f.Schedules.Get(t.Context(), f.actor(), number); err != nil || v.Rule.Calendar != nil {
+			t.Errorf("%s: another pattern has the old calendar, %v", members, err)
+		}
+	}
+}
+
+// put sends something to the native door, as dan.
+func (f *fixture) put(t *testing.T, path string, body map[string]any) {
+	t.Helper()
+	g, err := f.Sessions.Login(t.Context(), dan, password, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := f.do("PUT", path, string(text), header("Authorization", "Bearer "+g.Access)); r.Code != 200 {
+		t.Fatalf("PUT %s of %s: %d %s", path, text, r.Code, r.text)
+	}
 }
 
 func TestSchedulesFireWhenTheyShould(t *testing.T) {

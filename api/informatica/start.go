@@ -11,9 +11,6 @@ import (
 	"waybill/internal/job"
 )
 
-// taskTypes are the words for kinds of tasks. None of them means anything here but what a client wants to see again.
-var taskTypes = []string{"DMASK", "DRS", "DSS", "MAPPING", "MTT", "PCS", "WORKFLOW"}
-
 // usualType is what a run presents that nobody said anything about.
 const usualType = "MTT"
 
@@ -90,11 +87,8 @@ func typeWord(s string) (string, error) {
 	if s == "" {
 		return "", badField("taskType is required")
 	}
-	upper := strings.ToUpper(s)
-	for _, t := range taskTypes {
-		if upper == t {
-			return t, nil
-		}
+	if word, known := job.TaskType(s); known {
+		return word, nil
 	}
 	return "", job.Errorf(job.Invalid, wordTaskType, "taskType %s is not known", cut(s))
 }
@@ -110,14 +104,15 @@ func cut(s string) string {
 // task finds the config that all of the names mean.
 func (c *call) task(ctx context.Context, n taskNames, v job.Verb) (found job.Config, err error) {
 	configs := c.door.server.Configs
-	for _, ref := range []string{n.id, n.federated, n.name} {
+	for _, by := range []struct {
+		ref  string
+		find func(context.Context, job.Actor, string, job.Verb) (job.Config, error)
+	}{{n.id, configs.For}, {n.federated, configs.For}, {n.name, configs.Named}} {
+		ref := by.ref
 		if ref == "" {
 			continue
 		}
-		one, err := configs.For(ctx, c.Actor, ref, v)
-		if ref == n.name && ref != n.id && ref != n.federated {
-			one, err = configs.Named(ctx, c.Actor, ref, v)
-		}
+		one, err := by.find(ctx, c.Actor, ref, v)
 		if job.CodeOf(err) == job.NotFound {
 			return found, job.Errorf(job.NotFound, job.WordNotFound, "Task %s not found", cut(ref))
 		}

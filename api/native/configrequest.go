@@ -24,7 +24,7 @@ type jobConfigRequest struct {
 	AgentID       member[string]               `json:"agentId" doc:"Stored and given back, without effect"`
 	IntegrationID member[string]               `json:"integrationId" doc:"Stored and given back, without effect"`
 	ProfileID     member[string]               `json:"profileId" doc:"Stored and given back, without effect"`
-	TaskType      member[string]               `json:"taskType"`
+	TaskType      member[string]               `json:"taskType" doc:"DMASK, DRS, DSS, MAPPING, MTT, PCS or WORKFLOW, in any letter case: the only type with which Informatica clients start it"`
 	Schedule      member[string]               `json:"schedule" doc:"Cron pattern in UTC; short for POST or PUT of the schedule. An empty one takes it away, none leaves it as it is"`
 	Blocking      member[bool]                 `json:"blocking" doc:"true: one job of the config at a time, the others wait; as concurrency {limit 1, onLimit queue}"`
 	Concurrency   member[concurrencyRequest]   `json:"concurrency" doc:"How many jobs of one key run at once; counts from the next start on"`

@@ -69,7 +69,7 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 		return called, err
 	}
 	if made.Skipped { // its answer would be another run's
-		return called, job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once")
+		return called, limitReached()
 	}
 	called.Job = made.Job
 	// The caller's going away does not end the wait for nothing: it ends the wait, and the job goes on within its time.
@@ -90,6 +90,10 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 	}
 	called.Answer, called.Told = m.Body, err == nil
 	return called, err
+}
+
+func limitReached() error {
+	return job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once")
 }
 
 func (s *Calls) limit() time.Duration {
@@ -119,7 +123,7 @@ func (s *Calls) attended(ctx context.Context, c job.Config) error {
 var macroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
 // request makes the start of a call: its parameters are the program's first argument, the macro PARAMS, and, where they are texts or
-// numbers, macros of their own names, unless they have names that steer programs.
+// numbers, macros of their own names, unless they have names that steer programs. They are data: nothing in them refers to macros.
 func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
 	limit := s.limit()
 	request := SubmitRequest{Config: r.Config, Caller: r.Caller, Door: r.Door}
@@ -135,7 +139,7 @@ func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
 		}
 		request.Overrides.Macros = paramMacros(members)
 	}
-	request.Overrides.Macros = append(request.Overrides.Macros, job.Macro{Key: ParamsMacro, Value: text})
+	request.Overrides.Macros = append(request.Overrides.Macros, job.Macro{Key: ParamsMacro, Value: text, Literal: true})
 	request.shape = func(spec *job.Spec) {
 		spec.Arguments, spec.Answer = []string{text}, true
 		spec.Retry, spec.OnLoss = job.RetryPolicy{}, job.Fail
@@ -172,9 +176,9 @@ func paramMacros(members map[string]json.RawMessage) (macros []job.Macro) {
 		var number json.Number
 		switch {
 		case json.Unmarshal(raw, &text) == nil && raw[0] == '"':
-			macros = append(macros, job.Macro{Key: name, Value: text})
+			macros = append(macros, job.Macro{Key: name, Value: text, Literal: true})
 		case raw[0] != '"' && json.Unmarshal(raw, &number) == nil && number != "":
-			macros = append(macros, job.Macro{Key: name, Value: number.String()})
+			macros = append(macros, job.Macro{Key: name, Value: number.String(), Literal: true})
 		}
 	}
 	return macros

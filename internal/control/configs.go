@@ -225,7 +225,7 @@ func (s *Configs) fill(ctx context.Context, c *job.Config, in ConfigInput) error
 	if err := checkRetention(in.Rules.Retention); err != nil {
 		return err
 	}
-	if err := checkLabels(in.Labels); err != nil {
+	if err := checkLabels(c.Labels, in.Labels); err != nil {
 		return err
 	}
 	if err := checkRules(in.Rules); err != nil {
@@ -293,13 +293,17 @@ func (s *Configs) checkPin(ctx context.Context, c job.Config, in job.RuntimeConf
 // maxLabel is the length of a label in characters.
 const maxLabel = 255
 
-func checkLabels(l job.Labels) error {
+// checkLabels checks the labels that a config is to have. What an older version let it have as its task type may stay.
+func checkLabels(old, l job.Labels) error {
 	for name, value := range map[string]string{
 		"agentId": l.AgentID, "integrationId": l.IntegrationID, "profileId": l.ProfileID, "taskType": l.TaskType,
 	} {
 		if !printable(value, maxLabel) {
 			return invalidField("%s has at most %d characters and no control characters", name, maxLabel)
 		}
+	}
+	if _, known := job.TaskType(l.TaskType); l.TaskType != "" && !known && l.TaskType != old.TaskType {
+		return invalidField("taskType is %s, in any letter case", strings.Join(job.TaskTypes, ", "))
 	}
 	return nil
 }

@@ -69,6 +69,7 @@ func TestBadConfigsAreRefused(t *testing.T) {
 		"worker loss":      {control.ConfigInput{Name: "x", OnLoss: "ignore"}, job.Invalid, job.WordInvalidField},
 		"no destination":   {control.ConfigInput{Name: "x", Destination: 99}, job.Invalid, job.WordInvalidField},
 		"NUL in a label":   {control.ConfigInput{Name: "x", Labels: job.Labels{AgentID: "a\x00"}}, job.Invalid, job.WordInvalidField},
+		"a task type":      {control.ConfigInput{Name: "x", Labels: job.Labels{TaskType: "FOO"}}, job.Invalid, job.WordInvalidField},
 		"NUL in an id":     {control.ConfigInput{Name: "x", Runtime: job.RuntimeConfig{PackageEntityID: "\x00"}}, job.Invalid, job.WordInvalidField},
 		"NUL in the text":  {control.ConfigInput{Name: "x", Description: "\x00"}, job.Invalid, job.WordInvalidField},
 		"empty tag":        {control.ConfigInput{Name: "x", Tags: []string{" "}}, job.Invalid, job.WordInvalidField},
@@ -275,4 +276,26 @@ func TestUploadsMakeVersionsAndShareEqualBytes(t *testing.T) {
 	}
 	_, err = files.Get(t.Context(), w.admin, control.OfConfig(c.ObjectID), "a.zip", 0)
 	want(t, err, job.NotFound, job.WordNotFound)
+}
+
+func TestATaskTypeIsOneOfTheSevenUnlessItIsThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := w.Now()
+	c, err := w.store.CreateConfig(t.Context(), job.Config{ // as an older version took it
+		AccountID: w.admin.AccountID, ObjectID: newID(), Owner: w.admin.User, Name: "old", Active: true, CreatedAt: now, CreatedBy: w.admin.User,
+		ModifiedAt: now, ModifiedBy: w.admin.User, Labels: job.Labels{TaskType: "FOO"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range []struct {
+		word string
+		code job.Code
+	}{{"FOO", ""}, {"Workflow", ""}, {"FOO", job.Invalid}, {"", ""}} {
+		_, err := w.configs.Replace(t.Context(), w.admin, c.ObjectID, control.ConfigInput{Name: "old", Labels: job.Labels{TaskType: one.word}})
+		if job.CodeOf(err) != one.code {
+			t.Errorf("%q: %v, want %q", one.word, err, one.code)
+		}
+	}
 }

@@ -30,8 +30,8 @@ type Runs struct {
 }
 
 // StartOnce starts a config unless one of its jobs is unfinished; then it is Active and Job is the newest of those. Of two starts at
-// the same moment one makes a job. Where the config's own limit keeps it from being started for the sake of another config's job,
-// Job may be that one, or the error a Conflict, WordConcurrencyLimit.
+// the same moment one makes a job. Where the config's own limit keeps it from being started for the sake of another config's job, the
+// error is a Conflict, WordConcurrencyLimit, whatever onLimit says: that job is no run of this config.
 func (s *Runs) StartOnce(ctx context.Context, a job.Actor, r SubmitRequest) (Submitted, error) {
 	r.Alone = true
 	made, err := s.Jobs.Submit(ctx, a, r)
@@ -48,6 +48,9 @@ func (s *Runs) StartOnce(ctx context.Context, a job.Actor, r SubmitRequest) (Sub
 	}
 	if there {
 		return Submitted{Job: active, Active: true}, nil
+	}
+	if err == nil && made.Job.ConfigID != c.ID {
+		return Submitted{}, limitReached()
 	}
 	return made, err
 }

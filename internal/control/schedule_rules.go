@@ -66,6 +66,9 @@ func (s *Schedules) fill(sch *job.Schedule, in ScheduleInput) error {
 	case !r.Start.IsZero() && !r.End.IsZero() && r.End.Before(r.Start):
 		return invalidField("endDate is not before startDate")
 	}
+	if fireAlike(sch.Rule, r) { // sent back as it was read: what narrows it is not shown
+		r.Calendar = sch.Rule.Calendar
+	}
 	if err := s.checkTimes(&r); err != nil {
 		return err
 	}
@@ -80,6 +83,24 @@ func (s *Schedules) fill(sch *job.Schedule, in ScheduleInput) error {
 		sch.Note = *in.Note
 	}
 	return nil
+}
+
+// fireAlike tells whether what is asked for has the kind, the pattern or interval, and the zone that are stored.
+func fireAlike(stored, asked job.ScheduleRule) bool {
+	if asked.Kind == "" && asked.Interval == "" {
+		asked.Kind = job.CronSchedule
+	} else if asked.Kind == "" {
+		asked.Kind = job.IntervalSchedule
+	}
+	was, err := schedule.Zone(stored.Zone)
+	now, bad := schedule.Zone(asked.Zone)
+	if err != nil || bad != nil || asked.Kind != stored.Kind || now.String() != was.String() {
+		return false
+	}
+	if asked.Kind == job.IntervalSchedule {
+		return asked.Interval == stored.Interval
+	}
+	return asked.Cron == stored.Cron
 }
 
 func (s *Schedules) checkTimes(r *job.ScheduleRule) error {

@@ -113,6 +113,9 @@ type Macro struct {
 	Description string `json:"description,omitempty"`
 	// Default is set in a job's snapshot only, on a value nobody gave: it is the package's own.
 	Default bool `json:"default,omitempty"`
+	// Literal is set in a job's snapshot only, on a value that is the caller's data and no text of ours: what looks like a reference in it is
+	// none.
+	Literal bool `json:"literal,omitempty"`
 }
 
 // RetryPolicy says how often one job is tried. The zero value means once.

@@ -41,7 +41,7 @@ type Resolved struct {
 
 // Resolve replaces every $(NAME) whose NAME is the key of a macro or of builtin, at any depth. A reference to an unknown
 // name stays as it is: programs have parentheses of their own. open gives the value of a sealed macro. A reference that
-// leads back to itself, and what is over a limit, is job.Invalid.
+// leads back to itself, and what is over a limit, is job.Invalid. The value of a literal macro is taken as it is, and so gets it what refers to it.
 func Resolve(macros []job.Macro, builtin map[string]string, open func(sealed string) (string, error)) ([]Resolved, error) {
 	r := resolver{macros: map[string]job.Macro{}, builtin: builtin, open: open, done: map[string]*known{}, left: MaxTotal}
 	for _, m := range macros {
@@ -101,7 +101,7 @@ func (r *resolver) value(key string, above int) (*known, error) {
 		}
 		text = opened
 	}
-	if err := r.expand(v, text, above); err != nil {
+	if err := r.expand(v, text, m.Literal, above); err != nil {
 		return nil, err
 	}
 	v.resolved = true
@@ -112,7 +112,7 @@ func tooDeep(key string) error {
 	return job.Errorf(job.Invalid, job.WordInvalidField, "Macro '%s' is in a chain of more than %d references", key, MaxDepth)
 }
 
-func (r *resolver) expand(v *known, text string, above int) error {
+func (r *resolver) expand(v *known, text string, literal bool, above int) error {
 	var out strings.Builder
 	write := func(piece string) error {
 		if out.Len()+len(piece) > MaxValue {
@@ -124,7 +124,7 @@ func (r *resolver) expand(v *known, text string, above int) error {
 		_, _ = out.WriteString(piece)
 		return nil
 	}
-	for {
+	for !literal {
 		before, name, after, ok := cutReference(text)
 		if !ok {
 			break

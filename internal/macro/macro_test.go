@@ -43,6 +43,26 @@ func TestReferencesResolveAtAnyDepthAndSecretsSpread(t *testing.T) {
 	}
 }
 
+func TestALiteralValueIsTakenAsItIs(t *testing.T) {
+	got, err := resolve(t,
+		job.Macro{Key: "text", Value: "costs $(text) or $(TOKEN)", Literal: true},
+		job.Macro{Key: "SEALED", Sealed: "sealed:$(TOKEN)", Secure: true, Literal: true},
+		job.Macro{Key: "TOKEN", Sealed: "sealed:s3cret", Secure: true},
+		job.Macro{Key: "LINE", Value: "it $(text)"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]Resolved{
+		"text":   {"text", "costs $(text) or $(TOKEN)", false},
+		"SEALED": {"SEALED", "$(TOKEN)", true},
+		"LINE":   {"LINE", "it costs $(text) or $(TOKEN)", false},
+	} {
+		if got[key] != want {
+			t.Errorf("%s = %+v, want %+v", key, got[key], want)
+		}
+	}
+}
+
 func TestLoopsAndExplosionsAreRefused(t *testing.T) {
 	if _, err := resolve(t, job.Macro{Key: "A", Value: "$(B)"}, job.Macro{Key: "B", Value: "x$(A)"}); job.CodeOf(err) != job.Invalid {
 		t.Errorf("loop: err = %v, want invalid", err)

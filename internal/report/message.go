@@ -139,7 +139,8 @@ func (c *Collector) take(m job.Message) {
 	c.messages = replaceOrAppend(c.messages, m, func(a job.Message) bool { return a.Name == m.Name })
 }
 
-// Answer makes the standard output of a program that has ended its answer, unless it gave one itself.
+// Answer makes the standard output of a program that has ended its answer, unless it gave one itself. Of a JSON object with the member
+// out that member counts (diem.md, 4.2); an out message counts as it is.
 func (c *Collector) Answer(text string, whole bool) {
 	if _, came := c.sizes[job.AnswerMessage]; came || text == "" {
 		return
@@ -147,7 +148,17 @@ func (c *Collector) Answer(text string, whole bool) {
 	if !whole {
 		c.warn(wordLimit, "standard output of more than "+strconv.Itoa(job.MaxMessageBody)+" bytes is not kept whole as the answer")
 	}
-	c.take(job.Message{Name: job.AnswerMessage, Body: text})
+	c.take(job.Message{Name: job.AnswerMessage, Body: answerIn(text)})
+}
+
+func answerIn(text string) string {
+	var object map[string]json.RawMessage
+	if strings.HasPrefix(strings.TrimSpace(text), "{") && json.Unmarshal([]byte(text), &object) == nil {
+		if out, told := object[job.AnswerMessage]; told {
+			return string(out)
+		}
+	}
+	return text
 }
 
 // output takes an output value. It is shown on the job, so secrets in it are not.

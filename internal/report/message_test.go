@@ -52,6 +52,28 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+func TestTheAnswerIsStandardOutputUnlessThereIsAMessage(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ line, stdout, want string }{
+		"a text":                    {"", "two\nlines", "two\nlines"},
+		"JSON":                      {"", `{"total":3}`, `{"total":3}`},
+		"its member out":            {"", ` {"out":{"total":3},"log":"x"}`, `{"total":3}`},
+		"a text in out":             {"", `{"out":"7"}`, `"7"`},
+		"no object":                 {"", `["out"]`, `["out"]`},
+		"broken":                    {"", `{"out":1`, `{"out":1`},
+		"a message counts as it is": {`{"type":"message","name":"out","body":{"out":1,"rows":2}}`, `{"out":3}`, `{"out":1,"rows":2}`},
+	} {
+		col := newCollector()
+		if c.line != "" {
+			col.Line([]byte(c.line))
+		}
+		col.Answer(c.stdout, true)
+		if m := col.Take().Messages; len(m) != 1 || m[0].Name != job.AnswerMessage || m[0].Body != c.want {
+			t.Errorf("%s: %+v, want %s", name, m, c.want)
+		}
+	}
+}
+
 func TestMessagesAndOutputsThatAreNotUnderstood(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
