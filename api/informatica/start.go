@@ -2,6 +2,7 @@ package informatica
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -257,26 +258,26 @@ func (d *door) stop(ctx context.Context, c *call, in *stopQuery, b *stopBody) (*
 }
 
 func (d *door) stopRuns(ctx context.Context, c *call, task job.Config, only *int64, grace time.Duration) (*success, error) {
-	active, err := d.server.Jobs.ActiveOf(ctx, c.Actor, decimal(task.ID))
+	run := int64(0)
+	if only != nil {
+		if run = *only; run < 1 { // none has such a number
+			return nil, notRunning(task)
+		}
+	}
+	jobs, err := d.server.Jobs.StopActive(ctx, c.Actor, decimal(task.ID), run, grace)
 	if err != nil {
 		return nil, err
 	}
 	var stopped []string
-	for _, j := range active {
-		if only != nil && j.RunNumber != *only {
-			continue
-		}
-		_, err := d.server.Jobs.CancelWithin(ctx, c.Actor, string(j.ID), grace)
-		if job.WordOf(err) == job.WordJobFinished {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		stopped = append([]string{decimal(j.RunNumber)}, stopped...)
+	for _, j := range slices.Backward(jobs) {
+		stopped = append(stopped, decimal(j.RunNumber))
 	}
 	if len(stopped) == 0 {
-		return nil, job.Errorf(job.Conflict, wordNotRunning, "Task %s is not running", task.Name)
+		return nil, notRunning(task)
 	}
 	return done("Stop requested for task %s, runId %s", task.Name, strings.Join(stopped, ", ")), nil
+}
+
+func notRunning(task job.Config) error {
+	return job.Errorf(job.Conflict, wordNotRunning, "Task %s is not running", task.Name)
 }

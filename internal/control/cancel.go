@@ -15,31 +15,23 @@ import (
 // Cancel records the actor's wish that the job end, and passes it to the engine. The record is what counts: an engine
 // that can not be reached now is told later, see CancelCourier.
 func (s *Jobs) Cancel(ctx context.Context, a job.Actor, ref string) (j job.Job, err error) {
-	return s.CancelWithin(ctx, a, ref, 0)
-}
-
-// CancelWithin is Cancel that leaves the program so much time between SIGTERM and SIGKILL; 0: as the setting says.
-func (s *Jobs) CancelWithin(ctx context.Context, a job.Actor, ref string, grace time.Duration) (j job.Job, err error) {
 	ctx, span := tracing.Start(ctx, "cancel job", trace.WithAttributes(attribute.String(tracing.Job, ref)))
 	defer func() { tracing.End(span, err) }()
-	j, err = s.recordCancel(ctx, a, ref, grace)
+	j, err = s.recordCancel(ctx, a, ref)
 	if err == nil {
 		s.passCancel(ctx, j.ID)
 	}
 	return j, err
 }
 
-func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string, grace time.Duration) (job.Job, error) {
+func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string) (job.Job, error) {
 	j, err := s.For(ctx, a, ref, job.Execute)
 	if err != nil {
 		return job.Job{}, err
 	}
-	TrailOf(ctx).About("job", string(j.ID))
-	j, err = s.Writer.CancelWithin(ctx, a.AccountID, j.ID, a.User, s.Now().UTC().Truncate(time.Microsecond), grace)
-	if err != nil {
+	if j, err = s.recordStop(ctx, a, j, 0); err != nil {
 		return job.Job{}, err
 	}
-	s.Bell.Ring(j.ID)
 	return j, nil
 }
 
@@ -101,7 +93,7 @@ func (s *Jobs) CancelMany(ctx context.Context, a job.Actor, refs []string, runni
 		case j.Status != job.Queued && !running:
 			skipped = append(skipped, Skipped{ref, WordJobRunning})
 		default:
-			if _, err := s.recordCancel(ctx, a, ref, 0); err != nil {
+			if _, err := s.recordCancel(ctx, a, ref); err != nil {
 				if job.CodeOf(err) != job.Conflict {
 					return accepted, skipped, err
 				}

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"time"
 
 	"waybill/internal/job"
 )
@@ -102,9 +101,6 @@ func (s *Runs) Of(ctx context.Context, a job.Actor, ref, id string, v job.Verb) 
 	return j, err
 }
 
-// stopPage is how many jobs of a config are stopped in one go.
-const stopPage = 1000
-
 // Stop asks all unfinished jobs of a config to end, or the one that only names. newest is the newest job that was asked, else the
 // config's newest or the named one, if there is any; stopped tells whether one was asked.
 func (s *Runs) Stop(ctx context.Context, a job.Actor, ref, only string) (newest job.Job, stopped bool, err error) {
@@ -112,34 +108,15 @@ func (s *Runs) Stop(ctx context.Context, a job.Actor, ref, only string) (newest 
 	if err != nil {
 		return newest, false, err
 	}
-	var jobs []job.Job
 	if only != "" {
-		j, err := s.Of(ctx, a, ref, only, job.Execute)
-		if err != nil {
-			return newest, false, err
-		}
-		jobs = []job.Job{j}
-	} else if jobs, err = s.of(ctx, a, c, Unfinished, stopPage); err != nil {
+		return s.stopOne(ctx, a, ref, only)
+	}
+	all, err := s.Jobs.stopActive(ctx, a, c, 0, 0)
+	if err != nil {
 		return newest, false, err
 	}
-	for _, j := range jobs {
-		if j.Status.Final() {
-			newest = j
-			continue
-		}
-		now, err := s.stop(ctx, a, j)
-		if job.CodeOf(err) == job.Conflict { // it has ended meanwhile
-			continue
-		}
-		if err != nil {
-			return newest, stopped, err
-		}
-		if !stopped {
-			newest, stopped = now, true
-		}
-	}
-	if stopped || only != "" {
-		return newest, stopped, nil
+	if len(all) > 0 {
+		return all[0], true, nil
 	}
 	last, err := s.of(ctx, a, c, nil, 1)
 	if err != nil || len(last) == 0 {
@@ -148,16 +125,20 @@ func (s *Runs) Stop(ctx context.Context, a job.Actor, ref, only string) (newest 
 	return last[0], false, nil
 }
 
-// stop is Jobs.Cancel for somebody whose right to stop jobs of the config is known.
-func (s *Runs) stop(ctx context.Context, a job.Actor, j job.Job) (job.Job, error) {
-	TrailOf(ctx).About("job", string(j.ID))
-	j, err := s.Jobs.Writer.Cancel(ctx, a.AccountID, j.ID, a.User, s.Jobs.Now().UTC().Truncate(time.Microsecond))
-	if err != nil {
-		return j, err
+func (s *Runs) stopOne(ctx context.Context, a job.Actor, ref, id string) (job.Job, bool, error) {
+	j, err := s.Of(ctx, a, ref, id, job.Execute)
+	if err != nil || j.Status.Final() {
+		return j, false, err
 	}
-	s.Jobs.Bell.Ring(j.ID)
-	s.Jobs.passCancel(ctx, j.ID)
-	return j, nil
+	now, err := s.Jobs.recordStop(ctx, a, j, 0)
+	if job.CodeOf(err) == job.Conflict { // it has ended meanwhile
+		return j, false, nil
+	}
+	if err != nil {
+		return j, false, err
+	}
+	s.Jobs.passCancel(ctx, now.ID)
+	return now, true, nil
 }
 
 // List lists configs with their newest jobs.

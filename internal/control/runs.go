@@ -20,22 +20,6 @@ func (s *Jobs) Ended(ctx context.Context, a job.Actor, config, run int64, offset
 	return s.Past.Ended(ctx, a.Scope(), config, run, offset, limit)
 }
 
-// maxActive bounds the active jobs of one config that are looked at at once: a stop of a task stops that many.
-const maxActive = 1000
-
-// ActiveOf lists the jobs of a config that are not final, newest first, for somebody who may stop them.
-func (s *Jobs) ActiveOf(ctx context.Context, a job.Actor, ref string) ([]job.Job, error) {
-	c, err := s.Configs.For(ctx, a, ref, job.Execute)
-	if err != nil {
-		return nil, err
-	}
-	list, _, err := s.Reader.Jobs(ctx, job.Query{
-		Scope: job.Scope{AccountID: a.AccountID}, Size: maxActive, Keyset: true, Sort: []job.Sort{{Property: "scheduled", Desc: true}},
-		Where: job.And{Unfinished, job.Compare{Property: "jobConfig.id", Op: job.Eq, Values: []any{c.ID}}},
-	})
-	return list.Items, err
-}
-
 // Unfinished holds for jobs that are not final.
 var Unfinished = job.Compare{Property: "status", Op: job.In, Values: []any{job.Queued, job.Running, job.Cancelling}}
 
