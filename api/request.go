@@ -74,6 +74,14 @@ func requestID(h http.Header) string {
 	return id
 }
 
+// Brought is the X-Request-Id that the client gave its call; "" if it gave none that could be taken.
+func (r *Request) Brought() string {
+	if r.HTTP == nil || r.HTTP.Header.Get("X-Request-Id") != r.ID {
+		return ""
+	}
+	return r.ID
+}
+
 // Fault is what Blame noted.
 func (r *Request) Fault() error { return r.fault }
 

@@ -141,7 +141,9 @@ func (d *door) start(ctx context.Context, c *call, in *startHeaders, b *jobBody)
 	if err := names.check(); err != nil {
 		return nil, err
 	}
-	r := control.SubmitRequest{Door: job.TriggerInformatica, IdempotencyKey: in.IdempotencyKey, ParameterFile: b.Runtime.key()}
+	r := control.SubmitRequest{
+		Door: job.TriggerInformatica, IdempotencyKey: in.IdempotencyKey, ParameterFile: b.Runtime.key(), Caller: job.Caller{Request: c.Brought()},
+	}
 	if _, sent := c.HTTP.Header["Idempotency-Key"]; sent && in.IdempotencyKey == "" {
 		return nil, badField("Idempotency-Key has 1 to 255 printable ASCII characters")
 	}

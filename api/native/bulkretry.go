@@ -73,7 +73,7 @@ func (d *door) retryJobs(ctx context.Context, in *bulkRetryInput) (*bulkRetryRep
 func (d *door) bulkRetry(ctx context.Context, c call, b bulkRetryRequest) (control.BulkRetryRequest, error) {
 	r := control.BulkRetryRequest{
 		IDs: b.RecordIDs.Value, After: b.After.Value, Scope: job.RetryScope(b.Scope.Value),
-		Package: control.PackageChoice(b.Package.Value), Force: b.Force.Value,
+		Package: control.PackageChoice(b.Package.Value), Force: b.Force.Value, Caller: job.Caller{Request: c.Brought()},
 	}
 	var err error
 	if r.Overrides, err = b.Runtime.Value.overrides(); err != nil {

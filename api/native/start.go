@@ -78,7 +78,9 @@ func (d *door) startJob(ctx context.Context, in *startInput) (*startReply, error
 }
 
 func (in *startInput) submit(c call) (control.SubmitRequest, time.Duration, error) {
-	r := control.SubmitRequest{Config: in.ID, Files: in.JSON.Value.JobFiles.Value, Tags: in.JSON.Value.Tags.Value}
+	r := control.SubmitRequest{
+		Config: in.ID, Files: in.JSON.Value.JobFiles.Value, Tags: in.JSON.Value.Tags.Value, Caller: job.Caller{Request: c.Brought()},
+	}
 	wait, err := waitParam(in.Wait)
 	if err != nil {
 		return r, 0, err
@@ -163,7 +165,7 @@ func (d *door) retryJob(ctx context.Context, in *retryInput) (*startReply, error
 	body := in.JSON.Value
 	r := control.RetryRequest{
 		Job: in.ID, Scope: job.RetryScope(body.Scope.Value), RecordIDs: body.RecordIDs.Value, Force: body.Force.Value,
-		Package: control.PackageChoice(body.Package.Value),
+		Package: control.PackageChoice(body.Package.Value), Caller: job.Caller{Request: c.Brought()},
 	}
 	if r.IdempotencyKey, err = presentKey(c.Request); err != nil {
 		return nil, err

@@ -24,6 +24,7 @@ type BulkRetryRequest struct {
 	Overrides      Overrides
 	Force          bool
 	IdempotencyKey string
+	Caller         job.Caller // of each retry
 }
 
 // BulkRetried is what became of a BulkRetryRequest. Every retry in it is accepted by itself: an error later on takes none
@@ -126,7 +127,7 @@ func (s *Jobs) retryOne(
 	ctx context.Context, a job.Actor, r BulkRetryRequest, id string, state job.RetryState, later bool,
 ) (Submitted, error) {
 	one := RetryRequest{
-		Job: id, Scope: r.Scope, Package: r.Package, Overrides: r.Overrides, Force: r.Force, startLater: later,
+		Job: id, Scope: r.Scope, Package: r.Package, Overrides: r.Overrides, Force: r.Force, Caller: r.Caller, startLater: later,
 		IdempotencyKey: keyWithin(r.IdempotencyKey, id),
 		needless: func(parent job.Job) error {
 			switch {

@@ -51,7 +51,7 @@ const WordNoWorker job.Word = "no_worker"
 
 // Call runs a config once and waits for its answer, at most as long as the limit. The config's retry policy does not count. If no worker
 // of its destination is there, nothing is started: Unavailable, WordNoWorker. Where the config's concurrency keeps it from being started
-// now, onLimit skip is as good as fail: Conflict, WordConcurrencyLimit.
+// now, onLimit skip is as good as fail: Conflict, WordConcurrencyLimit. Where the engine is away the job is cancelled: Unavailable.
 func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Called, err error) {
 	called.Config, err = s.Jobs.Configs.For(ctx, a, r.Config, job.Execute)
 	if err != nil {
@@ -72,6 +72,11 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 		return called, limitReached()
 	}
 	called.Job = made.Job
+	if made.Job.Unreachable {
+		if err := s.withdraw(ctx, a, made.Job); err != nil {
+			return called, err
+		}
+	}
 	// The caller's going away does not end the wait for nothing: it ends the wait, and the job goes on within its time.
 	if called.Job, err = s.Jobs.Wait(ctx, a, string(made.Job.ID), s.limit()); err != nil {
 		return called, err
@@ -94,6 +99,19 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 
 func limitReached() error {
 	return job.Errorf(job.Conflict, job.WordConcurrencyLimit, "As many jobs of this key are there as may be at once")
+}
+
+// withdraw takes back a job that the engine was not told of: somebody who waits for its answer does not wait until the engine is back. nil: it
+// has ended all the same, because the engine was there after all.
+func (s *Calls) withdraw(ctx context.Context, a job.Actor, j job.Job) error {
+	_, err := s.Jobs.recordStop(context.WithoutCancel(ctx), a, j, 0)
+	if job.CodeOf(err) == job.Conflict {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return job.Errorf(job.Unavailable, job.WordDependencyDown, "The engine can not be reached; job %s is cancelled", j.ID)
 }
 
 func (s *Calls) limit() time.Duration {

@@ -33,6 +33,7 @@ type RetryRequest struct {
 	Overrides      Overrides
 	Force          bool // allow it while another retry of the job is unfinished
 	IdempotencyKey string
+	Caller         job.Caller `json:"-"` // what the caller calls this retry; a repeat may call it otherwise
 
 	startLater bool                       // leave the start to the reconciler
 	needless   func(parent job.Job) error // says why the job need not be retried; nil: it is wanted anyway
@@ -68,7 +69,12 @@ func (s *Jobs) Retry(ctx context.Context, a job.Actor, r RetryRequest) (made Sub
 	}
 	spec := parent.Spec
 	spec.Callbacks = slices.DeleteFunc(slices.Clone(spec.Callbacks), func(c job.Callback) bool { return c.Door != "" }) // of the parent's start alone
-	spec.Schedule = ""
+	spec.Schedule, spec.Caller = "", r.Caller
+	if spec.Fault != "" && spec.ParameterFile != "" { // it may be there by now
+		if err := s.layParameters(ctx, parent.AccountID, parent.ConfigID, spec.ParameterFile, &spec); err != nil {
+			return Submitted{}, err
+		}
+	}
 	if err := s.prepareScope(ctx, parent, &r, &spec); err != nil {
 		return Submitted{}, err
 	}
@@ -97,7 +103,8 @@ func (s *Jobs) choosePackage(ctx context.Context, parent job.Job, r RetryRequest
 	if latest {
 		spec.PackageVersion = 0
 	}
-	if latest || spec.PackageName != parent.Spec.PackageName || spec.PackageVersion != parent.Spec.PackageVersion {
+	mended := spec.Fault == "" && parent.Spec.Fault != "" // what the package expects of macros has not been looked at
+	if latest || mended || spec.PackageName != parent.Spec.PackageName || spec.PackageVersion != parent.Spec.PackageVersion {
 		return s.bind(ctx, parent.AccountID, parent.ConfigID, spec)
 	}
 	_, err := s.Objects.Stat(ctx, job.BlobKey(parent.AccountID, spec.PackageSHA256))

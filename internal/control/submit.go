@@ -89,7 +89,7 @@ func (s *Jobs) Submit(ctx context.Context, a job.Actor, r SubmitRequest) (made S
 			return Submitted{}, err
 		}
 	}
-	key, first, err := s.repeated(ctx, a, r.route()+c.ObjectID, r.IdempotencyKey, r.body())
+	key, first, err := s.submitted(ctx, a, r, c)
 	if err != nil || first.Replayed {
 		if err == nil && r.firedAt.IsZero() { // a schedule's workflow starts its own
 			s.resume(ctx, &first.Job)
@@ -168,6 +168,21 @@ func (s *Jobs) repeated(ctx context.Context, a job.Actor, route, key string, bod
 	return i, Submitted{Job: j, Replayed: found}, err
 }
 
+// submitted is repeated for a start. A fire is its schedule's and not its owner's, who may be another one by the time that it is repeated.
+func (s *Jobs) submitted(ctx context.Context, a job.Actor, r SubmitRequest, c job.Config) (Idempotency, Submitted, error) {
+	route := r.route() + c.ObjectID
+	if r.firedAt.IsZero() {
+		return s.repeated(ctx, a, route, r.IdempotencyKey, r.body())
+	}
+	// Older versions kept a fire's key as the owner's, for as long as a key lives.
+	key, first, err := s.repeated(ctx, a, route, r.IdempotencyKey, r.body())
+	if err != nil || first.Replayed {
+		return key, first, err
+	}
+	a.User.ID = 0
+	return s.repeated(ctx, a, route, r.IdempotencyKey, r.body())
+}
+
 // body is what must be equal for two calls to count as one.
 func (r SubmitRequest) body() any {
 	return struct {
@@ -198,8 +213,10 @@ func (s *Jobs) accept(ctx context.Context, a job.Actor, sub Submission) (Submitt
 	j.ID, j.AccountID, j.OwnerID, j.SubmittedBy = s.NewID(), a.AccountID, a.User.ID, a.User
 	j.Spec.Trace, j.Spec.Reach = tracing.Of(ctx), a.ReachOf(j.ConfigID, j.Spec.Reach)
 	j.Destination, j.Status, j.ScheduledAt = d.ID, job.Queued, s.Now().UTC().Truncate(time.Microsecond)
-	if j.Lane, err = laneOf(j.ConfigID, j.Spec); err != nil {
-		return Submitted{}, err
+	if j.Spec.Fault == "" { // what is to fail runs no program, and what its key is made of may be what is missing
+		if j.Lane, err = laneOf(j.ConfigID, j.Spec); err != nil {
+			return Submitted{}, err
+		}
 	}
 	stored, replayed, err := s.Writer.Submit(ctx, sub)
 	if job.WordOf(err) == job.WordRunActive && sub.MayShow(stored.ConfigID, stored.OwnerID) {

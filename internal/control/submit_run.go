@@ -25,19 +25,26 @@ func (s *Jobs) ofThisRun(ctx context.Context, c job.Config, r SubmitRequest, spe
 	if r.ParameterFile == "" {
 		return nil
 	}
-	values, err := s.parameters(ctx, c, r.ParameterFile)
+	return s.layParameters(ctx, c.AccountID, c.ID, r.ParameterFile, spec)
+}
+
+// layParameters lays the values of a parameter file over the macros of the snapshot, or notes why they can not be.
+func (s *Jobs) layParameters(ctx context.Context, account, config int64, key string, spec *job.Spec) error {
+	spec.Fault, spec.ParameterFile = "", ""
+	values, err := s.parameters(ctx, account, config, key)
 	if job.CodeOf(err) == job.NotFound || job.CodeOf(err) == job.Invalid {
-		spec.Fault = shownOf(err)
+		spec.Fault, spec.ParameterFile = shownOf(err), key
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	spec.Macros = macro.Merge(spec.Macros, values)
-	if err := macro.Check(spec.Macros); err != nil {
-		spec.Fault = "Parameter file '" + short(r.ParameterFile) + "': " + shownOf(err)
-		spec.Macros = c.Runtime.Macros
+	all := macro.Merge(spec.Macros, values)
+	if err := macro.Check(all); err != nil {
+		spec.Fault, spec.ParameterFile = "Parameter file '"+short(key)+"': "+shownOf(err), key
+		return nil
 	}
+	spec.Macros = all
 	return nil
 }
 
@@ -45,13 +52,13 @@ func (s *Jobs) ofThisRun(ctx context.Context, c job.Config, r SubmitRequest, spe
 const maxParameters = 512 << 10
 
 // parameters reads the macros of a parameter file.
-func (s *Jobs) parameters(ctx context.Context, c job.Config, key string) ([]job.Macro, error) {
+func (s *Jobs) parameters(ctx context.Context, account, config int64, key string) ([]job.Macro, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, job.Errorf(job.NotFound, job.WordNotFound, "Parameter file '%s' not found", short(key))
 	}
-	f, err := s.Files.File(ctx, c.AccountID, job.EntityJobConfig, c.ID, key, 0)
+	f, err := s.Files.File(ctx, account, job.EntityJobConfig, config, key, 0)
 	if job.CodeOf(err) == job.NotFound {
-		f, err = s.Files.File(ctx, c.AccountID, job.EntityAccount, c.AccountID, key, 0)
+		f, err = s.Files.File(ctx, account, job.EntityAccount, account, key, 0)
 	}
 	if job.CodeOf(err) == job.NotFound {
 		return nil, job.Wrap(err, job.NotFound, job.WordNotFound, "Parameter file '%s' not found", short(key))

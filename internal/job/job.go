@@ -170,6 +170,8 @@ type Spec struct {
 	// Fault is why the job is to fail without its program being started: something it needs was found missing when it was accepted,
 	// and whoever started it looks for such faults in the job and not in the answer.
 	Fault string `json:"fault,omitempty"`
+	// ParameterFile is the key of the file that Fault is about, if it is about one: a retry looks for it again.
+	ParameterFile string `json:"parameterFile,omitempty"`
 	// Arguments are the program's first ones, as they are; those of its package follow.
 	Arguments []string `json:"arguments,omitempty"`
 	// Answer keeps the program's standard output as the out message AnswerMessage, if it gives none of that name itself.

@@ -130,6 +130,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"sessions":         doorSessionCases,
 	"api keys":         apiKeyCases,
 	"runs":             runsCases,
+	"documents":        documentCases,
 	"shared schedules": sharedScheduleCases,
 	"events":           eventCases,
 
