@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -21,11 +23,18 @@ import (
 // MaxJSON bounds a JSON body (native.md, 1.3).
 const MaxJSON = 1 << 20 // bytes
 
+// BodyTime is how long a body that is read as a whole may take: the caller was identified before it.
+const BodyTime = 30 * time.Second
+
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // ReadBody gives a body of at most limit bytes to use, which must not keep it. An announced length over the limit is
-// refused before a byte is read.
+// refused before a byte is read, a body that takes longer than BodyTime while it is. Whoever sends it slowly is asked for once more who they
+// are: use is not called for somebody who has lost their rights meanwhile.
 func ReadBody(r *http.Request, limit int64, use func([]byte) error) error {
+	if p, ok := r.Body.(*patient); ok {
+		p.until = p.now().Add(BodyTime)
+	}
 	tooLarge := job.Errorf(job.TooLarge, job.WordTooLarge, "The body is larger than %d bytes", limit)
 	if r.ContentLength > limit {
 		return tooLarge
@@ -41,10 +50,15 @@ func ReadBody(r *http.Request, limit int64, use func([]byte) error) error {
 	switch {
 	case err != nil && r.Context().Err() != nil:
 		return job.Wrap(err, job.Canceled, "", "The request was broken off")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return job.Wrap(err, job.Invalid, job.WordInvalidField, "The body was not sent within %d seconds", int(BodyTime.Seconds()))
 	case err != nil:
 		return job.Wrap(err, job.Invalid, job.WordInvalidField, "The body can not be read")
 	case n > limit:
 		return tooLarge
+	}
+	if err := StillKnown(r.Context()); err != nil {
+		return err
 	}
 	return use(buf.Bytes())
 }

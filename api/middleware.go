@@ -20,13 +20,13 @@ func (s *Server) begin(c *gin.Context) {
 	start := time.Now()
 	r := &Request{
 		ID: requestID(c.Request.Header), Address: s.clientAddress(c.Request),
-		Method: c.Request.Method, Path: c.Request.URL.Path, Time: s.Now().UTC(),
+		Method: c.Request.Method, Path: c.Request.URL.Path, Time: s.Now().UTC(), now: s.Now,
 	}
 	r.door = s.doorOf(r.Path)
 	ctx := c.Request.Context()
 	c.Request = c.Request.WithContext(WithRequest(s.trace(ctx, c, r), r))
 	if c.Request.Body != nil && c.Request.Body != http.NoBody {
-		c.Request.Body = &patient{c.Request.Body, http.NewResponseController(c.Writer)}
+		c.Request.Body = &patient{ReadCloser: c.Request.Body, control: http.NewResponseController(c.Writer), reply: c.Writer.Header(), now: s.Now}
 	}
 	r.HTTP = c.Request
 	h := c.Writer.Header()

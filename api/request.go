@@ -29,6 +29,8 @@ type Request struct {
 	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
 	fault error
 	span  trace.Span // nil: none
+	known knownBy
+	now   func() time.Time // the server's clock; nil: the machine's
 }
 
 type requestKey struct{}

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -39,18 +41,37 @@ func (s *Stream) limit(at time.Time) {
 	_ = s.control.SetWriteDeadline(at) // a writer without deadlines, in tests, has nobody to stall it
 }
 
-// patient reads a body of which every read must get somewhere within a minute.
+// patient reads a body of which every read must get somewhere within a minute, and which must all be there at the time until, if there is one.
 type patient struct {
 	io.ReadCloser
 	control *http.ResponseController
+	reply   http.Header
+	now     func() time.Time
+	until   time.Time
 }
 
 func (p *patient) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(stallLimit))
+	limit := stallLimit
+	if !p.until.IsZero() {
+		limit = min(limit, p.until.Sub(p.now()))
+	}
+	if limit <= 0 {
+		return 0, p.late(os.ErrDeadlineExceeded)
+	}
+	_ = p.control.SetReadDeadline(time.Now().Add(limit)) // the connection's clock is the machine's
 	n, err := p.ReadCloser.Read(b)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, p.late(err)
+	case err != nil:
 		// Off at the end, or it would strike while the call is held and look like a client that went away.
 		_ = p.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
+}
+
+// late has the connection end with the reply: the server would else wait for the rest of the body before it sends one.
+func (p *patient) late(err error) error {
+	p.reply.Set("Connection", "close")
+	return err
 }

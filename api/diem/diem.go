@@ -165,6 +165,7 @@ func (d *door) answer(ctx context.Context, c *call, name string) (answer, error)
 		}
 		return answer{}, err
 	}
+	c.KnownBy(func() error { return d.identify(ctx, c) })
 	if err := c.Malformed(); err != nil {
 		return answer{}, err
 	}

@@ -110,7 +110,11 @@ func (d *door) fileupload(ctx context.Context, c *call) (answer, error) {
 		return nothing, nil
 	}
 	form := multipart.NewReader(c.HTTP.Body, parameters["boundary"])
-	n, err := d.server.Files.AddAll(ctx, c.Actor, c.owner(), func() (control.Upload, error) { return nextFile(form) })
+	n, err := d.server.Files.AddAll(ctx, c.Actor, c.owner(), func() (control.Upload, error) {
+		u, err := nextFile(form)
+		u.Again = c.StillActor(ctx)
+		return u, err
+	})
 	switch {
 	case err != nil:
 		return answer{}, err

@@ -174,7 +174,11 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 		return d.loginAllowed(r)
 	}
 	id := sessionOf(r.HTTP)
-	if r.Actor, err = d.server.DoorSessions.Authenticate(ctx, id); err != nil {
+	authenticate := func() (err error) {
+		r.Actor, err = d.server.DoorSessions.Authenticate(ctx, id)
+		return err
+	}
+	if err := authenticate(); err != nil {
 		if job.CodeOf(err) == job.Unauthenticated {
 			if refused := d.count(ctx, api.CallerAt(r)); refused != nil {
 				return refused
@@ -182,6 +186,7 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 		}
 		return err
 	}
+	r.KnownBy(authenticate)
 	control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
 	return d.count(ctx, api.CallerBy("session", control.HashOfSession(id)))
 }

@@ -204,6 +204,12 @@ func TestAKeyMakesNoUsersAdminsOrPasswords(t *testing.T) {
 		f.do(method, path, body, withKey(key)).fault(t, 403, "access_denied", "This takes a login: users, their flags and passwords are not changed with an API key or by a job")
 	}
 	f.do("PUT", path, `{"firstName":"Uma"}`, withKey(key)).want(t, 200, `{"firstName":"Uma","admin":false}`)
+	f.do("PUT", path, `{"email":"uma@example.com"}`, withKey(key)).want(t, 200, `{"email":"uma@example.com"}`)
+	// Where the provider binds by mail address, to set one is to say who signs in as the user.
+	f.People.MailBinds = true
+	f.do("PUT", path, `{"email":"eve@example.com"}`, withKey(key)).fault(t, 403, "access_denied", "")
+	f.do("PUT", path, `{"email":"uma@example.com","city":"York"}`, withKey(key)).want(t, 200, `{"email":"uma@example.com","city":"York"}`)
+	f.do("PUT", path, `{"email":"uma@example.org"}`).want(t, 200, `{"email":"uma@example.org"}`)
 	f.do("GET", "/api/users", nil).want(t, 200, `{"totalRecords":2}`)
 	f.login("uma", "tulips-of-uma")
 }

@@ -221,6 +221,7 @@ func (k fileKind) addFile(ctx context.Context, in *fileAddInput) (*fileReply, er
 	if err != nil {
 		return nil, err
 	}
+	upload.Again = c.StillActor(ctx)
 	f, err := k.server.Files.Add(ctx, c.Actor, k.owner(in.ID), upload)
 	if err != nil {
 		return nil, err
@@ -236,6 +237,7 @@ func (k fileKind) putFile(ctx context.Context, in *filePutInput) (*fileReply, er
 		return nil, err
 	}
 	upload.MustExist = true
+	upload.Again = c.StillActor(ctx)
 	f, err := k.server.Files.Add(ctx, c.Actor, k.owner(in.ID), upload)
 	return &fileReply{Body: k.show(c, in.ID)(f)}, err
 }

@@ -142,6 +142,9 @@ func (d *door) enter(who access, method, path string) func(huma.Context, func(hu
 		if q := d.server.CountCall(hc.Context(), d.self.Name, api.CallerOf(r)); q.Refused() {
 			err = api.TooMany(q)
 		}
+		if err == nil && who != open {
+			r.KnownBy(func() error { return d.identify(hc.Context(), r, who) })
+		}
 		if err == nil {
 			err = checkScope(r.Actor, scopeOf(method, path))
 		}

@@ -59,6 +59,8 @@ type Upload struct {
 	// Finish, when set, is called once Body has been read and before anything is kept. It gives the key, which a form may
 	// bring behind the file, or refuses the upload. Key may then be empty.
 	Finish func() (key string, err error)
+	// Again, when set, finds out once more who sends the body, once it has been read.
+	Again func() (job.Actor, error)
 }
 
 // Add streams an upload into the object store and makes it the newest version of its key. The body is spooled to disk
@@ -98,7 +100,22 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 	if err := s.inspect(ctx, &spooled, u.Key); err != nil {
 		return job.File{}, err
 	}
+	if a, e, err = s.stillMay(ctx, a, e, o, u); err != nil {
+		return job.File{}, err
+	}
 	return s.store(ctx, a, e, u, spooled)
+}
+
+// stillMay looks once more, when all of a body is there, whether its sender may: an upload takes as long as the client likes.
+func (s *Files) stillMay(ctx context.Context, a job.Actor, e fileEntity, o FileOwner, u Upload) (job.Actor, fileEntity, error) {
+	if u.Again == nil {
+		return a, e, nil
+	}
+	a, err := u.Again()
+	if err == nil {
+		e, err = s.entity(ctx, a, o, job.Edit)
+	}
+	return a, e, err
 }
 
 // spooled is a body on this machine's disk.

@@ -65,6 +65,11 @@ func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func(
 			return 0, err
 		}
 	}
+	if last := len(uploads) - 1; last >= 0 {
+		if a, e, err = s.stillMay(ctx, a, e, o, uploads[last]); err != nil {
+			return 0, err
+		}
+	}
 	for i, u := range uploads {
 		if _, err := s.store(ctx, a, e, u, bodies[i]); err != nil {
 			return n, err

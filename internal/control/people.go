@@ -164,8 +164,8 @@ func (s *People) Replace(ctx context.Context, a job.Actor, ref string, in UserIn
 		if err = in.mayReplace(a, u); err == nil {
 			err = in.fill(&u)
 		}
-		if err == nil && s.MailBinds && u.Email != before.Email && !a.Administers(job.Edit) {
-			err = job.Errorf(job.Forbidden, job.WordAccessDenied, "Users are found by email at single sign-on, so an admin alone may change it")
+		if err == nil && s.MailBinds && u.Email != before.Email {
+			err = mayBind(a)
 		}
 		if err != nil {
 			return job.User{}, err
@@ -177,6 +177,17 @@ func (s *People) Replace(ctx context.Context, a job.Actor, ref string, in UserIn
 			return u, err
 		}
 	}
+}
+
+// mayBind tells whether somebody may say by which address a user is found at single sign-on: that is to say who signs in as them.
+func mayBind(a job.Actor) error {
+	if !a.Administers(job.Edit) {
+		return job.Errorf(job.Forbidden, job.WordAccessDenied, "Users are found by email at single sign-on, so an admin alone may change it")
+	}
+	if !a.InPerson() {
+		return inPerson(a)
+	}
+	return nil
 }
 
 func (in UserInput) mayReplace(a job.Actor, u job.User) error {

@@ -91,7 +91,11 @@ func (s *Store) CreateAPIKey(ctx context.Context, k job.APIKey, limit int) error
 		return err
 	}
 	return s.transact(ctx, func(tx *gorm.DB) error {
-		if err := s.lockMaker(tx, k.AccountID, k.Maker.ID); err != nil {
+		active, err := s.lockMaker(tx, k.AccountID, k.Maker.ID)
+		if err == nil && !active { // since a moment ago: whoever deactivated them found no such key to end
+			err = job.Errorf(job.Unauthenticated, job.WordUserInactive, "The user is not active")
+		}
+		if err != nil {
 			return err
 		}
 		if k.Parent != "" {
@@ -122,12 +126,12 @@ func (s *Store) CreateAPIKey(ctx context.Context, k job.APIKey, limit int) error
 }
 
 // lockMaker locks a user's row, so that their keys neither become more nor fewer meanwhile: those that hang off a key are its maker's.
-func (s *Store) lockMaker(tx *gorm.DB, account, user int64) error {
-	_, found, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ?"+s.forUpdate(), user, account)
+func (s *Store) lockMaker(tx *gorm.DB, account, user int64) (active bool, err error) {
+	active, found, err := one[bool](tx, "SELECT active FROM users WHERE id = ? AND account_id = ?"+s.forUpdate(), user, account)
 	if err == nil && !found {
 		err = noUser(user)
 	}
-	return err
+	return active, err
 }
 
 // APIKey is control.APIKeyStore's.
@@ -165,7 +169,7 @@ func (s *Store) DeleteAPIKey(ctx context.Context, account int64, id string) erro
 		if err != nil {
 			return err
 		}
-		if err := s.lockMaker(tx, account, maker); err != nil {
+		if _, err := s.lockMaker(tx, account, maker); err != nil {
 			return err
 		}
 		type key struct{ ID, Name string }

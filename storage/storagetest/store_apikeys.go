@@ -75,6 +75,11 @@ var apiKeyCases = map[string]func(*testing.T, *tenant){
 			t.Fatal(err)
 		}
 		left("the deactivation", "admin's")
+		late := n.newAPIKey("late")
+		late.Maker = ben.Ref()
+		if err := n.CreateAPIKey(ctx, late, 100); job.WordOf(err) != job.WordUserInactive || job.CodeOf(err) != job.Unauthenticated {
+			t.Errorf("a key for somebody who was deactivated a moment ago: %v", err)
+		}
 		if _, err := n.SetUsersActive(ctx, n.account.ID, []int64{ben.ID}, true, n.admin.Ref(), at(3)); err != nil {
 			t.Fatal(err)
 		}
