@@ -32,7 +32,7 @@ func TestLoginsStarveNobody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.People.Directory.ChangePassword(t.Context(), 1, 1, hash, "", job.UserRef{}, time.Now()); err != nil {
+		if _, err := c.People.Directory.ChangePassword(t.Context(), 1, 1, "", hash, "", job.UserRef{}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -30,7 +30,7 @@ func (p *parts) newReconciler(box secret.Box, start *starter.Starter) *control.R
 		Backlog: p.store, Settlement: p.settlement(), Writer: p.store, Users: p.store, Starter: start,
 		Bell: p.bell, Limits: p.limits(), Now: p.now, Log: p.log, Lanes: start, Open: starter.NewOpen(p.temporal),
 		Duties: append(duties, control.PurgeEvents(p.store, p.settings.EventRetention, p.now), workers.PurgeDuty(),
-			control.PurgeAudit(p.store, p.settings.Audit.Retention, p.now), control.FoldCounts(p.store)),
+			control.PurgeAudit(p.store, p.settings.Audit.Retention, p.now), control.FoldCounts(p.store), control.CancelInVain(p.store, p.now)),
 	}
 }
 

@@ -264,7 +264,7 @@ func (s *People) SetPassword(ctx context.Context, a job.Actor, ref string, in Pa
 	if err != nil {
 		return err
 	}
-	own, keep := u.ID == a.User.ID, ""
+	own, keep, checked := u.ID == a.User.ID, "", ""
 	switch {
 	case in.New == "":
 		return job.Errorf(job.Invalid, job.WordMissingField, "newPassword is required")
@@ -276,17 +276,21 @@ func (s *People) SetPassword(ctx context.Context, a job.Actor, ref string, in Pa
 		return invalidField("newPassword is the old one")
 	}
 	if own {
-		if _, err := s.Sessions.check(ctx, u.Name, in.Old, in.Address, ""); err != nil {
+		was, err := s.Sessions.check(ctx, u.Name, in.Old, in.Address, "")
+		if err != nil {
 			return err
 		}
-		keep = a.Family
+		keep, checked = a.Family, was.PasswordHash
 	}
 	hash, err := hashNew(ctx, s.Hasher, in.New, namesOf(u)...)
 	if err != nil {
 		return err
 	}
 	TrailOf(ctx).Changed([]job.AuditChange{{Field: "password", Before: auditSet, After: auditChanged}})
-	_, err = s.Directory.ChangePassword(ctx, u.AccountID, u.ID, hash, keep, a.User, stamp(s.Now))
+	_, err = s.Directory.ChangePassword(ctx, u.AccountID, u.ID, checked, hash, keep, a.User, stamp(s.Now))
+	if own && job.WordOf(err) == job.WordStale { // an admin set another one meanwhile, or the provider says who signs in from now on
+		return badCredentials()
+	}
 	return err
 }
 

@@ -23,6 +23,6 @@ type UserDirectory interface {
 	// WordLastAdmin.
 	SetUsersActive(ctx context.Context, account int64, ids []int64, active bool, by job.UserRef, at time.Time) (ended int64, err error)
 	// ChangePassword replaces the hash and ends all logins of the user but the token family keep; done by anybody else it ends the user's API
-	// keys, too.
-	ChangePassword(ctx context.Context, account, id int64, hash, keep string, by job.UserRef, at time.Time) (ended int64, err error)
+	// keys, too. Conflict, WordStale, if was is not "" and not the hash that the user has.
+	ChangePassword(ctx context.Context, account, id int64, was, hash, keep string, by job.UserRef, at time.Time) (ended int64, err error)
 }

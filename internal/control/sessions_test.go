@@ -174,7 +174,7 @@ func (m meanwhile) Matches(context.Context, string, string) (bool, error) {
 func TestALoginDoesNotOutliveThePasswordItWasMadeWith(t *testing.T) {
 	w := newWorld(t)
 	w.sessions.Passwords = meanwhile(func() {
-		if _, err := w.store.ChangePassword(t.Context(), w.admin.AccountID, w.admin.User.ID, "another", "", w.admin.User, w.Now()); err != nil {
+		if _, err := w.store.ChangePassword(t.Context(), w.admin.AccountID, w.admin.User.ID, "", "another", "", w.admin.User, w.Now()); err != nil {
 			t.Fatal(err)
 		}
 		w.sessions.Passwords = meanwhile(func() {})

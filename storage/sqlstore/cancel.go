@@ -19,7 +19,7 @@ func (s *Store) CancelWithin(
 	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration,
 ) (j job.Job, err error) {
 	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
-		row, found, err := cancelIn(tx, account, id, by, at, grace)
+		row, found, err := cancelIn(tx, account, id, by, at, grace, cancellable)
 		if err != nil {
 			return err
 		}
@@ -39,32 +39,24 @@ func (s *Store) CancelWithin(
 	return j, nil
 }
 
-// cancelIn records the wish in a transaction; found is false for a job that can not be cancelled, or is not there.
-func cancelIn(tx *gorm.DB, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration) (row jobRow, found bool, err error) {
+// cancelIn records the wish in a transaction, for a job that is as the condition says, which must be one that can be cancelled; found is false
+// for any other.
+func cancelIn(
+	tx *gorm.DB, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration, which string,
+) (row jobRow, found bool, err error) {
 	now := micros(at)
 	row, found, err = one[jobRow](tx, `
 		UPDATE jobs SET status = CASE WHEN `+endedAtOnce+` THEN ? ELSE ? END,
 			finished_at = CASE WHEN `+endedAtOnce+` THEN ? ELSE finished_at END,
 			reason = ?, stopped_by_id = ?, stopped_by_name = ?, stopped_by_fold = ?, start_after = NULL, cancel_due = true, stop_grace = ?,
 			change = change + 1, written_at = ?
-		WHERE id = ? AND account_id = ? AND `+cancellable+` RETURNING `+jobColumns,
+		WHERE id = ? AND account_id = ? AND `+which+` RETURNING `+jobColumns,
 		string(job.Cancelled), string(job.Cancelling), now, string(job.ReasonStopped), by.ID, clean(by.Name),
 		foldOrNull(clean(by.Name)), int64(grace), now, string(id), account)
 	if err == nil && found {
 		err = note(tx, row)
 	}
 	return row, found, err
-}
-
-// cancelWaiting cancels the jobs of a user that no worker has: a user who is not active starts none (native.md, 2).
-func cancelWaiting(tx *gorm.DB, account, user int64, by job.UserRef, at time.Time) error {
-	waiting, err := many[string](tx, "SELECT id FROM jobs WHERE status = 'queued' AND account_id = ? AND submitted_by_id = ? ORDER BY id", account, user)
-	for _, id := range waiting {
-		if err == nil {
-			_, _, err = cancelIn(tx, account, job.ID(id), by, at, 0)
-		}
-	}
-	return err
 }
 
 // MarkUnreachable is control.JobWriter's. Only a job that waits can be unreachable: one that a worker took since stays as

@@ -90,13 +90,13 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 		if err == nil && !u.Active {
 			err = endKeys(tx, u.AccountID, u.ID)
 		}
-		if err == nil && !u.Active {
-			err = cancelWaiting(tx, u.AccountID, u.ID, u.ModifiedBy, u.ModifiedAt)
-		}
 		return err
 	})
 	if err != nil {
 		return job.User{}, err
+	}
+	if !u.Active {
+		s.cancelSoon(ctx, []int64{u.ID}, u.ModifiedAt)
 	}
 	return u, nil
 }
@@ -156,25 +156,33 @@ func (s *Store) SetUsersActive(ctx context.Context, account int64, ids []int64, 
 			if err == nil && !active {
 				err = endKeys(tx, account, id)
 			}
-			if err == nil && !active {
-				err = cancelWaiting(tx, account, id, by, at)
-			}
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil && !active {
+		s.cancelSoon(ctx, ids, at)
+	}
 	return ended, err
 }
 
 // ChangePassword is control.UserDirectory's.
-func (s *Store) ChangePassword(ctx context.Context, account, id int64, hash, keep string, by job.UserRef, at time.Time) (ended int64, err error) {
+func (s *Store) ChangePassword(ctx context.Context, account, id int64, was, hash, keep string, by job.UserRef, at time.Time) (ended int64, err error) {
 	err = s.transact(ctx, func(tx *gorm.DB) error {
-		n, err := run(tx, "UPDATE users SET password_hash = ?, modified_by_id = ?, modified_by_name = ?, modified_at = ?, change = change + 1 WHERE id = ? AND account_id = ?",
-			hash, by.ID, by.Name, micros(at), id, account)
+		n, err := run(tx, "UPDATE users SET password_hash = ?, modified_by_id = ?, modified_by_name = ?, modified_at = ?, change = change + 1 "+
+			"WHERE id = ? AND account_id = ? AND (? = '' OR password_hash = ?)", hash, by.ID, by.Name, micros(at), id, account, was, was)
 		if err == nil && n == 0 {
-			err = noUser(id)
+			_, found, lookErr := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ?", id, account)
+			switch {
+			case lookErr != nil:
+				err = lookErr
+			case found:
+				err = stale("User", id)
+			default:
+				err = noUser(id)
+			}
 		}
 		if err == nil {
 			ended, err = endLogins(tx, id, keep, at)

@@ -70,7 +70,7 @@ func (s *Store) CreateUser(ctx context.Context, u job.User) (job.User, error) {
 
 // SetPassword is control.UserStore's.
 func (s *Store) SetPassword(ctx context.Context, account, id int64, hash string, at time.Time) (ended int64, err error) {
-	return s.ChangePassword(ctx, account, id, hash, "", job.UserRef{}, at)
+	return s.ChangePassword(ctx, account, id, "", hash, "", job.UserRef{}, at)
 }
 
 // SetUserActive is control.UserStore's.

@@ -58,7 +58,7 @@ var apiKeyCases = map[string]func(*testing.T, *tenant){
 		}
 		set := func(by job.UserRef) {
 			t.Helper()
-			if _, err := n.ChangePassword(ctx, n.account.ID, ben.ID, "hash", "", by, at(1)); err != nil {
+			if _, err := n.ChangePassword(ctx, n.account.ID, ben.ID, "", "hash", "", by, at(1)); err != nil {
 				t.Fatal(err)
 			}
 		}

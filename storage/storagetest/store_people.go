@@ -189,6 +189,17 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 			ben = cat
 		}
 	},
+	"a password is replaced only while it is the one that was checked": func(t *testing.T, n *tenant) {
+		ctx, cat := t.Context(), n.colleague(t, "cat", false)
+		if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "hash", "own", "", cat.Ref(), at(1)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "hash", "another", "", cat.Ref(), at(2))
+		refused(t, err, job.Conflict, job.WordStale)
+		if u, err := n.User(ctx, n.account.ID, cat.ID); err != nil || u.PasswordHash != "own" {
+			t.Errorf("%+v, %v", u, err)
+		}
+	},
 	"who signs in is still active and has the password that was checked": func(t *testing.T, n *tenant) {
 		ctx, cat := t.Context(), n.colleague(t, "cat", false)
 		signIn := func(hash string) (family, session error) {
@@ -203,7 +214,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 				t.Error(hash, family, session)
 			}
 		}
-		if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "new hash", "", n.admin.Ref(), at(1)); err != nil {
+		if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "", "new hash", "", n.admin.Ref(), at(1)); err != nil {
 			t.Fatal(err)
 		}
 		family, session := signIn("hash")
@@ -225,7 +236,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 		ctx, cat := t.Context(), n.colleague(t, "dan", false)
 		for try := range 20 {
 			was, is := fmt.Sprint("hash", try), fmt.Sprint("hash", try+1)
-			if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, was, "", n.admin.Ref(), at(1)); err != nil {
+			if _, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "", was, "", n.admin.Ref(), at(1)); err != nil {
 				t.Fatal(err)
 			}
 			f := n.newFamily()
@@ -234,7 +245,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 				if i == 0 {
 					return n.CreateTokenFamily(ctx, f, was)
 				}
-				_, err := n.ChangePassword(ctx, n.account.ID, cat.ID, is, "", n.admin.Ref(), at(1))
+				_, err := n.ChangePassword(ctx, n.account.ID, cat.ID, "", is, "", n.admin.Ref(), at(1))
 				return err
 			})
 			if errs[1] != nil {
@@ -250,7 +261,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 	"a new password ends all logins but one": func(t *testing.T, n *tenant) {
 		ctx := t.Context()
 		mine, other := n.family(t), n.family(t)
-		ended, err := n.ChangePassword(ctx, n.account.ID, n.admin.ID, "new hash", mine.ID, n.admin.Ref(), at(1))
+		ended, err := n.ChangePassword(ctx, n.account.ID, n.admin.ID, "", "new hash", mine.ID, n.admin.Ref(), at(1))
 		if err != nil || ended != 1 {
 			t.Errorf("%d logins ended, %v", ended, err)
 		}
@@ -263,7 +274,7 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 		if got, _ := n.User(ctx, n.account.ID, n.admin.ID); got.PasswordHash != "new hash" {
 			t.Errorf("%+v", got)
 		}
-		_, err = n.other(t).ChangePassword(ctx, n.other(t).account.ID, n.admin.ID, "x", "", job.UserRef{}, at(1))
+		_, err = n.other(t).ChangePassword(ctx, n.other(t).account.ID, n.admin.ID, "", "x", "", job.UserRef{}, at(1))
 		absent(t, err)
 	},
 	"the last attempts to sign in are kept, good and bad apart": func(t *testing.T, n *tenant) {

@@ -57,6 +57,7 @@ type Store interface {
 	control.AuditStore
 	control.UserStore
 	control.UserDirectory
+	control.InactiveJobs
 	control.LoginHistory
 	control.APIKeyStore
 	control.DocumentReader
@@ -87,6 +88,7 @@ func RunStore(t *testing.T, open func(t *testing.T) Store) {
 	alone(t, "backlog", backlogCases, open)
 	alone(t, "lane backlog", laneBacklogCases, open)
 	alone(t, "purge", purgeCases, open)
+	alone(t, "inactive", inactiveCases, open)
 	alone(t, "calls", callCases, open)
 	alone(t, "outbox", outboxCases, open)
 	alone(t, "keys", keyCases, open)
