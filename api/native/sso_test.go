@@ -436,6 +436,24 @@ func TestABindingIsStoredWhenNothingElseChanges(t *testing.T) {
 	s.do("POST", "/api/users", `{"username":"ann","password":"tulips of the north","email":"ann@example.com","firstName":"Ann","lastName":"Lee"}`).want(t, 201, "")
 	s.signOn(t, "ann").want(t, 200, "")
 	s.do("GET", "/api/users/2", nil).want(t, 200, `{"externalId":"id-ann"}`)
+	s.do("GET", "/api/audit?filterby=action&operators=eq&filter=login.sso", nil).want(t, 200,
+		`{"items":[{"resourceType":"user","resourceId":"2","changes":[{"field":"subject","after":"id-ann"}]}]}`)
+}
+
+// TestWhatASignOnMakesOfAUserIsAudited: who was made, and who became an admin or is none any more.
+func TestWhatASignOnMakesOfAUserIsAudited(t *testing.T) {
+	s := newSSO(t, webClient)
+	for _, groups := range [][]string{{"staff"}, {"staff"}, {"staff", "ops"}, {"staff"}} {
+		s.idp.put("id-ann", groups...)
+		s.signOn(t, "ann").want(t, 200, "")
+		s.Pass(time.Second)
+	}
+	s.do("GET", "/api/audit?filterby=action&operators=eq&filter=login.sso&sortby=timestamp&direction=asc", nil).want(t, 200, `{"items":[
+		{"resourceType":"user","resourceId":"2","changes":[{"field":"name","after":"ann"},{"field":"active"},{"field":"email"},{"field":"firstName"},
+			{"field":"lastName"},{"field":"subject","after":"id-ann"}]},
+		{"resourceType":"session"},
+		{"resourceType":"user","resourceId":"2","changes":[{"field":"role","before":"ROLE_USER","after":"ROLE_ADMIN"}]},
+		{"resourceType":"user","resourceId":"2","changes":[{"field":"role","before":"ROLE_ADMIN","after":"ROLE_USER"}]}]}`)
 }
 
 // TestWhoIsBoundSignsInAtTheProviderOnly: else a password that was there before outlives a removal at the provider.

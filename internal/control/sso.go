@@ -103,9 +103,13 @@ func (s *SingleSignOn) Trade(ctx context.Context, idToken, address string) (Gran
 
 func (s *SingleSignOn) signIn(ctx context.Context, id Identity, address string) (Grant, job.User, error) {
 	trail, quiet := TrailOf(ctx), aside(ctx)
-	u, err := s.user(quiet, id)
+	u, changes, err := s.user(quiet, id)
 	if u.ID != 0 {
 		trail.By(u.AccountID, u.Ref())
+		if len(changes) > 0 { // the user is stored by now, whatever comes of the sign-on
+			trail.About("user", decimal(u.ID))
+			trail.Changed(changes)
+		}
 		if kept := s.Sessions.remember(quiet, u, job.LoginSSO, address, err); kept != nil {
 			return Grant{}, u, kept
 		}
@@ -124,33 +128,33 @@ func (s *SingleSignOn) signIn(ctx context.Context, id Identity, address string) 
 // what the provider says is asked for again.
 const ssoFamily = "sso-"
 
-// user finds or makes the user, and has the flags and names follow what the provider says.
-func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) {
+// user finds or makes the user, has the flags and names follow what the provider says, and tells what that changed.
+func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, []job.AuditChange, error) {
 	account, err := s.Store.AccountByName(ctx, s.Account)
 	if err != nil {
-		return job.User{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The account of single sign-on can not be found")
+		return job.User{}, nil, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The account of single sign-on can not be found")
 	}
 	const tries = 5
 	for try := 1; ; try++ {
 		u, bound, err := s.find(ctx, account.ID, id)
 		if err != nil {
-			return u, err
+			return u, nil, err
 		}
 		if err := inactive(u); err != nil {
-			return u, err
+			return u, nil, err
 		}
 		if !s.welcome(id) {
-			return u, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider does not put you into a group that may sign in here")
+			return u, nil, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider does not put you into a group that may sign in here")
 		}
 		if u.Admin && len(s.AdminGroups) > 0 && id.GroupsUntold {
-			return u, job.Errorf(job.Forbidden, job.WordAccessDenied,
+			return u, nil, job.Errorf(job.Forbidden, job.WordAccessDenied,
 				"The ID token does not tell your groups, so nothing says that you still are an admin: have the provider put them in, or sign on with a browser")
 		}
 		before := u
 		s.follow(&u, id)
 		name := u.Name
 		if u.ID != 0 && !bound && u == before {
-			return u, nil
+			return u, nil, nil
 		}
 		if u.ID == 0 {
 			u, err = s.Store.CreateUser(ctx, u)
@@ -160,16 +164,27 @@ func (s *SingleSignOn) user(ctx context.Context, id Identity) (job.User, error) 
 		}
 		switch {
 		case err == nil:
-			return u, nil
+			return u, signOnChanges(before, u, bound), nil
 		case job.WordOf(err) == job.WordLastAdmin:
-			return before, job.Wrap(err, job.Forbidden, job.WordAccessDenied,
+			return before, nil, job.Wrap(err, job.Forbidden, job.WordAccessDenied,
 				"You are the account's last admin, and the identity provider no longer says that you are one: another admin is needed first")
 		case job.WordOf(err) == job.WordDuplicateName && try == tries:
-			return before, job.Wrap(err, job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(name))
+			return before, nil, job.Wrap(err, job.Forbidden, job.WordAccessDenied, "Another user has the name '%s'", short(name))
 		case job.WordOf(err) != job.WordStale && job.WordOf(err) != job.WordDuplicateName || try == tries:
-			return before, err
+			return before, nil, err
 		}
 	}
+}
+
+// signOnChanges is what a sign-on made of a user: before it was bound there was no subject, and before it was made nothing.
+func signOnChanges(before, after job.User, bound bool) []job.AuditChange {
+	if bound {
+		before.SSO = job.Subject{}
+	}
+	if before.ID != 0 {
+		return userChanges(before, after)
+	}
+	return append(differences{{Field: "name", After: after.Name}}, userChanges(job.User{}, after)...)
 }
 
 func (s *SingleSignOn) welcome(id Identity) bool {
