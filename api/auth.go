@@ -15,9 +15,16 @@ type Credentials struct {
 	Basic          bool // User and Password are set
 }
 
-// CredentialsOf reads an Authorization header (RFC 6750, RFC 7617). A header that is absent, of another scheme or not
-// well-formed gives none.
-func CredentialsOf(header string) Credentials {
+// CredentialsOf reads the Authorization header of a call (RFC 6750, RFC 7617). A header that is absent, of another scheme or not
+// well-formed gives none. Of several none can be believed: what stands between the client and us may look at another one.
+func CredentialsOf(h http.Header) (Credentials, error) {
+	if len(h.Values("Authorization")) > 1 {
+		return Credentials{}, job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "There is more than one Authorization header")
+	}
+	return credentialsIn(h.Get("Authorization")), nil
+}
+
+func credentialsIn(header string) Credentials {
 	scheme, rest, _ := strings.Cut(header, " ")
 	rest = strings.TrimSpace(rest)
 	switch {

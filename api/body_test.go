@@ -142,9 +142,17 @@ func TestCredentials(t *testing.T) {
 		"": {}, "Bearer abc": {Bearer: "abc"}, "bearer  abc ": {Bearer: "abc"}, "Bearer": {}, "Digest abc": {}, "Basic !": {}, "Basic eA==": {},
 		"Basic YTpiOmM=": {User: "a", Password: "b:c", Basic: true}, "bAsIc Og==": {Basic: true},
 	} {
-		if got := CredentialsOf(given); got != want {
-			t.Errorf("%q gives %+v", given, got)
+		h := http.Header{}
+		if given != "" {
+			h.Set("Authorization", given)
 		}
+		if got, err := CredentialsOf(h); got != want || err != nil {
+			t.Errorf("%q gives %+v, %v", given, got, err)
+		}
+	}
+	two := http.Header{"Authorization": {"Bearer abc", "Bearer def"}}
+	if got, err := CredentialsOf(two); got != (Credentials{}) || job.CodeOf(err) != job.Unauthenticated {
+		t.Errorf("of two %+v is believed, %v", got, err)
 	}
 }
 

@@ -153,29 +153,40 @@ func (d *door) answer(ctx context.Context, c *call, name string) (answer, error)
 	f, known := d.functions[name]
 	err := d.identify(ctx, c)
 	if err != nil && job.CodeOf(err) != job.Unauthenticated {
+		d.note(ctx, c, f, err)
 		return answer{}, err
 	}
 	if refused := d.count(ctx, c); refused != nil {
-		return answer{}, refused
+		err = refused
 	}
 	if err != nil {
-		if f.action != "" {
-			_, end := d.server.Act(ctx, f.action, f.kind)
-			end(err)
-		}
+		d.note(ctx, c, f, err)
 		return answer{}, err
 	}
 	c.KnownBy(func() error { return d.identify(ctx, c) })
-	if err := c.Malformed(); err != nil {
-		return answer{}, err
+	if err = c.Malformed(); err == nil {
+		c.args, err = readArgs(c, f.uploads)
 	}
-	if c.args, err = readArgs(c, f.uploads); err != nil {
+	if err != nil {
+		d.note(ctx, c, f, err)
 		return answer{}, err
 	}
 	if !known {
 		return answer{status: http.StatusNotFound, json: message{notThere}}, nil
 	}
 	return d.act(ctx, c, f)
+}
+
+// note leaves an entry of a call that was refused before anybody knew what it says.
+func (d *door) note(ctx context.Context, c *call, f function, err error) {
+	if f.action == "" {
+		return
+	}
+	with, end := d.server.Act(ctx, f.action, f.kind)
+	if c.key != nil {
+		control.TrailOf(with).As(c.Actor)
+	}
+	end(err)
 }
 
 // act calls a function and leaves an entry in the audit log where it would change something.
@@ -196,7 +207,7 @@ func (d *door) act(ctx context.Context, c *call, f function) (a answer, err erro
 			ids = []string{id}
 		}
 		with, end := d.server.Act(ctx, action, f.kind, ids...)
-		control.TrailOf(with).By(c.Actor.AccountID, c.Actor.User)
+		control.TrailOf(with).As(c.Actor)
 		defer func() {
 			outcome := firstOf(err, a.cause)
 			if p := recover(); p != nil {

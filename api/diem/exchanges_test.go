@@ -496,6 +496,48 @@ func TestActsAreAudited(t *testing.T) {
 	}
 }
 
+// Also one that can not be read, or is refused before it is.
+func TestMalformedCallsLeaveAnEntry(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i, c := range []struct {
+		function, body, path, action, reason, actor string
+		change                                      with
+	}{
+		{"apijob", `{"id":`, "", "job.start", "malformed_json", "dan@example.com", header("X", "")},
+		{"services", "\xff\xfe", "", "job.start", "", "dan@example.com", header("X", "")},
+		{"filedelete", `[1`, "", "file.delete", "malformed_json", "dan@example.com", header("X", "")},
+		{"apijob", byID, "?a=%zz", "job.start", "", "dan@example.com", header("X", "")},
+		{"apijob", byID, "", "job.start", "invalid_field", "dan@example.com", header("Content-Type", "")},
+		{"apijob", byID, "", "job.start", "token_invalid", "", func(r *http.Request) { r.Header.Add("x-api-key", "two") }},
+	} {
+		id := "2c5ea4c0-4067-4c1e-8b8d-0000000002" + strconv.Itoa(10+i)
+		r := f.call(c.function+c.path, c.body, header("X-Request-Id", id), c.change)
+		entries, err := f.Store.Audit(t.Context(), job.Query{Where: job.Compare{Property: "requestId", Op: job.Eq, Values: []any{id}}}, true)
+		if err != nil || len(entries.Items) != 1 {
+			t.Errorf("%s %s (%d): %d entries, %v", c.function, c.body, r.Code, len(entries.Items), err)
+			continue
+		}
+		e := entries.Items[0]
+		if e.Action != c.action || e.Result == job.AuditOK || e.Reason == "" || c.reason != "" && string(e.Reason) != c.reason || e.Actor != c.actor {
+			t.Errorf("%s %s: %+v", c.function, c.body, e)
+		}
+		if (e.Credential.Kind == job.CredentialKey && job.ValidID(e.Credential.ID)) != (c.actor != "") {
+			t.Errorf("%s %s was shown %+v", c.function, c.body, e.Credential)
+		}
+	}
+	if f.jobs() != 0 {
+		t.Error("a refused call has started a job")
+	}
+	if r := f.call("joblog", `{"id":`, header("X-Request-Id", "looks")); r.Code < 400 {
+		t.Errorf("%d", r.Code)
+	}
+	entries, err := f.Store.Audit(t.Context(), job.Query{Where: job.Compare{Property: "requestId", Op: job.Eq, Values: []any{"looks"}}}, true)
+	if err != nil || len(entries.Items) != 0 {
+		t.Errorf("a look left %v, %v", entries.Items, err)
+	}
+}
+
 // A database that is away is the door's 503, and nothing is started.
 func TestObjectStoreAway(t *testing.T) {
 	t.Parallel()

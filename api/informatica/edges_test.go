@@ -272,6 +272,48 @@ func TestEveryRouteThatChangesSomethingIsAudited(t *testing.T) {
 	}
 }
 
+// A call that can not be read leaves an entry, too, which tells the session.
+func TestMalformedCallsLeaveAnEntry(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i, c := range []struct{ path, body, action string }{
+		{"/saas/api/v2/job", `{"taskId":`, "job.start"}, {"/saas/api/v2/schedule", "\xff\xfe", "sharedschedule.create"}, {"/saas/api/v2/job/stop?a=%zz", `{}`, "job.stop"},
+	} {
+		id := fmt.Sprint("malformed-", i)
+		r := f.do("POST", c.path, c.body, header("X-Request-Id", id))
+		entries, err := f.Store.Audit(t.Context(), job.Query{Where: job.Compare{Property: "requestId", Op: job.Eq, Values: []any{id}}}, true)
+		if err != nil || r.Code < 400 || len(entries.Items) != 1 {
+			t.Errorf("%s (%d): %d entries, %v", c.path, r.Code, len(entries.Items), err)
+			continue
+		}
+		e := entries.Items[0]
+		if e.Action != c.action || e.Result != job.AuditFailed || e.Actor != "dan@example.com" || e.Credential.Kind != job.CredentialSession || len(e.Credential.ID) != 16 {
+			t.Errorf("%s: %+v", c.path, e)
+		}
+	}
+}
+
+// Of two sessions none can be believed: what stands between the client and us may look at another one.
+func TestSeveralSessionsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const list = "/saas/api/v2/activity/activityMonitor"
+	other := f.login("admin")
+	same := func(r *http.Request) { r.Header.Set("INFA-SESSION-ID", r.Header.Get("icSessionId")) }
+	if r := f.do("GET", list, "", same); r.Code != 200 {
+		t.Errorf("the same in both: %d %s", r.Code, r.text)
+	}
+	for name, change := range map[string]with{
+		"another in each":   func(r *http.Request) { r.Header.Set("INFA-SESSION-ID", other) },
+		"two in one":        func(r *http.Request) { r.Header.Add("icSessionId", other) },
+		"two in the second": func(r *http.Request) { same(r); r.Header.Add("INFA-SESSION-ID", other) },
+	} {
+		if r := f.do("GET", list, "", change); r.Code != 401 {
+			t.Errorf("%s: %d %s", name, r.Code, r.text)
+		}
+	}
+}
+
 // entryIDs are the runs in a list.
 func entryIDs(t *testing.T, r reply) map[string]bool {
 	t.Helper()

@@ -113,7 +113,8 @@ func operation[P, B, O any](d *door, u use, handler func(context.Context, *call,
 	huma.Register(d.api, op, func(_ context.Context, in *P) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(hc huma.Context) {
 			c := &call{Request: api.RequestOf(hc.Context()), gin: api.Gin(hc), door: d}
-			c.as, c.session = formatOf(c.HTTP), sessionOf(c.HTTP)
+			c.as = formatOf(c.HTTP)
+			c.session, _ = sessionOf(c.HTTP) // an operation that takes a session has refused several
 			if err := serve(hc.Context(), c, in, handler); err != nil {
 				d.server.Fail(c.gin, err)
 			}
@@ -140,12 +141,18 @@ func serve[P, B, O any](ctx context.Context, c *call, in *P, handler func(contex
 	return c.write(out)
 }
 
-// sessionOf is the session id that a call shows, in either header.
-func sessionOf(r *http.Request) string {
-	if id := r.Header.Get("icSessionId"); id != "" {
-		return id
+// sessionOf is the session id that a call shows, in either header or the same in both. Of several none can be believed: what stands
+// between the client and us may look at another one.
+func sessionOf(r *http.Request) (id string, err error) {
+	for _, shown := range append(r.Header.Values("icSessionId"), r.Header.Values("INFA-SESSION-ID")...) {
+		if id != "" && shown != "" && shown != id {
+			return "", job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "There is more than one session id")
+		}
+		if shown != "" {
+			id = shown
+		}
 	}
-	return r.Header.Get("INFA-SESSION-ID")
+	return id, nil
 }
 
 // enter is the first thing that happens in a call: who it is, and whether they call too often.
@@ -173,12 +180,15 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 	case guess:
 		return d.loginAllowed(r)
 	}
-	id := sessionOf(r.HTTP)
+	id, err := sessionOf(r.HTTP)
 	authenticate := func() (err error) {
 		r.Actor, err = d.server.DoorSessions.Authenticate(ctx, id)
 		return err
 	}
-	if err := authenticate(); err != nil {
+	if err == nil {
+		err = authenticate()
+	}
+	if err != nil {
 		if job.CodeOf(err) == job.Unauthenticated {
 			if refused := d.count(ctx, api.CallerAt(r)); refused != nil {
 				return refused
@@ -187,7 +197,7 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 		return err
 	}
 	r.KnownBy(authenticate)
-	control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
+	control.TrailOf(ctx).As(r.Actor)
 	return d.count(ctx, api.CallerBy("session", control.HashOfSession(id)))
 }
 

@@ -27,6 +27,8 @@ type auditResponse struct {
 	RequestID    string        `json:"requestId,omitempty"`
 	TraceID      string        `json:"traceId,omitempty"`
 	Count        int           `json:"count" doc:"Like acts that the entry stands for"`
+	Credential   string        `json:"credential,omitempty" enum:"login,apikey,job,session,basic" doc:"What the call showed"`
+	CredentialID string        `json:"credentialId,omitempty" doc:"Id of the login, the API key, the job whose token it was, or the session"`
 	Changes      []auditChange `json:"changes,omitempty" doc:"Sensitive fields before and after; of secrets only that they changed"`
 }
 
@@ -81,7 +83,7 @@ func (s style) audit(e job.AuditEntry) auditResponse {
 	shown := auditResponse{
 		ID: strconv.FormatInt(e.ID, 10), Timestamp: s.date(e.Time), Actor: e.Actor, Action: e.Action, ResourceType: e.ResourceType,
 		ResourceID: e.ResourceID, Address: e.Address, Result: string(e.Result), Reason: string(e.Reason), RequestID: e.Request,
-		TraceID: e.Trace, Count: e.Count,
+		TraceID: e.Trace, Count: e.Count, Credential: e.Credential.Kind, CredentialID: e.Credential.ID,
 	}
 	if e.ActorID != 0 {
 		shown.ActorID = strconv.FormatInt(e.ActorID, 10)

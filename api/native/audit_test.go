@@ -390,3 +390,53 @@ func (a *failingAudit) Audit(context.Context, job.Query, bool) (job.List[job.Aud
 	}
 	return job.List[job.AuditEntry]{Items: []job.AuditEntry{{ID: 1}}, More: true, Next: []string{"1", "1"}}, nil
 }
+
+// The log tells what a call showed: by whom a thing was done says little when programs act for people.
+func TestTheLogTellsWhatACallShowed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	key, shown := f.apiKey(t, `{"name":"k"}`)
+	config := f.config("one", "run.sh")
+	own := f.start(config)
+	fence := f.Take(t, f.account, own)
+	j, err := f.Store.Job(t.Context(), f.account, own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := control.JobTokens{Signer: f.Sessions.Signer, Now: f.Now}.Issue(j, fence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		kind, id string
+		change   with
+	}{
+		"a login": {"login", "", func(*http.Request) {}}, "an API key": {"apikey", key, withKey(shown)}, "a job": {"job", string(own), header("Authorization", "Bearer "+token)}, "Basic": {"basic", "", basic},
+	} {
+		id := "shown-" + c.kind
+		f.do("POST", "/api/jobconfigs/"+config+"/jobs", "{}", header("X-Request-Id", id), c.change).want(t, 202, "")
+		list := f.entries("filterby=credential,requestId&operators=eq,eq&filter=" + c.kind + "," + id)
+		if len(list) != 1 || list[0]["credential"] != c.kind || c.id != "" && list[0]["credentialId"] != c.id || (list[0]["credentialId"] == nil) != (c.kind == "basic") {
+			t.Errorf("%s: %v", name, list)
+		}
+	}
+	f.do("POST", "/api/jobconfigs/987654/jobs", "{}", header("X-Request-Id", "refused"), withKey(shown)).want(t, 404, "")
+	if list := f.entries("filterby=credentialId,requestId&operators=eq,eq&filter=" + key + ",refused"); len(list) != 1 {
+		t.Errorf("a call that failed: %v", list)
+	}
+	lines := f.do("GET", "/api/audit/export", nil).want(t, 200, "").text
+	if !strings.Contains(lines, `"credential":"apikey","credentialId":"`+key+`"`) || strings.Contains(lines, shown) {
+		t.Errorf("exported: %s", lines)
+	}
+	table, err := csv.NewReader(strings.NewReader(f.do("GET", "/api/audit/export?format=csv", nil).want(t, 200, "").text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	for _, row := range table {
+		told = told || row[len(row)-2] == "job" && row[len(row)-1] == string(own)
+	}
+	if head := table[0]; !told || head[len(head)-2] != "credential" || head[len(head)-1] != "credentialId" {
+		t.Errorf("the table: %v", table)
+	}
+}

@@ -167,7 +167,10 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	if who == open {
 		return nil
 	}
-	given := api.CredentialsOf(r.HTTP.Header.Get("Authorization"))
+	given, err := api.CredentialsOf(r.HTTP.Header)
+	if err != nil {
+		return err
+	}
 	key, sent, err := api.KeyOf(r.HTTP.Header)
 	if err != nil {
 		return err
@@ -181,10 +184,11 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	}
 	if given.Basic && who == bearerOrBasic {
 		r.Actor, err = d.server.Basic(ctx, r, given)
-		return err
+	} else {
+		r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer)
 	}
-	if r.Actor, err = d.server.Sessions.Authenticate(ctx, given.Bearer); err == nil {
-		control.TrailOf(ctx).By(r.Actor.AccountID, r.Actor.User)
+	if err == nil {
+		control.TrailOf(ctx).As(r.Actor)
 	}
 	return err
 }

@@ -55,14 +55,18 @@ func (p *parts) auditCodec(r *http.Request, server *api.Server, sessions *contro
 	ctx, end := server.Act(r.Context(), "codec."+did, "payload")
 	actor, err := p.mayDecode(r, sessions)
 	if err == nil {
-		control.TrailOf(ctx).By(actor.AccountID, actor.User)
+		control.TrailOf(ctx).As(actor)
 	}
 	end(err)
 }
 
 // mayDecode lets in the admins of the account that every installation begins with: histories hold the data of all accounts.
 func (p *parts) mayDecode(r *http.Request, sessions *control.Sessions) (job.Actor, error) {
-	access := api.CredentialsOf(r.Header.Get("Authorization")).Bearer
+	given, err := api.CredentialsOf(r.Header)
+	if err != nil {
+		return job.Actor{}, err
+	}
+	access := given.Bearer
 	// A cookie counts only when a browser says whose page calls: the codec server has checked that.
 	if cookie, err := r.Cookie(codecCookie); err == nil && access == "" && r.Header.Get("Origin") != "" {
 		access = cookie.Value

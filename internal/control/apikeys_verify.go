@@ -44,7 +44,7 @@ func (s *APIKeys) Authenticate(ctx context.Context, text string) (job.Actor, err
 		return job.Actor{}, err
 	}
 	actor.Key = k.Grant()
-	TrailOf(ctx).By(actor.AccountID, actor.User)
+	TrailOf(ctx).As(actor)
 	s.note(k.ID)
 	return actor, nil
 }

@@ -189,6 +189,8 @@ type AuditLine struct {
 	TraceID      string            `json:"traceId,omitempty"`
 	Count        int               `json:"count"`
 	Changes      []job.AuditChange `json:"changes,omitempty"`
+	Credential   string            `json:"credential,omitempty"`
+	CredentialID string            `json:"credentialId,omitempty"`
 }
 
 func lineOf(e job.AuditEntry) AuditLine {
@@ -196,6 +198,7 @@ func lineOf(e job.AuditEntry) AuditLine {
 		ID: strconv.FormatInt(e.ID, 10), Timestamp: e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Account: strconv.FormatInt(e.AccountID, 10),
 		Actor: e.Actor, Action: e.Action, ResourceType: e.ResourceType, ResourceID: e.ResourceID, Address: e.Address, Result: string(e.Result),
 		Reason: string(e.Reason), RequestID: e.Request, TraceID: e.Trace, Count: e.Count, Changes: e.Changes,
+		Credential: e.Credential.Kind, CredentialID: e.Credential.ID,
 	}
 	if e.ActorID != 0 {
 		l.ActorID = strconv.FormatInt(e.ActorID, 10)
@@ -237,7 +240,7 @@ func (w *auditWriter) write(e job.AuditEntry) error {
 	}
 	record := []string{
 		l.ID, l.Timestamp, l.Account, l.Actor, l.ActorID, l.Action, l.ResourceType, l.ResourceID, l.Address, l.Result, l.Reason,
-		l.RequestID, l.TraceID, strconv.Itoa(l.Count), changes,
+		l.RequestID, l.TraceID, strconv.Itoa(l.Count), changes, l.Credential, l.CredentialID,
 	}
 	for i, s := range record {
 		record[i] = plainCell(s)
@@ -263,7 +266,7 @@ func (w *auditWriter) heading() error {
 	w.head = true
 	return w.csv.Write([]string{
 		"id", "timestamp", "account", "actor", "actorId", "action", "resourceType", "resourceId", "address", "result", "reason",
-		"requestId", "traceId", "count", "changes",
+		"requestId", "traceId", "count", "changes", "credential", "credentialId",
 	})
 }
 

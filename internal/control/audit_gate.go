@@ -25,7 +25,8 @@ type auditGate struct {
 }
 
 type gateKey struct {
-	account         int64
+	account, actor  int64 // the actor is a user there is, so guesses at names are one kind
+	credential      job.Credential
 	address, action string
 	reason          job.Word
 	overflow        bool
@@ -39,7 +40,7 @@ func (g *auditGate) pass(e job.AuditEntry) bool {
 		g.seen, g.kinds = map[gateKey]*job.AuditEntry{}, map[string]int{}
 	}
 	from := network(e.Address)
-	key := gateKey{account: e.AccountID, address: from, action: e.Action, reason: e.Reason}
+	key := gateKey{account: e.AccountID, actor: e.ActorID, credential: e.Credential, address: from, action: e.Action, reason: e.Reason}
 	if _, known := g.seen[key]; !known && g.kinds[from] >= gateKinds {
 		key, e = gateKey{address: from, overflow: true}, refusedCalls(e.Address)
 	}

@@ -40,6 +40,8 @@ const (
 	DoorSessionGrace = 2 * time.Minute
 	DoorSessionLife  = 24 * time.Hour
 	doorSessionNote  = time.Minute
+
+	sessionShown = 16 // hex digits of its hash, in the audit log
 )
 
 // DoorLogin is a session just begun.
@@ -93,6 +95,7 @@ func (s *DoorSessions) Authenticate(ctx context.Context, id string) (job.Actor, 
 	if err != nil {
 		return job.Actor{}, err
 	}
+	a.Session = d.Hash[:min(len(d.Hash), sessionShown)]
 	if now := s.stamp(); now.Sub(d.UsedAt) >= doorSessionNote {
 		err = s.Store.UseDoorSession(aside(ctx), d.Hash, now)
 	}

@@ -56,6 +56,17 @@ func (t *Trail) By(account int64, user job.UserRef) {
 	t.entry.AccountID, t.entry.ActorID, t.entry.Actor = account, user.ID, user.Name
 }
 
+// As is By for somebody who makes a call with credentials, and says with which.
+func (t *Trail) As(a job.Actor) {
+	if t == nil {
+		return
+	}
+	t.By(a.AccountID, a.User)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entry.Credential = a.Shown()
+}
+
 // Of says to whose account an act belongs that is not one of its users'.
 func (t *Trail) Of(account int64) {
 	if t == nil {

@@ -16,7 +16,8 @@ type AuditEntry struct {
 	Address                  string // of the client
 	Request, Trace           string // ids
 	Result                   AuditResult
-	Reason                   Word // of a result that is not AuditOK
+	Reason                   Word       // of a result that is not AuditOK
+	Credential               Credential // that the call showed; zero: none, or an entry of a version that did not keep it
 	Changes                  []AuditChange
 	Count                    int // of like acts that the entry stands for, at least 1
 }

@@ -57,6 +57,37 @@ type Actor struct {
 	Limit     Verbs  // what the caller showed is good for these only; 0: for everything the user may
 	Job       *OwnJob
 	Key       *KeyGrant // of the API key that was shown; nil: none
+	Session   string    // of the Informatica door: the beginning of what the session is kept under, which opens nothing
+}
+
+// Credential is what a call showed, told by what it is kept under; nothing of it lets anybody in.
+type Credential struct {
+	Kind string // CredentialLogin and so on
+	ID   string
+}
+
+// Kinds of credentials.
+const (
+	CredentialLogin   = "login"   // an access token; the id is that of the login, which stays when tokens are refreshed
+	CredentialKey     = "apikey"  // with its id
+	CredentialJob     = "job"     // the token of a job, with the job's id
+	CredentialSession = "session" // of the Informatica door
+	CredentialBasic   = "basic"   // name and password, for this call only
+)
+
+// Shown is the credential that the actor came with.
+func (a Actor) Shown() Credential {
+	switch {
+	case a.Job != nil: // before the key: a job that was started with one has its limits
+		return Credential{CredentialJob, string(a.Job.ID)}
+	case a.Key != nil:
+		return Credential{CredentialKey, a.Key.ID}
+	case a.Family != "":
+		return Credential{CredentialLogin, a.Family}
+	case a.Session != "":
+		return Credential{CredentialSession, a.Session}
+	}
+	return Credential{Kind: CredentialBasic}
 }
 
 // Scope limits a query. Every query has one.

@@ -15,21 +15,23 @@ import (
 )
 
 type auditRow struct {
-	ID           int64  `gorm:"column:id"`
-	AccountID    int64  `gorm:"column:account_id"`
-	At           int64  `gorm:"column:at"`
-	ActorID      int64  `gorm:"column:actor_id"`
-	Actor        string `gorm:"column:actor"`
-	Action       string `gorm:"column:action"`
-	ResourceType string `gorm:"column:resource_type"`
-	ResourceID   string `gorm:"column:resource_id"`
-	Address      string `gorm:"column:address"`
-	Request      string `gorm:"column:request"`
-	Trace        string `gorm:"column:trace"`
-	Result       string `gorm:"column:result"`
-	Reason       string `gorm:"column:reason"`
-	Changes      string `gorm:"column:changes"`
-	Count        int    `gorm:"column:acts"`
+	ID           int64   `gorm:"column:id"`
+	AccountID    int64   `gorm:"column:account_id"`
+	At           int64   `gorm:"column:at"`
+	ActorID      int64   `gorm:"column:actor_id"`
+	Actor        string  `gorm:"column:actor"`
+	Action       string  `gorm:"column:action"`
+	ResourceType string  `gorm:"column:resource_type"`
+	ResourceID   string  `gorm:"column:resource_id"`
+	Address      string  `gorm:"column:address"`
+	Request      string  `gorm:"column:request"`
+	Trace        string  `gorm:"column:trace"`
+	Result       string  `gorm:"column:result"`
+	Reason       string  `gorm:"column:reason"`
+	Changes      string  `gorm:"column:changes"`
+	Count        int     `gorm:"column:acts"`
+	Credential   *string `gorm:"column:credential"`
+	CredentialID *string `gorm:"column:credential_id"`
 }
 
 var auditListing = listing{
@@ -48,6 +50,8 @@ var auditListing = listing{
 		"reason":       {kind: kindText, column: "reason"},
 		"requestId":    {kind: kindText, column: "request", folded: "lower(request)"},
 		"traceId":      {kind: kindText, column: "trace"},
+		"credential":   {kind: kindText, column: "credential", null: true},
+		"credentialId": {kind: kindText, column: "credential_id", null: true},
 	},
 }
 
@@ -72,10 +76,11 @@ func insertAudit(tx *gorm.DB, e job.AuditEntry) error {
 	if len(e.Changes) > 0 {
 		changes = clean(toJSON(e.Changes))
 	}
-	_, err := run(tx, `INSERT INTO audit_log (account_id, at, actor_id, actor, action, resource_type, resource_id, address, request, trace, result, reason, changes, acts)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := run(tx, `INSERT INTO audit_log (account_id, at, actor_id, actor, action, resource_type, resource_id, address, request, trace, result, reason, changes, acts, credential, credential_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.AccountID, micros(e.Time), e.ActorID, auditText(e.Actor), e.Action, e.ResourceType, auditText(e.ResourceID), auditText(e.Address),
-		auditText(e.Request), auditText(e.Trace), string(e.Result), string(e.Reason), changes, max(e.Count, 1))
+		auditText(e.Request), auditText(e.Trace), string(e.Result), string(e.Reason), changes, max(e.Count, 1),
+		textOrNull(e.Credential.Kind), textOrNull(auditText(e.Credential.ID)))
 	return err
 }
 
@@ -133,6 +138,7 @@ func (r auditRow) entry() (job.AuditEntry, error) {
 		ID: r.ID, AccountID: r.AccountID, Time: timeOf(r.At), ActorID: r.ActorID, Actor: r.Actor, Action: r.Action,
 		ResourceType: r.ResourceType, ResourceID: r.ResourceID, Address: r.Address, Request: r.Request, Trace: r.Trace,
 		Result: job.AuditResult(r.Result), Reason: job.Word(r.Reason), Count: r.Count,
+		Credential: job.Credential{Kind: textOrEmpty(r.Credential), ID: textOrEmpty(r.CredentialID)},
 	}
 	if r.Changes == "" {
 		return e, nil
@@ -140,20 +146,29 @@ func (r auditRow) entry() (job.AuditEntry, error) {
 	return e, json.Unmarshal([]byte(r.Changes), &e.Changes)
 }
 
-// PurgeAudit is control.AuditStore's. Entries are numbered about in the order of their times, so it works from the first number
-// on, ends at a batch that has young ones, and needs no index of its own.
+// PurgeAudit is control.AuditStore's. It goes by the index of each account's times: entries are numbered about in the order of their times
+// only, and those of a clock that was once far ahead must not stand before all that came after.
 func (s *Store) PurgeAudit(ctx context.Context, before time.Time) (total int64, err error) {
-	for {
-		var gone int64
-		err := s.transact(ctx, func(tx *gorm.DB) (err error) {
-			gone, err = run(tx, "DELETE FROM audit_log WHERE at < ? AND id IN (SELECT id FROM audit_log ORDER BY id LIMIT ?)", micros(before), purgeBatch)
-			return err
-		})
-		total += gone
-		if err != nil || gone < purgeBatch {
-			return total, err
+	accounts, err := many[int64](s.background.read.WithContext(ctx), `WITH RECURSIVE a (id) AS (
+			SELECT min(account_id) FROM audit_log
+			UNION ALL SELECT (SELECT min(account_id) FROM audit_log WHERE account_id > a.id) FROM a WHERE a.id IS NOT NULL)
+		SELECT id FROM a WHERE id IS NOT NULL`)
+	if err != nil {
+		return 0, s.fault(ctx, err)
+	}
+	for _, account := range accounts {
+		for gone := int64(purgeBatch); gone == purgeBatch; total += gone {
+			err := s.transactLater(ctx, func(tx *gorm.DB) (err error) {
+				gone, err = run(tx, "DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE account_id = ? AND at < ? ORDER BY at, id LIMIT ?)",
+					account, micros(before), purgeBatch)
+				return err
+			})
+			if err != nil {
+				return total, err
+			}
 		}
 	}
+	return total, nil
 }
 
 // auditSubmit says which job a start came to: a new one, that of an earlier call, or one that was there already.

@@ -68,16 +68,16 @@ var auditCases = map[string]func(*testing.T, *tenant){
 		b := n.other(t)
 		e := job.AuditEntry{
 			AccountID: n.account.ID, Time: start, Actor: "Mia", Action: "login", Address: "192.0.2.9", Result: job.AuditDenied,
-			Reason: job.WordBadCredentials, Count: 7, Trace: "abc", ResourceID: "bad \xff\x00 text",
+			Reason: job.WordBadCredentials, Count: 7, Trace: "abc", Credential: job.Credential{Kind: job.CredentialKey, ID: "k1"}, ResourceID: "bad \xff\x00 text",
 		}
 		theirs := e
 		theirs.AccountID = b.account.ID
 		if err := n.AddAudit(t.Context(), []job.AuditEntry{e, theirs}); err != nil {
 			t.Fatal(err)
 		}
-		for property, value := range map[string]any{"actor": "Mia", "address": "192.0.2.9", "reason": "bad_credentials", "traceId": "abc", "result": "denied"} {
+		for property, value := range map[string]any{"actor": "Mia", "address": "192.0.2.9", "reason": "bad_credentials", "traceId": "abc", "result": "denied", "credential": "apikey", "credentialId": "k1"} {
 			list := n.audit(t, job.And{withAction("login"), job.Compare{Property: property, Op: job.Eq, Values: []any{value}}})
-			if len(list) != 1 || list[0].Count != 7 || !list[0].Time.Equal(start) {
+			if len(list) != 1 || list[0].Count != 7 || list[0].Credential != e.Credential || !list[0].Time.Equal(start) {
 				t.Errorf("%s: %+v", property, list)
 			}
 		}
@@ -128,6 +128,28 @@ var auditCases = map[string]func(*testing.T, *tenant){
 
 // auditPurgeCases span accounts.
 var auditPurgeCases = map[string]func(*testing.T, *tenant){
+	"entries of a clock that was far ahead do not keep later ones": func(t *testing.T, n *tenant) {
+		var entries []job.AuditEntry
+		add := func(account int64, second, times int) {
+			for range times {
+				entries = append(entries, job.AuditEntry{AccountID: account, Time: at(second), Action: "x", Result: job.AuditOK})
+			}
+		}
+		add(n.account.ID, 1_000_000, 2500)
+		add(n.account.ID, 10, 1200)
+		add(0, 10, 3)
+		add(n.other(t).account.ID, 10, 4)
+		add(n.account.ID, 100, 5)
+		if err := n.AddAudit(t.Context(), entries); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := n.PurgeAudit(t.Context(), at(100)); err != nil || gone != 1207 {
+			t.Errorf("%d gone, %v", gone, err)
+		}
+		if list, err := n.Audit(t.Context(), job.Query{Size: 5000}, true); err != nil || len(list.Items) != 2505 {
+			t.Errorf("%d stay, %v", len(list.Items), err)
+		}
+	},
 	"old entries go, in batches, and young ones stay": func(t *testing.T, n *tenant) {
 		var entries []job.AuditEntry
 		for i := range 2500 {
