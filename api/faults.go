@@ -42,12 +42,26 @@ type Door struct {
 	WholePaths bool
 	// Fault renders an error. It must take any error and show only what a *job.Error says.
 	Fault func(r *Request, err error) Fault
+	// Stray, when set, answers calls below the bases that no route takes; else they are a Fault.
+	Stray gin.HandlerFunc
 }
 
 // hasBase tells whether path lies under base.
 func hasBase(path, base string) bool {
 	return strings.HasPrefix(path, base) &&
 		(len(path) == len(base) || path[len(base)] == '/' || strings.HasSuffix(base, "/"))
+}
+
+// ofDoor tells whether a path lies under a base of a door.
+func (s *Server) ofDoor(path string) bool {
+	for _, d := range s.doors {
+		for _, base := range d.Bases {
+			if hasBase(path, base) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // doorOf finds the door that owns the path: that of the longest base, else the first one registered.

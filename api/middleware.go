@@ -84,8 +84,8 @@ func (s *Server) query(c *gin.Context) {
 		return
 	}
 	err = job.Errorf(job.Invalid, job.WordInvalidField, "The query is not well-formed: %s", err)
-	if r := RequestOf(c.Request.Context()); Changes(c.Request.Method) {
-		r.malformed = err // the door refuses it, once the audit log knows what it would have been
+	if r := RequestOf(c.Request.Context()); s.ofDoor(r.Path) || Changes(c.Request.Method) {
+		r.malformed = err // the door refuses it, once it is known who calls, and the audit log knows what it would have been
 		return
 	}
 	s.Fail(c, err)

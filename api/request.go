@@ -25,7 +25,7 @@ type Request struct {
 	door    Door
 	// outcome is the error that the call was answered with.
 	outcome   error
-	malformed error // what is wrong with the query of a call that changes something
+	malformed error // what is wrong with the query of a call to a door
 	// fault is the cause of a reply that is ours to blame; the access middleware logs it once.
 	fault error
 	span  trace.Span // nil: none
@@ -87,7 +87,7 @@ func (r *Request) Brought() string {
 // Fault is what Blame noted.
 func (r *Request) Fault() error { return r.fault }
 
-// Malformed is why a call that would change something must be refused before anything is done, if it must.
+// Malformed is why a call must be refused, if it must, once its caller is known and before anything is done. Every door looks at it.
 func (r *Request) Malformed() error { return r.malformed }
 
 // Changes tells whether calls of a method may change something.

@@ -46,7 +46,7 @@ func New(c Config) (*Server, error) {
 	e.Use(s.begin, s.recover, s.query)
 	e.NoRoute(s.noRoute)
 	e.NoMethod(func(c *gin.Context) {
-		s.Fail(c, job.Errorf(job.Invalid, WordMethodNotAllowed, "The route does not take %s", method(c.Request.Method)))
+		s.stray(c, job.Errorf(job.Invalid, WordMethodNotAllowed, "The route does not take %s", method(c.Request.Method)))
 	})
 	s.healthRoutes()
 	s.documentRoutes()
@@ -77,7 +77,16 @@ func (c *Config) defaults() {
 }
 
 func (s *Server) noRoute(c *gin.Context) {
-	s.Fail(c, job.Errorf(job.NotFound, WordRouteNotFound, "There is no such route"))
+	s.stray(c, job.Errorf(job.NotFound, WordRouteNotFound, "There is no such route"))
+}
+
+// stray answers a call that no route takes.
+func (s *Server) stray(c *gin.Context, err error) {
+	if d := RequestOf(c.Request.Context()).door; d.Stray != nil && s.ofDoor(c.Request.URL.Path) {
+		d.Stray(c)
+		return
+	}
+	s.Fail(c, err)
 }
 
 // ServeHTTP makes Server an http.Handler.

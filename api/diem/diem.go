@@ -47,7 +47,7 @@ func Register(s *api.Server) error {
 	d.self = api.Door{Name: Name, Bases: []string{base}, Fault: func(r *api.Request, err error) api.Fault {
 		r.Answered(err)
 		return d.strayFault(r, err)
-	}}
+	}, Stray: d.serve("")} // every call shows a key, is counted and has its headers, also one to what is not there
 	d.functions = map[string]function{
 		"apijob":       {scope: job.ScopeRun, action: "job.start", kind: "jobconfig", serve: d.apijob},
 		"services":     {scope: job.ScopeRun, action: "job.start", kind: "jobconfig", serve: d.services},

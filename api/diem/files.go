@@ -2,7 +2,6 @@ package diem
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -31,13 +30,6 @@ type fileRow struct {
 	Type      string  `json:"type"`
 }
 
-// fileText is a file as the vendor gives one.
-type fileText struct {
-	Filename    string          `json:"filename"`
-	ContentType string          `json:"contenttype"`
-	Data        json.RawMessage `json:"data"`
-}
-
 // noRights is the row that getfiles gives whoever may not see the files.
 const noRights = "You don't have enough rights to view files. Your role level: 20 - required: 40"
 
@@ -47,11 +39,8 @@ func (c *call) owner() control.FileOwner {
 	return control.FileOwner{Type: job.EntityAccount, Ref: strconv.FormatInt(c.Actor.AccountID, 10)}
 }
 
-// Bounds of a list of files.
-const (
-	filesShown  = 1000
-	filesLooked = 20_000
-)
+// filesShown bounds a list of files.
+const filesShown = 1000
 
 // getfiles lists the account's files whose keys begin with the selector and hold no further slash.
 func (d *door) getfiles(ctx context.Context, c *call) (answer, error) {
@@ -69,20 +58,20 @@ func (d *door) getfiles(ctx context.Context, c *call) (answer, error) {
 	if !utf8.ValidString(selector) || strings.ContainsRune(selector, 0) {
 		return answer{json: rows}, nil
 	}
-	q := job.Query{Size: filesShown, Keyset: true, Sort: []job.Sort{{Property: "name"}}}
+	// A key that begins with the selector holds no further slash if it has as many.
+	where := job.And{job.Compare{Property: "depth", Op: job.Eq, Values: []any{strings.Count(selector, "/")}}}
 	if selector != "" {
-		q.Where = job.And{
-			job.Compare{Property: "name", Op: job.Gte, Values: []any{selector}}, job.Compare{Property: "name", Op: job.Lte, Values: []any{selector + "\U0010FFFF"}},
-		}
+		where = append(where,
+			job.Compare{Property: "name", Op: job.Gte, Values: []any{selector}}, job.Compare{Property: "name", Op: job.Lte, Values: []any{selector + "\U0010FFFF"}})
 	}
-	for looked := 0; looked < filesLooked && len(rows) < filesShown; {
+	q := job.Query{Where: where, Size: filesShown, Keyset: true, Sort: []job.Sort{{Property: "name"}}}
+	for len(rows) < filesShown {
 		list, err := d.server.Files.List(ctx, c.Actor, c.owner(), q)
 		if err != nil {
 			return answer{}, err
 		}
 		for _, f := range list.Items {
-			rest, begins := strings.CutPrefix(f.Key, selector)
-			if looked++; !begins || strings.Contains(rest, "/") || len(rows) == filesShown {
+			if !strings.HasPrefix(f.Key, selector) || len(rows) == filesShown { // lists compare without regard to case
 				continue
 			}
 			rows = append(rows, fileRow{
@@ -199,26 +188,7 @@ func (d *door) filedownload(ctx context.Context, c *call) (answer, error) {
 	if f.Size > maxBody {
 		return answer{status: http.StatusRequestEntityTooLarge, json: message{"file too large for this form"}}, nil
 	}
-	r, err := d.server.Files.Open(ctx, f, 0, -1)
-	if err != nil {
-		return answer{}, err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, maxBody+1))
-	if err != nil {
-		return answer{}, job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The file can not be read")
-	}
-	return answer{json: fileText{Filename: path.Base(f.Key), ContentType: kind, Data: latin1(text)}}, nil
-}
-
-// latin1 writes bytes as a JSON string of as many characters.
-func latin1(text []byte) json.RawMessage {
-	var b strings.Builder
-	b.Grow(len(text) + len(text)/8)
-	for _, c := range text {
-		b.WriteRune(rune(c))
-	}
-	return asJSON(b.String())
+	return d.asText(ctx, f, kind)
 }
 
 func (d *door) sendFile(ctx context.Context, c *call, f job.File) {

@@ -1,10 +1,7 @@
 package informatica
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"net/http"
 	"strconv"
 
 	"waybill/internal/control"
@@ -38,8 +35,12 @@ func (d *door) activityRoutes() {
 	get := func(path, summary string) use {
 		return use{method: "GET", path: taskBase + path, summary: summary, tag: tag}
 	}
-	operation(d, get("/activity/activityMonitor", "List the runs that have not ended, newest first"), d.monitor)
-	operation(d, get("/activity/activityLog", "List the runs that have ended, last ended first"), d.log)
+	monitor := get("/activity/activityMonitor", "List the runs that have not ended, newest first")
+	monitor.entries = monitorEntry{}
+	operation(d, monitor, d.monitor)
+	log := get("/activity/activityLog", "List the runs that have ended, last ended first")
+	log.entries = logEntry{}
+	operation(d, log, d.log)
 	operation(d, get("/activity/activityLog/{id}", "Get a run that has ended"), d.logged)
 	text := get("/activity/activityLog/{id}/sessionLog", "Read the log of a run")
 	text.plain = "text/plain"
@@ -106,96 +107,16 @@ func (d *door) monitor(ctx context.Context, c *call, in *monitorQuery, _ *none) 
 			return nil, err
 		}
 	}
-	first, err := c.entriesOf(ctx, list.Items, details)
-	if err != nil {
-		return nil, err
-	}
-	return func(c *call) {
-		out := c.list()
-		for entries := first; ; {
-			out.add(entries)
-			if !list.More || out.err != nil {
-				break
-			}
-			q.After = list.Next
-			if list, _, out.err = d.server.Jobs.List(ctx, c.Actor, q); out.err == nil {
-				entries, out.err = c.entriesOf(ctx, list.Items, details)
-			}
-			if out.err != nil {
-				c.Blame(out.err)
-				panic(http.ErrAbortHandler) // a part of the list must not look like all of it
-			}
+	next := func() ([]job.Job, error) {
+		if !list.More {
+			return nil, nil
 		}
-		out.end()
-	}, nil
-}
-
-func (c *call) entriesOf(ctx context.Context, jobs []job.Job, details bool) ([]monitorEntry, error) {
-	s, err := c.around(ctx, jobs, details)
-	if err != nil {
-		return nil, err
+		q.After = list.Next
+		var err error
+		list, _, err = d.server.Jobs.List(ctx, c.Actor, q)
+		return list.Items, err
 	}
-	entries := make([]monitorEntry, len(jobs))
-	for i, j := range jobs {
-		entries[i] = s.monitored(j)
-	}
-	return entries, nil
-}
-
-// listWriter writes a list piece by piece.
-type listWriter struct {
-	c     *call
-	begun bool
-	err   error
-}
-
-func (c *call) list() *listWriter {
-	c.gin.Header("Content-Type", c.as.contentType())
-	c.gin.Status(http.StatusOK)
-	w := &listWriter{c: c}
-	if c.as == asXML {
-		w.write([]byte(xmlHead + "<" + listElement + ">"))
-	} else {
-		w.write([]byte("["))
-	}
-	return w
-}
-
-func (w *listWriter) write(text []byte) {
-	if w.err == nil {
-		_, w.err = w.c.gin.Writer.Write(text)
-	}
-}
-
-func (w *listWriter) add(entries []monitorEntry) {
-	for _, e := range entries {
-		text, err := json.Marshal(e)
-		var out bytes.Buffer
-		switch {
-		case err != nil:
-			w.err = err
-			return
-		case w.c.as == asXML:
-			if w.err = toXML(&out, text); w.err != nil {
-				return
-			}
-		default:
-			if w.begun {
-				_ = out.WriteByte(',')
-			}
-			_, _ = out.Write(text)
-		}
-		w.begun = true
-		w.write(out.Bytes())
-	}
-}
-
-func (w *listWriter) end() {
-	if w.c.as == asXML {
-		w.write([]byte("</" + listElement + ">"))
-		return
-	}
-	w.write([]byte("]\n"))
+	return c.stream(ctx, list.Items, next, details, func(s surroundings, j job.Job) any { return s.monitored(j) })
 }
 
 // Limits of a page of the log.
@@ -204,7 +125,7 @@ const (
 	mostRows  = 1000
 )
 
-func (d *door) log(ctx context.Context, c *call, in *logQuery, _ *none) ([]logEntry, error) {
+func (d *door) log(ctx context.Context, c *call, in *logQuery, _ *none) (streamed, error) {
 	if in.RunID != "" && in.TaskID == "" {
 		return nil, badField("runId needs taskId")
 	}
@@ -226,22 +147,17 @@ func (d *door) log(ctx context.Context, c *call, in *logQuery, _ *none) ([]logEn
 		limit = mostRows
 	}
 	config, found, err := c.known(ctx, in.TaskID)
-	if err != nil || !found {
-		return []logEntry{}, err
-	}
-	jobs, err := d.server.Jobs.Ended(ctx, c.Actor, config, run, int(offset), int(limit))
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.around(ctx, jobs, true)
-	if err != nil {
-		return nil, err
+	var jobs []job.Job
+	if found {
+		if jobs, err = d.server.Jobs.Ended(ctx, c.Actor, config, run, int(offset), int(limit)); err != nil {
+			return nil, err
+		}
 	}
-	entries := make([]logEntry, len(jobs))
-	for i, j := range jobs {
-		entries[i] = s.logged(j)
-	}
-	return entries, nil
+	none := func() ([]job.Job, error) { return nil, nil }
+	return c.stream(ctx, jobs, none, true, func(s surroundings, j job.Job) any { return s.logged(j) })
 }
 
 // ended finds a run that has ended.

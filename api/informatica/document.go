@@ -57,7 +57,7 @@ func (d *door) responses(u use, out reflect.Type) map[string]*huma.Response {
 	case u.plain != "":
 		ok.Content = map[string]*huma.MediaType{u.plain: {Schema: &huma.Schema{Type: huma.TypeString}}}
 	case out == reflect.TypeFor[streamed]():
-		ok.Content = d.content(u, reflect.TypeFor[[]monitorEntry]())
+		ok.Content = d.content(u, reflect.SliceOf(reflect.TypeOf(u.entries)))
 	default:
 		ok.Content = d.content(u, out)
 	}

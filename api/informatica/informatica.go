@@ -93,6 +93,7 @@ type use struct {
 	method, path, summary, tag string
 	who                        access
 	plain                      string // media type of a reply that is neither JSON nor XML
+	entries                    any    // what is in a list that is streamed
 }
 
 // streamed is a reply that a handler writes itself.

@@ -41,7 +41,7 @@ func (d *door) tasks(ctx context.Context, c *call, in *taskQuery, _ *none) ([]ta
 		}
 	}
 	tasks := []taskObject{}
-	q := job.Query{Size: taskPage, Keyset: true, Sort: []job.Sort{{Property: "name"}}}
+	q := job.Query{Size: taskPage, Keyset: true, Brief: true, Sort: []job.Sort{{Property: "name"}}}
 	for {
 		list, err := d.server.Configs.List(ctx, c.Actor, q)
 		if err != nil {

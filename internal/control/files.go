@@ -103,7 +103,11 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 	if a, e, err = s.stillMay(ctx, a, e, o, u); err != nil {
 		return job.File{}, err
 	}
-	return s.store(ctx, a, e, u, spooled)
+	f, err := s.kept(ctx, a, e, u, spooled)
+	if err != nil {
+		return job.File{}, err
+	}
+	return s.Store.AddFile(ctx, f)
 }
 
 // stillMay looks once more, when all of a body is there, whether its sender may: an upload takes as long as the client likes.
@@ -135,17 +139,17 @@ func (s *Files) inspect(ctx context.Context, b *spooled, key string) error {
 	return err
 }
 
-// store makes a body the newest version of its key.
-func (s *Files) store(ctx context.Context, a job.Actor, e fileEntity, u Upload, b spooled) (job.File, error) {
+// kept puts a body into the object store and gives the version it is to be.
+func (s *Files) kept(ctx context.Context, a job.Actor, e fileEntity, u Upload, b spooled) (job.File, error) {
 	if err := s.keep(ctx, a.AccountID, b.temp, b.size, b.digest); err != nil {
 		return job.File{}, err
 	}
 	TrailOf(ctx).About("file", fileID(e, u.Key))
 	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: b.digest}})
-	return s.Store.AddFile(ctx, job.File{
+	return job.File{
 		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: b.size, SHA256: b.digest,
 		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: b.archive,
-	})
+	}, nil
 }
 
 // spool writes a body of at most so many bytes to temp.

@@ -19,8 +19,8 @@ func (s *Files) Editable(ctx context.Context, a job.Actor, o FileOwner) error {
 const maxUploads = 100
 
 // AddAll stores several files that come one behind the other: next gives each, and io.EOF at the end. Together they have no more bytes than
-// one file may have. Nothing is stored before the last has been read whole and all are found good, so a body that breaks off or has a
-// bad archive leaves nothing behind.
+// one file may have. Nothing is stored before the last has been read whole and all are found good, and then all of them are or none, so a body
+// that breaks off or has a bad archive, and a store that goes away meanwhile, leave nothing behind.
 func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func() (Upload, error)) (n int, err error) {
 	e, err := s.entity(ctx, a, o, job.Edit)
 	if err != nil {
@@ -70,11 +70,12 @@ func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func(
 			return 0, err
 		}
 	}
+	files := make([]job.File, len(uploads))
 	for i, u := range uploads {
-		if _, err := s.store(ctx, a, e, u, bodies[i]); err != nil {
-			return n, err
+		if files[i], err = s.kept(ctx, a, e, u, bodies[i]); err != nil {
+			return 0, err
 		}
-		n++
 	}
-	return n, nil
+	stored, err := s.Store.AddFiles(ctx, files)
+	return len(stored), err
 }

@@ -46,9 +46,11 @@ type FileStore interface {
 	// AddFile makes the next version of f's key and returns it. If the entity is gone: NotFound. A key that is linked is
 	// Conflict, WordLinkExists.
 	AddFile(ctx context.Context, f job.File) (job.File, error)
+	// AddFiles is AddFile of all of them or of none.
+	AddFiles(ctx context.Context, files []job.File) ([]job.File, error)
 	// File finds a version; version 0 is the newest of a key that is not deleted.
 	File(ctx context.Context, account int64, e job.EntityType, entity int64, key string, version int) (job.File, error)
-	// Files lists the newest version of every key that is not deleted. Known properties: name size created.
+	// Files lists the newest version of every key that is not deleted. Known properties: name size created, depth (slashes of the key).
 	Files(ctx context.Context, account int64, e job.EntityType, entity int64, q job.Query) (job.List[job.File], error)
 	// FileVersions lists the versions of a key, newest first. NotFound for an unknown or deleted key.
 	FileVersions(ctx context.Context, account int64, e job.EntityType, entity int64, key string, q job.Query) (job.List[job.File], error)

@@ -43,7 +43,7 @@ func (s *Configs) ObjectIDs(ctx context.Context, account int64, configs []int64)
 		return found, nil
 	}
 	list, err := s.Reader.Configs(ctx, job.Query{
-		Scope: job.Scope{AccountID: account}, Size: len(configs), Keyset: true, Sort: []job.Sort{{Property: "id"}},
+		Scope: job.Scope{AccountID: account}, Size: len(configs), Keyset: true, Brief: true, Sort: []job.Sort{{Property: "id"}},
 		Where: job.Compare{Property: "id", Op: job.In, Values: values},
 	})
 	for _, c := range list.Items {

@@ -13,6 +13,7 @@ type Query struct {
 	Keyset bool // cursor paging: no totals, After says where to go on
 	After  []string
 	Stats  bool // jobs only: also count by status over all that Where matches
+	Brief  bool // job configs only: leave Runtime and Rules empty, which may be a megabyte each
 }
 
 // CountLimit is how far a list is counted (native.md, 1.4): beyond it totals are capped, not computed.

@@ -47,7 +47,11 @@ func (s *Store) ConfigByName(ctx context.Context, account int64, name string) (j
 
 // Configs is control.ConfigReader's.
 func (s *Store) Configs(ctx context.Context, q job.Query) (job.List[job.Config], error) {
-	return list(ctx, s, configListing, q, scoped(q.Scope), configRow.config)
+	l := configListing
+	if q.Brief {
+		l.columns = briefConfigColumns
+	}
+	return list(ctx, s, l, q, scoped(q.Scope), configRow.config)
 }
 
 // CreateConfig is control.ConfigWriter's. Ids are never used again, also not after a delete.

@@ -10,35 +10,56 @@ import (
 
 // AddFile is control.FileStore's. A key that was deleted comes back with the next number.
 func (s *Store) AddFile(ctx context.Context, f job.File) (job.File, error) {
-	if err := checkText("key", f.Key, "contentType", f.ContentType); err != nil {
-		return job.File{}, err
-	}
-	row := toFileRow(f)
-	err := s.transact(ctx, func(tx *gorm.DB) error {
-		if err := s.holdEntity(tx, f.AccountID, f.EntityType, f.EntityID, false); err != nil {
-			return err
-		}
-		if err := noLink(tx, f.AccountID, f.EntityType, f.EntityID, f.Key); err != nil {
-			return err
-		}
-		version, _, err := one[int](tx, `
-			INSERT INTO file_keys (account_id, entity_type, entity_id, file_key, file_key_fold, newest, deleted)
-			VALUES (?, ?, ?, ?, ?, 1, false)
-			ON CONFLICT (account_id, entity_type, entity_id, file_key) DO UPDATE
-			SET newest = file_keys.newest + 1, deleted = false
-			RETURNING newest`,
-			row.AccountID, row.EntityType, row.EntityID, row.FileKey, foldOrNull(row.FileKey))
-		if err != nil {
-			return err
-		}
-		row.Version = version
-		return insert(tx, row)
-	})
+	added, err := s.AddFiles(ctx, []job.File{f})
 	if err != nil {
 		return job.File{}, err
 	}
-	f, err = row.file()
-	return f, s.fault(ctx, err)
+	return added[0], nil
+}
+
+// AddFiles is control.FileStore's.
+func (s *Store) AddFiles(ctx context.Context, files []job.File) ([]job.File, error) {
+	rows := make([]fileRow, len(files))
+	for i, f := range files {
+		if err := checkText("key", f.Key, "contentType", f.ContentType); err != nil {
+			return nil, err
+		}
+		rows[i] = toFileRow(f)
+	}
+	err := s.transact(ctx, func(tx *gorm.DB) error {
+		for i, f := range files {
+			if err := s.holdEntity(tx, f.AccountID, f.EntityType, f.EntityID, false); err != nil {
+				return err
+			}
+			if err := noLink(tx, f.AccountID, f.EntityType, f.EntityID, f.Key); err != nil {
+				return err
+			}
+			if err := addVersion(tx, &rows[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	added, err := all(rows, fileRow.file)
+	return added, s.fault(ctx, err)
+}
+
+func addVersion(tx *gorm.DB, row *fileRow) error {
+	version, _, err := one[int](tx, `
+		INSERT INTO file_keys (account_id, entity_type, entity_id, file_key, file_key_fold, newest, deleted)
+		VALUES (?, ?, ?, ?, ?, 1, false)
+		ON CONFLICT (account_id, entity_type, entity_id, file_key) DO UPDATE
+		SET newest = file_keys.newest + 1, deleted = false
+		RETURNING newest`,
+		row.AccountID, row.EntityType, row.EntityID, row.FileKey, foldOrNull(row.FileKey))
+	if err != nil {
+		return err
+	}
+	row.Version = version
+	return insert(tx, *row)
 }
 
 // holdEntity sees to it that what the file hangs on is there and is not deleted before the transaction ends. alone also keeps

@@ -1,6 +1,13 @@
 package sqlstore
 
-import "waybill/internal/job"
+import (
+	"strings"
+
+	"waybill/internal/job"
+)
+
+// briefConfigColumns are configColumns without what may be large.
+var briefConfigColumns = strings.NewReplacer(" runtime,", " '{}' AS runtime,", " rules,", " '{}' AS rules,").Replace(configColumns)
 
 // kind is how a property's values are written by clients and stored.
 type kind int
@@ -124,6 +131,7 @@ var fileListing = listing{
 		"name":    text("v.file_key", "k.file_key_fold"),
 		"size":    {kind: kindInt, column: "v.size"},
 		"created": {kind: kindTime, column: "v.created_at"},
+		"depth":   {kind: kindInt, column: "(length(v.file_key) - length(replace(v.file_key, '/', '')))"},
 	},
 }
 

@@ -221,6 +221,24 @@ var configCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("list = %d of %d, %v, want none", len(found.Items), found.Total, err)
 		}
 	},
+	"a brief list leaves out what may be large": func(t *testing.T, n *tenant) {
+		want := n.config
+		want.Runtime.PackageName, want.Labels.TaskType = "a.djar", "MTT"
+		want.Runtime.Macros = []job.Macro{{Key: "A", Value: "large"}}
+		want.Rules.Blocking = true
+		if err := n.UpdateConfig(t.Context(), want, n.config.ModifiedAt); err != nil {
+			t.Fatal(err)
+		}
+		found, err := n.Configs(t.Context(), job.Query{Scope: n.scope(), Size: 10, Brief: true})
+		if err != nil || len(found.Items) != 1 {
+			t.Fatalf("%d configs, %v", len(found.Items), err)
+		}
+		if want, err = n.Config(t.Context(), n.account.ID, n.config.ID); err != nil || len(want.Runtime.Macros) != 1 || !want.Rules.Blocking {
+			t.Fatalf("%+v, %v", want, err)
+		}
+		want.Runtime, want.Rules = job.RuntimeConfig{}, job.Rules{}
+		same(t, "config", found.Items[0], want)
+	},
 	"configs are deleted all or none, jobs and versions stay": func(t *testing.T, n *tenant) {
 		file := n.upload(t, "a.djar")
 		j := n.submit(t)

@@ -170,6 +170,29 @@ var fileCases = map[string]func(*testing.T, *tenant){
 			}
 		}
 	},
+	"several are added, or none": func(t *testing.T, n *tenant) {
+		good, bad := []job.File{n.newFile("a.csv"), n.newFile("b.csv"), n.newFile("a.csv")}, n.newFile("c.csv")
+		bad.EntityID = 999_999
+		_, err := n.AddFiles(t.Context(), append(slices.Clone(good), bad))
+		absent(t, err)
+		same(t, "keys after a bad one", len(n.keys(t, job.Query{})), 0)
+		added, err := n.AddFiles(t.Context(), good)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, version := range []int{1, 1, 2} {
+			same(t, "version", added[i].Version, version)
+		}
+		same(t, "keys", n.keys(t, job.Query{}), []string{"a.csv", "b.csv"})
+	},
+	"keys are found by how many folders they lie in": func(t *testing.T, n *tenant) {
+		for _, key := range []string{"a", "ü/b", "ü/c/d", "ü/e"} {
+			n.upload(t, key)
+		}
+		for depth, want := range [][]string{{"a"}, {"ü/b", "ü/e"}, {"ü/c/d"}, nil} {
+			same(t, fmt.Sprintf("depth %d", depth), n.keys(t, job.Query{Where: compare("depth", job.Eq, depth)}), want)
+		}
+	},
 }
 
 func (n *tenant) files(t *testing.T, q job.Query) job.List[job.File] {
