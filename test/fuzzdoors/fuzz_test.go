@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waybill/api/diem"
 )
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -23,6 +25,7 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 const (
 	usualTime  = 4 * time.Second        // WAYBILL_FUZZ_TIME is for more
 	heldFor    = 200 * time.Millisecond // after which a call that is held, or a stream, is broken off
+	slow       = 20 * time.Second       // after which any other call is taken to be held up
 	hangs      = 30 * time.Second       // after which a call that was broken off is taken to hang
 	fewest     = 100                    // calls are made, however slow the machine is
 	worldCalls = 1500                   // after which the database is a new one: it must not fill
@@ -106,7 +109,12 @@ func (f *fuzzer) step(t *testing.T, o operation) {
 		return
 	}
 	f.calls++
-	a, cut := f.send(t, r)
+	a, ended := f.send(t, r)
+	if ended != byItself && ended != brokenOff {
+		t.Errorf("%s\n  call %d of seed %d: %s %s\n  %s\n  body %.300q\n  log %.2000s",
+			ended, f.calls, f.seed, r.Method, r.URL, headersOf(r), secret, f.w.log.take())
+		return
+	}
 	f.statuses[fmt.Sprint(o.door, " ", a.Code)]++
 	logged := f.w.log.take()
 	complain := func(format string, args ...any) {
@@ -114,12 +122,8 @@ func (f *fuzzer) step(t *testing.T, o operation) {
 		t.Errorf("%s\n  call %d of seed %d: %s %s\n  %s\n  body %.300q\n  answer %d %v %.500q\n  log %.2000s",
 			fmt.Sprintf(format, args...), f.calls, f.seed, r.Method, r.URL, headersOf(r), secret, a.Code, a.Header(), a.Body, logged)
 	}
-	if a == nil {
-		complain("the call hangs")
-		return
-	}
 	changed := f.changed()
-	if cut {
+	if ended == brokenOff {
 		return // what was read until then is not the whole
 	}
 	k := kits[o.door]
@@ -138,7 +142,7 @@ func (f *fuzzer) step(t *testing.T, o operation) {
 	if !in && !o.open && !k.refused(a) {
 		complain("somebody without good credentials got in")
 	}
-	if (k.refused(a) || r.Method == http.MethodGet) && len(changed) > 0 {
+	if (k.refused(a) || o.method == http.MethodGet) && len(changed) > 0 {
 		complain("a call that was refused, or only reads, changed %v", changed)
 	}
 	for name := range a.Header() {
@@ -210,6 +214,9 @@ func (f *fuzzer) request(t *testing.T, o operation) (r *http.Request, body []byt
 		return nil, nil, false
 	}
 	method := o.method
+	if o.door == diem.Name && f.chance(30) { // it takes all methods alike
+		method = one(f.generator, http.MethodGet, http.MethodPut, http.MethodPatch, http.MethodDelete)
+	}
 	r = httptest.NewRequestWithContext(t.Context(), method, "http://localhost"+target, bytes.NewReader(body))
 	r.RemoteAddr = fmt.Sprintf("192.0.2.%d:40000", 1+f.IntN(250))
 	if label != "" {
@@ -236,15 +243,27 @@ func (f *fuzzer) request(t *testing.T, o operation) (r *http.Request, body []byt
 	return r, body, in
 }
 
-// send makes the call; cut tells that it was broken off. A nil answer: it hangs.
-func (f *fuzzer) send(t *testing.T, r *http.Request) (a *httptest.ResponseRecorder, cut bool) {
-	ctx, cancel := gocontext.WithTimeout(t.Context(), 20*time.Second)
-	if q := r.URL.RawQuery; strings.Contains(r.URL.Path, "events") || strings.Contains(q, "wait") || strings.Contains(q, "follow") {
-		cancel()
-		ctx, cancel = gocontext.WithTimeout(t.Context(), heldFor)
+// ending says how a call came to its end.
+type ending string
+
+const (
+	byItself  ending = "it answered"
+	brokenOff ending = "it is one that is held, and was broken off"
+	late      ending = "the call ends only because its time is over"
+	never     ending = "the call hangs"
+)
+
+// send makes the call. Of one that hangs there is no answer.
+func (f *fuzzer) send(t *testing.T, r *http.Request) (*httptest.ResponseRecorder, ending) {
+	q := r.URL.RawQuery
+	held := strings.Contains(r.URL.Path, "events") || strings.Contains(q, "wait") || strings.Contains(q, "follow")
+	limit := slow
+	if held {
+		limit = heldFor
 	}
+	ctx, cancel := gocontext.WithTimeout(t.Context(), limit)
 	defer cancel()
-	a = httptest.NewRecorder()
+	a := httptest.NewRecorder()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -259,7 +278,13 @@ func (f *fuzzer) send(t *testing.T, r *http.Request) (a *httptest.ResponseRecord
 	select {
 	case <-done:
 	case <-time.After(hangs):
-		return nil, true
+		return nil, never
 	}
-	return a, ctx.Err() != nil
+	switch {
+	case ctx.Err() == nil:
+		return a, byItself
+	case held:
+		return a, brokenOff
+	}
+	return a, late
 }
