@@ -538,7 +538,6 @@ func TestMalformedCallsLeaveAnEntry(t *testing.T) {
 	}
 }
 
-// A database that is away is the door's 503, and nothing is started.
 // An object store that is away is the door's 503.
 func TestObjectStoreAway(t *testing.T) {
 	t.Parallel()
