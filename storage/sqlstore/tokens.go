@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -53,12 +54,24 @@ func (s *Store) TokenFamily(ctx context.Context, id string) (job.TokenFamily, er
 	return row.family(), nil
 }
 
-// RotateToken is control.Tokens'. Of two that bring the same token at once, one wins.
+// RotateToken is control.Tokens'. Of two that bring the same token at once, one wins. Where the database does not say whether it is done,
+// it is done again, or found done: whoever repeats the call would else be told that somebody used the token before.
 func (s *Store) RotateToken(ctx context.Context, id, was, now string, expires time.Time) error {
+	err := s.rotateToken(ctx, id, []string{was}, now, expires)
+	for try := 1; errors.Is(err, errOutcomeUnknown) && try < transactionTries; try++ {
+		if err = s.rotateToken(ctx, id, []string{was, now}, now, expires); job.CodeOf(err) == job.Unavailable {
+			err = s.unknown(err)
+		}
+	}
+	return err
+}
+
+// rotateToken is one try of RotateToken.
+func (s *Store) rotateToken(ctx context.Context, id string, from []string, now string, expires time.Time) error {
 	return s.transact(ctx, func(tx *gorm.DB) error {
 		changed, err := run(tx, `
 			UPDATE token_families SET refresh_hash = ?, expires_at = ?
-			WHERE id = ? AND refresh_hash = ? AND revoked_at IS NULL`, now, micros(expires), id, was)
+			WHERE id = ? AND refresh_hash IN ? AND revoked_at IS NULL`, now, micros(expires), id, from)
 		if err != nil || changed > 0 {
 			return err
 		}
