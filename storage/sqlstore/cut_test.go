@@ -228,6 +228,32 @@ func TestACommitThatIsLateIsWaitedFor(t *testing.T) {
 	}
 }
 
+// A refresh whose COMMIT got no answer is the caller's, who would else be taken for a thief at the next try.
+func TestARefreshWhoseCommitGotNoAnswerIsDoneOnce(t *testing.T) {
+	t.Parallel()
+	s, proxy, c := throughCut(t, nil)
+	admin, err := s.CreateUser(t.Context(), job.User{AccountID: c.AccountID, Name: "ann", Active: true, CreatedAt: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, through := range map[string]bool{"stored": true, "not stored": false} {
+		f := job.TokenFamily{ID: id, UserID: admin.ID, AccountID: c.AccountID, RefreshHash: "first", CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+		if err := s.CreateTokenFamily(t.Context(), f, ""); err != nil {
+			t.Fatal(err)
+		}
+		proxy.once(through, nil)
+		if err := s.RotateToken(t.Context(), id, "first", "second", time.Now().Add(time.Hour)); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+		if got, err := s.TokenFamily(t.Context(), id); err != nil || got.RefreshHash != "second" || !got.RevokedAt.IsZero() {
+			t.Errorf("%s: %+v, %v", id, got, err)
+		}
+		if err := s.RotateToken(t.Context(), id, "first", "third", time.Now().Add(time.Hour)); job.WordOf(err) != job.WordStale {
+			t.Errorf("%s: the old token again: %v", id, err)
+		}
+	}
+}
+
 // Other writes are not repeated when nobody knows whether they are stored.
 func TestAnUnknownOutcomeIsToldAndNotRepeated(t *testing.T) {
 	t.Parallel()

@@ -1,8 +1,13 @@
 package sqlstore
 
 import (
+	"context"
 	"slices"
+	"strconv"
 	"strings"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"waybill/internal/job"
 )
@@ -49,7 +54,7 @@ func scoped(s job.Scope) condition {
 		own = own.and(condition{sql: "owner_id = ?", args: []any{s.OwnerID}})
 	}
 	if s.OwnerID != 0 && len(s.Configs) > 0 {
-		own = join([]condition{own, {sql: "account_id = ? AND id IN ?", args: []any{s.AccountID, s.Configs}}}, " OR ")
+		own = join([]condition{own, {sql: "account_id = ? AND id IN ?", args: []any{s.AccountID, idsOf(s.Configs)}}}, " OR ")
 	}
 	return only(own, "id", s)
 }
@@ -59,7 +64,34 @@ func only(c condition, column string, s job.Scope) condition {
 	if len(s.Only) == 0 {
 		return c
 	}
-	return c.and(condition{sql: column + " IN ?", args: []any{s.Only}})
+	return c.and(condition{sql: column + " IN ?", args: []any{idsOf(s.Only)}})
+}
+
+// fewIDs is how many ids a statement names each by itself.
+const fewIDs = 200
+
+// idsOf is what stands for ids behind IN. Many are one value: a statement has room for some ten thousand values, and a scope may have more.
+func idsOf(ids []int64) any {
+	if len(ids) <= fewIDs {
+		return ids
+	}
+	return manyIDs{ids}
+}
+
+// manyIDs is a gorm.Valuer.
+type manyIDs struct{ ids []int64 }
+
+// GormValue reads them out of an array.
+func (m manyIDs) GormValue(_ context.Context, db *gorm.DB) clause.Expr {
+	texts := make([]string, len(m.ids))
+	for i, id := range m.ids {
+		texts[i] = strconv.FormatInt(id, 10)
+	}
+	list := strings.Join(texts, ",")
+	if db.Name() == string(Postgres) {
+		return clause.Expr{SQL: "(SELECT unnest(CAST(? AS bigint[])))", Vars: []any{"{" + list + "}"}}
+	}
+	return clause.Expr{SQL: "(SELECT value FROM json_each(?))", Vars: []any{"[" + list + "]"}}
 }
 
 // filter makes the WHERE of a list, and the listing to read from.

@@ -152,3 +152,32 @@ func TestEventsAndConfigsAreAsWideAsJobs(t *testing.T) {
 		}
 	})
 }
+
+// As many job configs as the policies of a user may name are more than a statement has room for.
+func TestAScopeMayNameManyJobConfigs(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *Store) {
+		account := seeded(t, s, 2000)
+		mine := seed.Config(account, 5)
+		scope := job.Scope{AccountID: account, OwnerID: 4711, Configs: []int64{mine}}
+		for id := range int64(70_000) {
+			scope.Configs = append(scope.Configs, 10_000_000+id)
+		}
+		is := job.Compare{Property: "jobConfig.id", Op: job.Eq, Values: []any{mine}}
+		want, _, err := s.Jobs(t.Context(), job.Query{Scope: job.Scope{AccountID: account}, Where: is, Size: 5000})
+		if err != nil || len(want.Items) == 0 {
+			t.Fatal(len(want.Items), err)
+		}
+		for name, q := range map[string]job.Query{"all": {}, "failed": {Where: job.Compare{Property: "status", Op: job.Ne, Values: []any{job.Queued}}}} {
+			q.Scope, q.Size, q.Stats = scope, 5000, true
+			got, _, err := s.Jobs(t.Context(), q)
+			if err != nil || len(got.Items) == 0 || name == "all" && (len(got.Items) != len(want.Items) || got.Total != len(want.Items)) {
+				t.Errorf("%s: %d jobs of %d, %v", name, len(got.Items), len(want.Items), err)
+			}
+		}
+		configs, err := s.Configs(t.Context(), job.Query{Scope: scope, Size: 10})
+		if err != nil || len(configs.Items) != 1 {
+			t.Errorf("%d job configs, %v", len(configs.Items), err)
+		}
+	})
+}

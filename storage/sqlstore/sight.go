@@ -68,7 +68,7 @@ func (v sight) seen(column string) (some []condition) {
 		})
 	}
 	if len(v.Configs) > 0 {
-		some = append(some, condition{sql: column + " IN ?", args: []any{v.Configs}})
+		some = append(some, condition{sql: column + " IN ?", args: []any{idsOf(v.Configs)}})
 	}
 	return some
 }
