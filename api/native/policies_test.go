@@ -1,6 +1,7 @@
 package native_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/control/controltest"
+	"waybill/internal/job"
 )
 
 // as makes calls with somebody's token until the returned function is called.
@@ -394,4 +396,21 @@ func TestUsersShowAndTakeAccessPolicies(t *testing.T) {
 	defer f.as(f.login("gina", "a-long-example-password"))()
 	f.do("GET", "/api/user", nil).want(t, 200, `{"accessPolicies":[{"name":"more"},{"name":"viewers"}]}`)
 	f.do("PUT", "/api/users/"+id, `{"username":"gina","accessPolicyId":"`+more+`"}`).fault(t, 403, "access_denied", "Access policies are for admins only")
+}
+
+func TestOnePolicyTooManyChangesNothingOfAUser(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	config := f.config("orders", "")
+	made := f.do("POST", "/api/users", `{"username":"gina","firstName":"Gina","password":"a-long-example-password"}`).want(t, 201, `{}`)
+	id, _ := made.json["id"].(string)
+	last := ""
+	for i := range job.MaxUserPolicies {
+		last = f.policy(t, fmt.Sprint("policy ", i), "", "jobconfigs", []string{"view"}, config)
+		f.do("POST", "/api/users/"+id+"/access/policies", `{"accessPolicyIds":["`+last+`"]}`).want(t, 201, ``)
+	}
+	more := f.policy(t, "one more", "", "jobconfigs", []string{"view"}, config)
+	f.do("PUT", "/api/users/"+id, `{"username":"gina","firstName":"Changed","accessPolicyId":"`+more+`"}`).fault(t, 400, "invalid_field", "A user has at most 50 access policies")
+	f.do("GET", "/api/users/"+id, nil).want(t, 200, `{"firstName":"Gina"}`)
+	f.do("PUT", "/api/users/"+id, `{"username":"gina","firstName":"Changed","accessPolicyId":"`+last+`"}`).want(t, 200, `{"firstName":"Changed"}`)
 }

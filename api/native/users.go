@@ -214,7 +214,7 @@ func (d *door) dropdownUsers(ctx context.Context, in *dropdownInput) (*dropdownR
 func (d *door) createUser(ctx context.Context, in *userCreateInput) (*userReply, error) {
 	c := d.call(ctx)
 	policy := in.JSON.Value.AccessPolicyID.Value
-	if err := d.checkGive(ctx, c, policy); err != nil {
+	if err := d.checkGive(ctx, c, "", policy); err != nil {
 		return nil, err
 	}
 	u, err := d.server.People.Create(ctx, c.Actor, in.JSON.Value.input())
@@ -236,7 +236,7 @@ func (d *door) createUser(ctx context.Context, in *userCreateInput) (*userReply,
 func (d *door) putUser(ctx context.Context, in *userWriteInput) (*userReply, error) {
 	c := d.call(ctx)
 	policy := in.JSON.Value.AccessPolicyID.Value
-	if err := d.checkGive(ctx, c, policy); err != nil {
+	if err := d.checkGive(ctx, c, in.ID, policy); err != nil {
 		return nil, err
 	}
 	u, err := d.server.People.Replace(ctx, c.Actor, in.ID, in.JSON.Value.input())
@@ -300,11 +300,11 @@ func (d *door) userMetrics(ctx context.Context, in *metricsInput) (*userMetricsR
 }
 
 // checkGive tells before a user is written whether the policy that comes along can be given.
-func (d *door) checkGive(ctx context.Context, c call, policy string) error {
+func (d *door) checkGive(ctx context.Context, c call, user, policy string) error {
 	if policy == "" {
 		return nil
 	}
-	return d.server.Policies.CheckGive(ctx, c.Actor, policy)
+	return d.server.Policies.CheckGive(ctx, c.Actor, user, policy)
 }
 
 // giveOne gives a user the policy that came along.

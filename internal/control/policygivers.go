@@ -84,13 +84,28 @@ func (s *Policies) Give(ctx context.Context, a job.Actor, user string, policies 
 	return u, s.Store.GivePolicies(ctx, a.AccountID, u.ID, ids, a.User, s.Now().UTC().Truncate(time.Microsecond))
 }
 
-// CheckGive tells beforehand what Give would refuse, so that a call which does more does nothing of it.
-func (s *Policies) CheckGive(ctx context.Context, a job.Actor, policy string) error {
-	_, err := s.find(ctx, a, policy, job.Edit)
+// CheckGive tells beforehand what Give would refuse, so that a call which does more does nothing of it. An empty user is one to be made.
+func (s *Policies) CheckGive(ctx context.Context, a job.Actor, user, policy string) error {
+	p, err := s.find(ctx, a, policy, job.Edit)
 	if job.CodeOf(err) == job.NotFound {
 		err = job.Wrap(err, job.Invalid, job.WordUnknownRecord, "accessPolicyId: access policy %s not found", short(policy))
 	}
-	return err
+	if err != nil || user == "" {
+		return err
+	}
+	u, err := s.user(ctx, a, user, job.Edit)
+	if err != nil {
+		return err
+	}
+	given, err := s.Store.PolicyNames(ctx, a.AccountID, []int64{u.ID})
+	if err != nil {
+		return err
+	}
+	has := slices.ContainsFunc(given[u.ID], func(r job.PolicyRef) bool { return r.ID == p.ID })
+	if !has && len(given[u.ID]) >= job.MaxUserPolicies {
+		return job.TooManyPolicies()
+	}
+	return nil
 }
 
 // NamesOf tells which policies users of the actor's account have: of everybody to admins, of themselves to others.

@@ -25,6 +25,14 @@ type PolicyRef struct {
 	Name string
 }
 
+// MaxUserPolicies bounds the policies of a user, which are read at every call of the user.
+const MaxUserPolicies = 50
+
+// TooManyPolicies is the error of one more.
+func TooManyPolicies() error {
+	return Errorf(Invalid, WordInvalidField, "A user has at most %d access policies", MaxUserPolicies)
+}
+
 // GivenPolicy is a policy that a user has.
 type GivenPolicy struct {
 	AccessPolicy

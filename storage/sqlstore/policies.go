@@ -101,11 +101,8 @@ func noPolicy(id any) error {
 	return job.Errorf(job.NotFound, job.WordNotFound, "Access policy %v not found", id)
 }
 
-// maxPolicies bounds the policies of an account, and maxUserPolicies those of a user, which are read at every call of the user.
-const (
-	maxPolicies     = 1000
-	maxUserPolicies = 50
-)
+// maxPolicies bounds the policies of an account.
+const maxPolicies = 1000
 
 // Grants is control.GrantStore's.
 func (s *Store) Grants(ctx context.Context, account, user int64) (job.Grants, error) {
@@ -292,8 +289,8 @@ func (s *Store) GivePolicies(ctx context.Context, account, user int64, policies 
 			return err
 		}
 		n, _, err := one[int64](tx, "SELECT count(*) FROM user_access_policies WHERE user_id = ?", user)
-		if err == nil && n > maxUserPolicies {
-			err = job.Errorf(job.Invalid, job.WordInvalidField, "A user has at most %d access policies", maxUserPolicies)
+		if err == nil && n > job.MaxUserPolicies {
+			err = job.TooManyPolicies()
 		}
 		return err
 	})
