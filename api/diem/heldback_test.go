@@ -5,27 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"waybill/internal/control"
 	"waybill/internal/job"
 )
-
-// heldBack is a body that its sender keeps back until something has happened, for which the server is to ask who sends it.
-type heldBack struct {
-	f         *fixture
-	meanwhile func()
-	io.Reader
-}
-
-func (h *heldBack) Read(p []byte) (int, error) {
-	if h.meanwhile != nil {
-		h.meanwhile()
-		h.f.Pass(5 * time.Second)
-		h.meanwhile = nil
-	}
-	return h.Reader.Read(p)
-}
 
 // TestABodyHeldBackKeepsNoRights: a key that is revoked while its call's body comes opens nothing.
 func TestABodyHeldBackKeepsNoRights(t *testing.T) {
@@ -43,11 +26,11 @@ func TestABodyHeldBackKeepsNoRights(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, label := prepare()
-		held := &heldBack{f, func() {
+		held := f.HeldBack(body, func() {
 			if err := f.Keys.Revoke(t.Context(), f.dan, key.ID); err != nil {
 				t.Error(err)
 			}
-		}, body}
+		})
 		f.do("POST", "/etl-mgr/api/"+function, held, label, header("x-api-key", text)).want(t, 401, notFound)
 	}
 	f.call("getfiles", `{}`).want(t, 200, `[]`)
@@ -56,5 +39,5 @@ func TestABodyHeldBackKeepsNoRights(t *testing.T) {
 		t.Errorf("%v %v", jobs.Items, err)
 	}
 	body, label := form(t, [2]string{"slow.csv", "a,b\n"})
-	f.do("POST", "/etl-mgr/api/fileupload", &heldBack{f, func() {}, body}, label).want(t, 200, `{"message":"files Upload Started","success":true}`)
+	f.do("POST", "/etl-mgr/api/fileupload", f.HeldBack(body, func() {}), label).want(t, 200, `{"message":"files Upload Started","success":true}`)
 }

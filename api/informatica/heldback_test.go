@@ -5,30 +5,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
-
-// heldBack is a body that its sender keeps back until something has happened, for which the server is to ask who sends it.
-type heldBack struct {
-	f         *fixture
-	meanwhile func()
-	io.Reader
-}
-
-func (h *heldBack) Read(p []byte) (int, error) {
-	if h.meanwhile != nil {
-		h.meanwhile()
-		h.f.Pass(5 * time.Second)
-		h.meanwhile = nil
-	}
-	return h.Reader.Read(p)
-}
-
-func (h *heldBack) Close() error { return nil }
 
 // held keeps the body of a call back.
 func (f *fixture) held(text string, meanwhile func()) with {
-	return func(r *http.Request) { r.Body, r.ContentLength = &heldBack{f, meanwhile, strings.NewReader(text)}, -1 }
+	return func(r *http.Request) {
+		r.Body, r.ContentLength = io.NopCloser(f.HeldBack(strings.NewReader(text), meanwhile)), -1
+	}
 }
 
 // TestABodyHeldBackKeepsNoRights: a session that ends while its call's body comes opens nothing, in either format.

@@ -7,24 +7,8 @@ import (
 	"time"
 )
 
-// heldBack is a body that its sender keeps back until something has happened, for which the server is to ask who sends it.
-type heldBack struct {
-	f         *fixture
-	meanwhile func()
-	io.Reader
-}
-
-func (h *heldBack) Read(p []byte) (int, error) {
-	if h.meanwhile != nil {
-		h.meanwhile()
-		h.f.Pass(5 * time.Second)
-		h.meanwhile = nil
-	}
-	return h.Reader.Read(p)
-}
-
 func (f *fixture) held(text string, meanwhile func()) io.Reader {
-	return &heldBack{f, meanwhile, strings.NewReader(text)}
+	return f.HeldBack(strings.NewReader(text), meanwhile)
 }
 
 // TestABodyHeldBackKeepsNoRights: a call whose body comes later has the rights of then, not of when it began.

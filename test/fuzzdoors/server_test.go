@@ -303,31 +303,44 @@ var (
 // digest is a digest of everything that a refused call must leave as it was.
 func (w *world) digest() map[string]uint64 {
 	w.t.Helper()
+	out := map[string]uint64{}
+	for _, name := range w.tableNames() {
+		if unwatched[name] {
+			continue
+		}
+		sum := fnv.New64a()
+		w.each(name, func(column string, v []byte) {
+			if !unwatchedColumns[column] {
+				_, _ = sum.Write(append(v, 0))
+			}
+		})
+		out[name] = sum.Sum64()
+	}
+	return out
+}
+
+func (w *world) tableNames() (names []string) {
+	w.t.Helper()
 	rows, err := w.tables.QueryContext(w.t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table'")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var names []string
 	for rows.Next() {
 		var name string
 		if err := rows.Scan(&name); err != nil {
 			w.t.Fatal(err)
 		}
-		if !unwatched[name] {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	if err := rows.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	out := make(map[string]uint64, len(names))
-	for _, name := range names {
-		out[name] = w.digestOf(name)
-	}
-	return out
+	return names
 }
 
-func (w *world) digestOf(table string) uint64 {
+// each sees every value of a table.
+func (w *world) each(table string, see func(column string, v []byte)) {
+	w.t.Helper()
 	rows, err := w.tables.QueryContext(w.t.Context(), "SELECT * FROM "+table)
 	if err != nil {
 		w.t.Fatal(err)
@@ -341,21 +354,17 @@ func (w *world) digestOf(table string) uint64 {
 	for i := range values {
 		into[i] = &values[i]
 	}
-	sum := fnv.New64a()
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			w.t.Fatal(err)
 		}
 		for i, v := range values {
-			if !unwatchedColumns[columns[i]] {
-				_, _ = sum.Write(append(v, 0))
-			}
+			see(columns[i], v)
 		}
 	}
 	if rows.Err() != nil {
 		w.t.Fatal(rows.Err())
 	}
-	return sum.Sum64()
 }
 
 // version changes with every commit.
