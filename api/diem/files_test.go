@@ -64,8 +64,17 @@ func TestAnUploadIsBoundedAndWhole(t *testing.T) {
 			t.Errorf("%s: %d files stay in the spool, %v", name, len(left), err)
 		}
 	}
-	body, label := form(t, [2]string{"a.csv", big}, [2]string{"b.csv", big})
-	f.do("POST", "/etl-mgr/api/fileupload", body, label).want(t, 200, `{"message":"files Upload Started","success":true}`)
+	body, label := form(t, [2]string{"b.csv", big}, [2]string{"a.csv", big})
+	f.do("POST", "/etl-mgr/api/fileupload", body, label, header("X-Request-Id", "both")).want(t, 200, `{"message":"files Upload Started","success":true}`)
+	entries, err := f.Store.Audit(t.Context(), job.Query{Where: job.Compare{Property: "requestId", Op: job.Eq, Values: []any{"both"}}}, true)
+	if err != nil || len(entries.Items) != 2 {
+		t.Fatalf("%d entries in the audit log, %v; want one for each file", len(entries.Items), err)
+	}
+	for i, key := range []string{"a.csv", "b.csv"} { // the newest first
+		if e := entries.Items[i]; !strings.HasSuffix(e.ResourceID, key) || e.Result != job.AuditOK || len(e.Changes) != 2 {
+			t.Errorf("the entry of %s: %+v", key, e)
+		}
+	}
 }
 
 // A call that names no file must not act on one that happens to be called as JavaScript calls what is not there.

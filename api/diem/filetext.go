@@ -3,10 +3,12 @@ package diem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"path"
 
+	"waybill/api"
 	"waybill/internal/job"
 )
 
@@ -38,19 +40,24 @@ func (d *door) asText(ctx context.Context, f job.File, kind string) (answer, err
 		head := bytes.TrimSuffix(asJSON(fileText{Filename: path.Base(f.Key), ContentType: kind}), []byte(`"}`))
 		c.gin.Writer.Header().Set("Content-Type", "application/json")
 		c.gin.Writer.WriteHeader(http.StatusOK)
-		if sendText(c.gin.Writer, head, io.MultiReader(bytes.NewReader(piece[:n]), r), f.Size) {
+		out := api.NewStream(c.gin.Writer)
+		defer out.Done()
+		err := sendText(out, head, io.MultiReader(bytes.NewReader(piece[:n]), r), f.Size)
+		if err == nil {
 			return
 		}
-		c.Blame(job.Errorf(job.Unavailable, job.WordDependencyDown, "The file can not be read whole"))
+		if c.HTTP.Context().Err() == nil { // else the client is gone
+			c.Blame(job.Wrap(err, job.Unavailable, job.WordDependencyDown, "The file can not be read whole"))
+		}
 		panic(http.ErrAbortHandler) // a part of the file must not look like all of it
 	}}, nil
 }
 
-// sendText writes a head, size bytes as the rest of a JSON text, and the end; false: there were not as many. Whether the client is there to read it does
-// not matter here.
-func sendText(w io.Writer, head []byte, r io.Reader, size int64) bool {
-	if _, err := w.Write(head); err != nil {
-		return true
+// sendText writes a head, size bytes as the rest of a JSON text, and the end. Its error is that they can not be read, or are not as many; whether the
+// client is there does not matter here.
+func sendText(w io.Writer, head []byte, r io.Reader, size int64) error {
+	if _, gone := w.Write(head); gone != nil {
+		return nil
 	}
 	in := make([]byte, filePiece)
 	var out []byte
@@ -61,21 +68,21 @@ func sendText(w io.Writer, head []byte, r io.Reader, size int64) bool {
 			out = append(out, escaped[c]...)
 		}
 		if _, gone := w.Write(out); gone != nil {
-			return true
+			return nil
 		}
 		size -= int64(n)
 		if err == io.EOF { //nolint:errorlint // readers give it as it is
 			break
 		}
 		if err != nil {
-			return false
+			return err
 		}
 	}
 	if size != 0 {
-		return false
+		return errors.New("the object has another size than its record")
 	}
 	_, _ = w.Write([]byte(`"}`)) // the client may be gone
-	return true
+	return nil
 }
 
 // escaped is each byte as a character of JSON text.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"waybill/api"
 	"waybill/internal/job"
 )
 
@@ -68,7 +69,9 @@ func (c *call) stream(
 // breakOff ends a reply that has begun because of an error: a part of the list must not look like all of it.
 func (c *call) breakOff(err error) {
 	if err != nil {
-		c.Blame(err)
+		if c.HTTP.Context().Err() == nil { // else the client is gone
+			c.Blame(err)
+		}
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -76,6 +79,7 @@ func (c *call) breakOff(err error) {
 // listWriter writes a list piece by piece.
 type listWriter struct {
 	c     *call
+	out   *api.Stream // gives up a client that takes nothing
 	begun bool
 	err   error // why nothing more is written
 	bad   error // it is an entry that can not be written, and not that the client is gone
@@ -84,7 +88,7 @@ type listWriter struct {
 func (c *call) list() *listWriter {
 	c.gin.Header("Content-Type", c.as.contentType())
 	c.gin.Status(http.StatusOK)
-	w := &listWriter{c: c}
+	w := &listWriter{c: c, out: api.NewStream(c.gin.Writer)}
 	if c.as == asXML {
 		w.write([]byte(xmlHead + "<" + listElement + ">"))
 	} else {
@@ -95,7 +99,7 @@ func (c *call) list() *listWriter {
 
 func (w *listWriter) write(text []byte) {
 	if w.err == nil {
-		_, w.err = w.c.gin.Writer.Write(text)
+		_, w.err = w.out.Write(text)
 	}
 }
 
@@ -123,6 +127,7 @@ func (w *listWriter) add(entries []any) {
 }
 
 func (w *listWriter) end() {
+	defer w.out.Done()
 	if w.c.as == asXML {
 		w.write([]byte("</" + listElement + ">"))
 		return

@@ -172,7 +172,8 @@ func binary(op huma.Operation, kinds ...string) huma.Operation {
 	}
 	op.Responses = map[string]*huma.Response{"200": {Description: "OK", Content: content()}}
 	if kinds[0] != "text/event-stream" { // a content, which can be had in ranges and not twice
-		op.Responses["206"] = &huma.Response{Description: "The range that was asked for", Content: content()}
+		op.Responses["206"] = &huma.Response{Description: "The range that was asked for, or several", Content: content()}
+		op.Responses["206"].Content["multipart/byteranges"] = &huma.MediaType{}
 		op.Responses["304"] = &huma.Response{Description: "As the client has it"}
 	}
 	return op

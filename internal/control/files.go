@@ -103,6 +103,8 @@ func (s *Files) Add(ctx context.Context, a job.Actor, o FileOwner, u Upload) (jo
 	if a, e, err = s.stillMay(ctx, a, e, o, u); err != nil {
 		return job.File{}, err
 	}
+	TrailOf(ctx).About("file", fileID(e, u.Key))
+	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: spooled.digest}})
 	f, err := s.kept(ctx, a, e, u, spooled)
 	if err != nil {
 		return job.File{}, err
@@ -144,8 +146,6 @@ func (s *Files) kept(ctx context.Context, a job.Actor, e fileEntity, u Upload, b
 	if err := s.keep(ctx, a.AccountID, b.temp, b.size, b.digest); err != nil {
 		return job.File{}, err
 	}
-	TrailOf(ctx).About("file", fileID(e, u.Key))
-	TrailOf(ctx).Changed([]job.AuditChange{{Field: "sha256", After: b.digest}})
 	return job.File{
 		AccountID: a.AccountID, EntityType: e.Type, EntityID: e.ID, Key: u.Key, Size: b.size, SHA256: b.digest,
 		ContentType: u.ContentType, CreatedAt: s.Now().UTC().Truncate(time.Microsecond), CreatedBy: a.User, Archive: b.archive,

@@ -70,7 +70,12 @@ func (s *Files) AddAll(ctx context.Context, a job.Actor, o FileOwner, next func(
 			return 0, err
 		}
 	}
-	files := make([]job.File, len(uploads))
+	files, ids, sums := make([]job.File, len(uploads)), make([]string, len(uploads)), make([]job.AuditChange, len(uploads))
+	for i, u := range uploads {
+		ids[i], sums[i] = fileID(e, u.Key), job.AuditChange{Field: "sha256 " + u.Key, After: bodies[i].digest}
+	}
+	TrailOf(ctx).About("file", ids...)
+	TrailOf(ctx).Changed(sums)
 	for i, u := range uploads {
 		if files[i], err = s.kept(ctx, a, e, u, bodies[i]); err != nil {
 			return 0, err

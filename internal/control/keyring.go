@@ -336,7 +336,7 @@ func (k *Keyring) Drop(ctx context.Context, id string, force bool) error {
 	case age < AccessLife && !force:
 		return job.Errorf(job.Conflict, job.WordStale, "Access tokens signed with key %s may be in use for another %s; force it to end them", id, (AccessLife - age).Truncate(time.Second))
 	case u.Signed > 0 && !force:
-		return job.Errorf(job.Conflict, job.WordStale, "%d API keys are signed with key %s and end with it; force it to end them", u.Signed, id)
+		return job.Errorf(job.Conflict, job.WordStale, "%d API keys are signed with key %s and end with it, and so do those that were made with them; force it to end them", u.Signed, id)
 	}
 	if err := k.Store.EndSignedAPIKeys(ctx, id); err != nil {
 		return err

@@ -143,10 +143,13 @@ const (
 	prefix2 = "v2:" // id of the key ":" base64
 )
 
+// encoding is strict, so that no other text opens than the one that was sealed: the last character may have bits that mean nothing.
+var encoding = base64.RawStdEncoding.Strict()
+
 // Seal makes a text that only Open of the same installation and use can read. Equal values give different texts.
 func (b Box) Seal(value string) string {
 	id := b.ring.Newest()
-	return prefix2 + id + ":" + base64.RawStdEncoding.EncodeToString(b.ring.aead(id, b.use).Seal(nil, nil, []byte(value), nil))
+	return prefix2 + id + ":" + encoding.EncodeToString(b.ring.aead(id, b.use).Seal(nil, nil, []byte(value), nil))
 }
 
 // Open gives the value back, or ErrNotSealed.
@@ -166,7 +169,7 @@ func (b Box) open(sealed string, aead func(id, use string) cipher.AEAD) (value, 
 		}
 		ids = []string{id}
 	}
-	data, err := base64.RawStdEncoding.DecodeString(text)
+	data, err := encoding.DecodeString(text)
 	if err != nil {
 		return "", "", ErrNotSealed
 	}

@@ -40,9 +40,15 @@ func TestSealedValueOpensAndHidesTheValue(t *testing.T) {
 func TestForeignOrChangedTextDoesNotOpen(t *testing.T) {
 	box := testBox(t, "macros")
 	sealed := box.Seal("hunter2")
-	changed := sealed[:len(sealed)-1] + map[bool]string{true: "B", false: "A"}[sealed[len(sealed)-1] == 'A']
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for _, last := range digits { // some of them differ in bits only that mean nothing
+		changed := sealed[:len(sealed)-1] + string(last)
+		if _, err := box.Open(changed); changed != sealed && !errors.Is(err, ErrNotSealed) {
+			t.Errorf("%q opens as well as %q: %v", changed, sealed, err)
+		}
+	}
 	for name, text := range map[string]string{
-		"other use": testBox(t, "other").Seal("hunter2"), "changed": changed, "cut": sealed[:len(sealed)-4],
+		"other use": testBox(t, "other").Seal("hunter2"), "cut": sealed[:len(sealed)-4],
 		"no prefix": "hunter2", "empty": "", "not base64": "v1:!!!", "only the prefix": "v1:",
 	} {
 		if _, err := box.Open(text); !errors.Is(err, ErrNotSealed) {

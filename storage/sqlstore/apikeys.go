@@ -184,12 +184,15 @@ func (s *Store) DeleteAPIKey(ctx context.Context, account int64, id string) erro
 		if err == nil && n == 0 {
 			err = noAPIKey()
 		}
+		if err != nil {
+			return err
+		}
 		ids, names := make([]string, len(all)), make([]string, len(all))
 		for i, k := range all {
 			ids[i], names[i] = k.ID, k.Name
 		}
 		auditRevoked(ctx, ids, names)
-		return err
+		return nil
 	})
 }
 

@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"gorm.io/gorm"
 
@@ -26,8 +28,17 @@ func (s *Store) AddFiles(ctx context.Context, files []job.File) ([]job.File, err
 		}
 		rows[i] = toFileRow(f)
 	}
+	order := make([]int, len(files)) // of their keys, so that two uploads do not wait for each other in a circle
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := files[a], files[b]
+		return cmp.Or(cmp.Compare(x.EntityType, y.EntityType), cmp.Compare(x.EntityID, y.EntityID), cmp.Compare(x.Key, y.Key))
+	})
 	err := s.transact(ctx, func(tx *gorm.DB) error {
-		for i, f := range files {
+		for _, i := range order {
+			f := files[i]
 			if err := s.holdEntity(tx, f.AccountID, f.EntityType, f.EntityID, false); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,10 +182,23 @@ func live(c condition) branch {
 // maxParameters is how many a statement may have: SQLite takes 32,766.
 const maxParameters = 30_000
 
-// parameters is how many a page of these branches needs, about.
+// parameters is how many a page of these branches needs, at most.
 func parameters(branches []branch, filter condition) (n int) {
+	each := filter.parameters() + 4
 	for _, b := range branches {
-		n += len(b.args) + len(filter.args) + 4
+		n += b.parameters() + each
+	}
+	return n
+}
+
+// parameters is how many the condition has in a statement: a slice becomes as many as it is long.
+func (c condition) parameters() (n int) {
+	for _, arg := range c.args {
+		if v := reflect.ValueOf(arg); v.Kind() == reflect.Slice {
+			n += v.Len()
+		} else {
+			n++
+		}
 	}
 	return n
 }

@@ -155,6 +155,8 @@ func (l listing) keys(sorts []job.Sort) ([]sortKey, error) {
 			key.sql = "CASE WHEN " + p.column + " THEN 1 ELSE 0 END"
 		case p.folded != "":
 			key.sql = p.folded
+		case p.null && key.text:
+			key.sql = "coalesce(" + p.column + ", '')"
 		case p.null:
 			key.sql = absentFirst(p.column)
 		}

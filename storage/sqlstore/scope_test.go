@@ -181,3 +181,24 @@ func TestAScopeMayNameManyJobConfigs(t *testing.T) {
 		}
 	})
 }
+
+// A list of some length in the filter, for each of many job configs in sight, is more than a statement has room for.
+func TestAWideScopeAndALongFilter(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, s *Store) {
+		account := seeded(t, s, 2000)
+		scope := job.Scope{AccountID: account, OwnerID: 4711}
+		for k := range 199 {
+			scope.Configs = append(scope.Configs, seed.Config(account, k))
+		}
+		var ids []any
+		for i := range 400 {
+			ids = append(ids, seed.ID(1+i))
+		}
+		got, _, err := s.Jobs(t.Context(), job.Query{Scope: scope, Where: job.Compare{Property: "id", Op: job.In, Values: ids}, Size: 1000})
+		all, _, plain := s.Jobs(t.Context(), job.Query{Scope: job.Scope{AccountID: account}, Where: job.Compare{Property: "id", Op: job.In, Values: ids}, Size: 1000})
+		if err != nil || plain != nil || len(got.Items) != len(all.Items) || len(got.Items) == 0 {
+			t.Errorf("%d jobs of %d, %v, %v", len(got.Items), len(all.Items), err, plain)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -84,6 +85,44 @@ var auditCases = map[string]func(*testing.T, *tenant){
 		like := job.And{withAction("login"), job.Compare{Property: "actor", Op: job.Like, Values: []any{"mi"}}}
 		if list := n.audit(t, like); len(list) != 1 {
 			t.Errorf("like: %+v", list)
+		}
+	},
+	"entries are sorted by what some have and others have not": func(t *testing.T, n *tenant) {
+		for i := range 7 {
+			e := job.AuditEntry{AccountID: n.account.ID, Time: start, Actor: "Mia", Action: "sorted", Result: job.AuditOK, Count: 1}
+			if i%2 == 0 {
+				e.Credential = job.Credential{Kind: job.CredentialKey, ID: fmt.Sprint("k", i)}
+			}
+			if err := n.AddAudit(t.Context(), []job.AuditEntry{e}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, by := range []string{"credential", "credentialId"} {
+			for _, desc := range []bool{false, true} {
+				q := job.Query{
+					Scope: job.Scope{AccountID: n.account.ID}, Where: withAction("sorted"), Sort: []job.Sort{{Property: by, Desc: desc}}, Size: 2, Keyset: true,
+				}
+				var ids []string
+				for page := 0; page < 10; page++ {
+					list, err := n.Audit(t.Context(), q, false)
+					if err != nil {
+						t.Fatalf("by %s: %v", by, err)
+					}
+					for _, e := range list.Items {
+						ids = append(ids, e.Credential.ID)
+					}
+					if q.After = list.Next; !list.More {
+						break
+					}
+				}
+				want := []string{"", "", "", "k0", "k2", "k4", "k6"}
+				if desc {
+					slices.Reverse(want)
+				}
+				if len(ids) != len(want) || by == "credentialId" && !slices.Equal(ids, want) {
+					t.Errorf("by %s, descending %v: %q, want %q", by, desc, ids, want)
+				}
+			}
 		}
 	},
 	"users are made, listed, given passwords and kept out": func(t *testing.T, n *tenant) {
