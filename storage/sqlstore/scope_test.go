@@ -139,6 +139,11 @@ func TestEventsAndConfigsAreAsWideAsJobs(t *testing.T) {
 			}
 			return len(list), len(found.Items)
 		}
+		// PostgreSQL shows events once no transaction is older, in whatever database of the server: other tests have some.
+		eventually(t, "the event is there to see", func() bool {
+			events, _ := look(job.Scope{AccountID: c.AccountID})
+			return events == 1
+		})
 		if events, configs := look(scope); events != 0 || configs != 0 {
 			t.Errorf("without grants: %d events, %d configs", events, configs)
 		}
