@@ -42,10 +42,7 @@ func (i *instant) Replay(context.Context, int64, control.Idempotency, time.Time)
 func (i *instant) Submit(context.Context, control.Submission) (job.Job, bool, error) {
 	return i.job, false, nil
 }
-func (i *instant) Cancel(context.Context, int64, job.ID, job.UserRef, time.Time) (job.Job, error) {
-	return i.job, nil
-}
-func (i *instant) CancelWithin(context.Context, int64, job.ID, job.UserRef, time.Time, time.Duration) (job.Job, error) {
+func (i *instant) Cancel(context.Context, int64, job.ID, job.UserRef, time.Time, time.Duration) (job.Job, error) {
 	return i.job, nil
 }
 func (i *instant) StepsOf(context.Context, int64, []job.ID) (map[job.ID][]job.Step, error) {

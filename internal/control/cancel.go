@@ -29,10 +29,7 @@ func (s *Jobs) recordCancel(ctx context.Context, a job.Actor, ref string) (job.J
 	if err != nil {
 		return job.Job{}, err
 	}
-	if j, err = s.recordStop(ctx, a, j, 0); err != nil {
-		return job.Job{}, err
-	}
-	return j, nil
+	return s.recordStop(ctx, a, j, 0)
 }
 
 func (s *Jobs) passCancel(ctx context.Context, id job.ID) {

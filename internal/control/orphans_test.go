@@ -194,7 +194,7 @@ func TestASweepLooksUpOnlyWhatIsNotOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Take(t, 1, jobs[5].ID)
-	if _, err := w.store.Cancel(t.Context(), 1, jobs[5].ID, w.admin.User, w.Now()); err != nil {
+	if _, err := w.store.Cancel(t.Context(), 1, jobs[5].ID, w.admin.User, w.Now(), 0); err != nil {
 		t.Fatal(err)
 	}
 	starts := len(w.engine.starts)

@@ -115,10 +115,9 @@ type JobWriter interface {
 	// and fail is Conflict, WordConcurrencyLimit. A retry always queues. A refusal of Alone comes with the active job.
 	Submit(ctx context.Context, s Submission) (j job.Job, replayed bool, err error)
 	// Cancel records a user's wish: a Queued job becomes Cancelled, a Running one Cancelling (reason stopped); a
-	// Cancelling one stays. A final one is Conflict, WordJobFinished.
-	Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time) (job.Job, error)
-	// CancelWithin is Cancel that leaves the program so much time between SIGTERM and SIGKILL; 0: as the setting says.
-	CancelWithin(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration) (job.Job, error)
+	// Cancelling one stays. A final one is Conflict, WordJobFinished. The program is left grace between SIGTERM and SIGKILL; 0: as the
+	// setting says.
+	Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration) (job.Job, error)
 	// MarkUnreachable notes that the engine was down at the start; MarkReachable takes it back.
 	MarkUnreachable(ctx context.Context, account int64, id job.ID, down bool) error
 }

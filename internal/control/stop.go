@@ -58,7 +58,7 @@ func (s *Jobs) stopActive(ctx context.Context, a job.Actor, c job.Config, run in
 // recordStop records the wish that a job end, for somebody whose right to it is known.
 func (s *Jobs) recordStop(ctx context.Context, a job.Actor, j job.Job, grace time.Duration) (job.Job, error) {
 	TrailOf(ctx).About("job", string(j.ID))
-	j, err := s.Writer.CancelWithin(ctx, a.AccountID, j.ID, a.User, s.Now().UTC().Truncate(time.Microsecond), grace)
+	j, err := s.Writer.Cancel(ctx, a.AccountID, j.ID, a.User, s.Now().UTC().Truncate(time.Microsecond), grace)
 	if err == nil {
 		s.Bell.Ring(j.ID)
 	}

@@ -203,7 +203,7 @@ func TestTheRetentionReadsIndexesOnly(t *testing.T) {
 	if _, _, err := s.Submit(t.Context(), control.Submission{Job: j}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Cancel(t.Context(), c.AccountID, j.ID, job.UserRef{ID: 1}, time.UnixMicro(5)); err != nil {
+	if _, err := s.Cancel(t.Context(), c.AccountID, j.ID, job.UserRef{ID: 1}, time.UnixMicro(5), 0); err != nil {
 		t.Fatal(err)
 	}
 	c.Rules.Retention = job.Retention{MaxCount: 10}

@@ -9,13 +9,8 @@ import (
 	"waybill/internal/job"
 )
 
-// Cancel is control.JobWriter's.
-func (s *Store) Cancel(ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time) (job.Job, error) {
-	return s.CancelWithin(ctx, account, id, by, at, 0)
-}
-
-// CancelWithin is control.JobWriter's. A job already Cancelling for another reason (its timeout) stays what it is.
-func (s *Store) CancelWithin(
+// Cancel is control.JobWriter's. A job already Cancelling for another reason (its timeout) stays what it is.
+func (s *Store) Cancel(
 	ctx context.Context, account int64, id job.ID, by job.UserRef, at time.Time, grace time.Duration,
 ) (j job.Job, err error) {
 	err = s.onJob(ctx, id, func(tx *gorm.DB) error {

@@ -103,7 +103,7 @@ func endSomehow(t *testing.T, s *Store, account int64, id job.ID, random *rand.R
 	case 0:
 		return nil
 	case 1:
-		_, err := s.Cancel(t.Context(), account, id, job.UserRef{ID: 1, Name: "admin"}, at)
+		_, err := s.Cancel(t.Context(), account, id, job.UserRef{ID: 1, Name: "admin"}, at, 0)
 		return err
 	case 2:
 		_, err := s.Settle(t.Context(), account, id, 9, job.Outcome{Status: job.Failed, Reason: job.ReasonWorkerLost, At: at})

@@ -43,7 +43,7 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		queued, running := n.submit(t), b.begun(t)
 		n.ended(t, completed())
 		stopping := n.begun(t)
-		if _, err := n.Cancel(t.Context(), n.account.ID, stopping.ID, n.admin.Ref(), at(120)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, stopping.ID, n.admin.Ref(), at(120), 0); err != nil {
 			t.Fatal(err)
 		}
 		var got []job.ID
@@ -72,7 +72,7 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		if err := n.MarkUnreachable(t.Context(), n.account.ID, reached.ID, false); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := n.Cancel(t.Context(), n.account.ID, gone.ID, n.admin.Ref(), at(120)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, gone.ID, n.admin.Ref(), at(120), 0); err != nil {
 			t.Fatal(err)
 		}
 		page, err := n.Unreached(t.Context(), 10)

@@ -103,7 +103,7 @@ var deliveryCases = map[string]func(*testing.T, *tenant){
 		n.settle(t, settled.ID, 10, lostWorker())
 		same(t, "settle", n.announced(t, settled.ID), []string{"webhook job.failed https://x.example"})
 		queued := n.submit(t, c)
-		if _, err := n.Cancel(t.Context(), n.account.ID, queued.ID, n.admin.Ref(), at(120)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, queued.ID, n.admin.Ref(), at(120), 0); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "cancel", n.announced(t, queued.ID), []string{"webhook job.cancelled https://x.example"})

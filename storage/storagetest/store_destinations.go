@@ -158,7 +158,7 @@ var destinationCases = map[string]func(*testing.T, *tenant){
 		}
 		kept("has jobs that have not ended")
 		_, err = n.Beat(ctx, n.newWorker("w-use", d.TaskQueue, 10))
-		_, stopped := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(1))
+		_, stopped := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(1), 0)
 		if err := errors.Join(err, stopped); err != nil {
 			t.Fatal(err)
 		}

@@ -113,7 +113,7 @@ var laneCases = map[string]func(*testing.T, *tenant){
 	},
 	"a waiting job that is cancelled leaves at once": func(t *testing.T, n *tenant) {
 		ids := n.queue(t, "key:a", 1, 4)
-		if _, err := n.Cancel(t.Context(), n.account.ID, ids[1], n.admin.Ref(), at(50)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, ids[1], n.admin.Ref(), at(50), 0); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "status", n.now(t, ids[1]).Status, job.Cancelled)
@@ -125,7 +125,7 @@ var laneCases = map[string]func(*testing.T, *tenant){
 		ids := n.queue(t, "key:a", 1, 3)
 		n.leave(t, ids[0])
 		n.advance(t, "key:a")
-		if _, err := n.Cancel(t.Context(), n.account.ID, ids[1], n.admin.Ref(), at(50)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, ids[1], n.admin.Ref(), at(50), 0); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "admitted", changed(n.advance(t, "key:a")), ids[2:])
@@ -394,7 +394,7 @@ var laneBacklogCases = map[string]func(*testing.T, *tenant){
 		}
 		same(t, "due", len(due()), 0)
 		for _, id := range []job.ID{queued.ID, running.ID} {
-			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(50)); err != nil {
+			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(50), 0); err != nil {
 				t.Fatal(err)
 			}
 		}

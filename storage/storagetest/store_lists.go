@@ -272,7 +272,7 @@ var listCases = map[string]func(*testing.T, *tenant){
 		stopping := n.begun(t)
 		queued := n.submit(t)
 		for _, id := range []job.ID{stopping.ID, queued.ID} { // cancelling; cancelled before a worker had it
-			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(105)); err != nil {
+			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(105), 0); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -195,7 +195,7 @@ var retentionCases = map[string]func(*testing.T, *tenant){
 		same(t, "taken while the retry is young", n.expire(t, runAt(240), 10), []job.ID(nil))
 		live := n.submit(t, retryOf(first.ID))
 		same(t, "taken while a retry lives", n.expire(t, runAt(1000), 10), []job.ID(nil))
-		if _, err := n.Cancel(t.Context(), n.account.ID, live.ID, n.admin.Ref(), at(170)); err != nil {
+		if _, err := n.Cancel(t.Context(), n.account.ID, live.ID, n.admin.Ref(), at(170), 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.RollUp(t.Context(), n.account.ID, live.ID, at(180)); err != nil {

@@ -153,7 +153,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 	},
 	"begin on a cancelling job is refused and gives it back": func(t *testing.T, n *tenant) {
 		j := n.begun(t)
-		want, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120))
+		want, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,14 +173,14 @@ var runCases = map[string]func(*testing.T, *tenant){
 		if got.Status != job.Cancelling || got.Reason != job.ReasonTimeout || got.Change != j.Change+1 {
 			t.Errorf("job = %+v, want cancelling for its timeout after one write", got)
 		}
-		stopped, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(140))
+		stopped, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(140), 0)
 		if err != nil || stopped.Reason != job.ReasonTimeout || stopped.StoppedBy != (job.UserRef{}) {
 			t.Errorf("Cancel = %+v, %v, want it to stay", stopped, err)
 		}
 	},
 	"a program that starts while its job is cancelling is noted": func(t *testing.T, n *tenant) {
 		j, ctx := n.begun(t), t.Context()
-		if _, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(120)); err != nil {
+		if _, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(120), 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := n.Started(ctx, n.account.ID, j.ID, 1, "", at(121)); err != nil {
@@ -194,7 +194,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 	},
 	"a stopped job is not tried again": func(t *testing.T, n *tenant) {
 		j, ctx := n.begun(t), t.Context()
-		if _, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(120)); err != nil {
+		if _, err := n.Cancel(ctx, n.account.ID, j.ID, n.admin.Ref(), at(120), 0); err != nil {
 			t.Fatal(err)
 		}
 		refused(t, n.Again(ctx, n.account.ID, j.ID, 1, failed(), at(130)), job.Conflict, job.WordStale)
@@ -209,7 +209,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 			for _, o := range endings {
 				j := n.begun(t)
 				if stop {
-					if _, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(105)); err != nil {
+					if _, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(105), 0); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -241,7 +241,7 @@ var runCases = map[string]func(*testing.T, *tenant){
 			j := n.begun(t)
 			errs := atOnce(2, func(i int) error {
 				if i == 0 {
-					_, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120))
+					_, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120), 0)
 					return err
 				}
 				_, err := n.Finish(t.Context(), n.account.ID, j.ID, 1, completed())

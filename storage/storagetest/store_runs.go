@@ -52,7 +52,7 @@ var runsCases = map[string]func(*testing.T, *tenant){
 		if _, found, err := n.Replay(ctx, n.account.ID, sub.Idempotency, at(1)); found || err != nil {
 			t.Errorf("the key is taken: %v, %v", found, err)
 		}
-		if _, err := n.Cancel(ctx, n.account.ID, first.ID, n.admin.Ref(), at(1)); err != nil {
+		if _, err := n.Cancel(ctx, n.account.ID, first.ID, n.admin.Ref(), at(1), 0); err != nil {
 			t.Fatal(err)
 		}
 		if j, replayed, err := n.Submit(ctx, sub); err != nil || replayed || j.ID != sub.Job.ID {
@@ -65,7 +65,7 @@ var runsCases = map[string]func(*testing.T, *tenant){
 	},
 	"a cancel says what it leaves the program": func(t *testing.T, n *tenant) {
 		j := n.begun(t)
-		got, err := n.CancelWithin(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(1), 5*time.Minute)
+		got, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(1), 5*time.Minute)
 		if err != nil || got.StopGrace != 5*time.Minute || got.Status != job.Cancelling || n.now(t, j.ID).StopGrace != 5*time.Minute {
 			t.Errorf("%+v, %v", got, err)
 		}

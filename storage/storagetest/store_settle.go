@@ -61,7 +61,7 @@ var settleCases = map[string]func(*testing.T, *tenant){
 	"a job that a user stopped is settled as cancelled": func(t *testing.T, n *tenant) {
 		for _, o := range []job.Outcome{lostWorker(), {Status: job.Completed, ReturnCode: exit(0), At: at(200)}} {
 			j := n.begun(t)
-			if _, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120)); err != nil {
+			if _, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(120), 0); err != nil {
 				t.Fatal(err)
 			}
 			got := n.settle(t, j.ID, 10, o)

@@ -251,7 +251,7 @@ var submitCases = map[string]func(*testing.T, *tenant){
 			t.Errorf("forced: %v", err)
 		}
 		for _, id := range []job.ID{first.ID, sub.Job.ID} {
-			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(200)); err != nil {
+			if _, err := n.Cancel(t.Context(), n.account.ID, id, n.admin.Ref(), at(200), 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -280,14 +280,14 @@ var submitCases = map[string]func(*testing.T, *tenant){
 	"a queued job is cancelled at once": func(t *testing.T, n *tenant) {
 		j := n.submit(t)
 		by := job.UserRef{ID: 5, Name: "five"}
-		got, err := n.Cancel(t.Context(), n.account.ID, j.ID, by, at(50))
+		got, err := n.Cancel(t.Context(), n.account.ID, j.ID, by, at(50), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		j.Status, j.Reason, j.StoppedBy, j.FinishedAt, j.Change = job.Cancelled, job.ReasonStopped, by, at(50), 2
 		same(t, "cancelled", got, j)
 		same(t, "read", n.now(t, j.ID), j)
-		_, err = n.Cancel(t.Context(), n.account.ID, j.ID, by, at(51))
+		_, err = n.Cancel(t.Context(), n.account.ID, j.ID, by, at(51), 0)
 		refused(t, err, job.Conflict, job.WordJobFinished)
 		says(t, err, "Job "+string(j.ID)+" has already finished")
 		_, _, err = n.Begin(t.Context(), n.account.ID, j.ID, 1, "w", at(52))
@@ -295,13 +295,13 @@ var submitCases = map[string]func(*testing.T, *tenant){
 	},
 	"a running job becomes cancelling and stays so": func(t *testing.T, n *tenant) {
 		j := n.begun(t)
-		got, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(150))
+		got, err := n.Cancel(t.Context(), n.account.ID, j.ID, n.admin.Ref(), at(150), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		j.Status, j.Reason, j.StoppedBy, j.Change = job.Cancelling, job.ReasonStopped, n.admin.Ref(), j.Change+1
 		same(t, "cancelling", got, j)
-		again, err := n.Cancel(t.Context(), n.account.ID, j.ID, job.UserRef{ID: 6, Name: "six"}, at(151))
+		again, err := n.Cancel(t.Context(), n.account.ID, j.ID, job.UserRef{ID: 6, Name: "six"}, at(151), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ var submitCases = map[string]func(*testing.T, *tenant){
 			_, err := b.Job(ctx, b.account.ID, id)
 			absent(t, err)
 			says(t, err, "Job "+string(id)+" not found")
-			_, err = b.Cancel(ctx, b.account.ID, id, b.admin.Ref(), at(1))
+			_, err = b.Cancel(ctx, b.account.ID, id, b.admin.Ref(), at(1), 0)
 			absent(t, err)
 			absent(t, b.MarkUnreachable(ctx, b.account.ID, id, true))
 			_, _, err = b.Begin(ctx, b.account.ID, id, 1, "w", at(1))
