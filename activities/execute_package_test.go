@@ -107,7 +107,7 @@ func (b *bench) execute() (contract.JobResult, error) {
 // when runs f once the log holds text.
 func (b *bench) when(text string, f func()) {
 	go func() {
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 			if strings.Contains(b.log(), text) {
 				f()
 				return

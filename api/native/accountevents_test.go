@@ -211,7 +211,7 @@ func TestAStreamBeginsWithItsPlace(t *testing.T) {
 	t.Cleanup(server.Close)
 	body := f.open(t, server, "/api/events").Body
 	first := make([]byte, len(": alive\nid: "))
-	if _, err := body.Read(first); err != nil || string(first) != ": alive\nid: " {
+	if _, err := io.ReadFull(body, first); err != nil || string(first) != ": alive\nid: " {
 		t.Errorf("%q %v", first, err)
 	}
 }

@@ -272,7 +272,7 @@ func TestWaiting(t *testing.T) {
 		done <- f.do("POST", "/api/jobconfigs/"+config+"/jobs?wait=30s", nil, header("Idempotency-Key", "k"))
 	}()
 	var second job.ID
-	for deadline := time.Now().Add(10 * time.Second); second == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); second == "" && time.Now().Before(deadline); {
 		if started := f.Engine.Started(); len(started) == 3 {
 			second = started[2]
 		}

@@ -195,7 +195,7 @@ func (f *front) cut() {
 
 func healthy(t *testing.T, c client.Client) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := c.CheckHealth(ctx, &client.CheckHealthRequest{})
 	return err

@@ -49,7 +49,7 @@ func TestCacheFetchesOnce(t *testing.T) {
 // waitForUsers returns when that many use, or wait for, the only package of the cache.
 func waitForUsers(t *testing.T, c *Cache, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		users := 0
 		for _, e := range c.entries {

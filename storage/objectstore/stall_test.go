@@ -17,7 +17,7 @@ import (
 
 const (
 	// stall is the time limit in these tests: long enough for a store that does answer, on any machine.
-	stall = 3 * time.Second
+	stall = 5 * time.Second
 	// stuck is when a call is taken to wait for ever.
 	stuck = time.Minute
 )

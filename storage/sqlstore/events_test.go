@@ -54,7 +54,7 @@ func TestNoReaderOvertakesAnOpenTransaction(t *testing.T) {
 		second = submitted(t, s, c, 2) // in a transaction of its own, and done before this one
 		// Another test's transaction may be open in the same server, so the first may take its time.
 		var ids []job.ID
-		for deadline := time.Now().Add(20 * time.Second); len(ids) == 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(2 * time.Minute); len(ids) == 0 && time.Now().Before(deadline); {
 			ids = read()
 		}
 		if ids = append(ids, read()...); len(ids) != 1 || ids[0] != first {
@@ -65,7 +65,7 @@ func TestNoReaderOvertakesAnOpenTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	var ids []job.ID
 	for len(ids) < 2 && time.Now().Before(deadline) {
 		ids = append(ids, read()...)

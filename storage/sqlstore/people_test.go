@@ -41,7 +41,7 @@ func TestUsersAreChangedWhileRowsOfTheirAccountAreMade(t *testing.T) {
 		}
 		return tx
 	}
-	ctx, done := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	tx := hold("FOR KEY SHARE")
 	bob.Admin = false

@@ -70,9 +70,9 @@ func TestASessionHasItsLimits(t *testing.T) {
 		}
 		return v
 	}
-	s := opened(t, Config{Driver: Postgres, URL: url, Postgres: PostgresConfig{Application: "waybill-api", StatementTimeout: 700 * time.Millisecond}})
+	s := opened(t, Config{Driver: Postgres, URL: url, Postgres: PostgresConfig{Application: "waybill-api", StatementTimeout: 3 * time.Second}})
 	for name, want := range map[string]string{
-		"application_name": "waybill-api", "statement_timeout": "700ms", "lock_timeout": "700ms",
+		"application_name": "waybill-api", "statement_timeout": "3s", "lock_timeout": "3s",
 		"idle_in_transaction_session_timeout": "30s", "tcp_keepalives_idle": "15",
 	} {
 		if got := show(s, name); got != want {

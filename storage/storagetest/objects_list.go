@@ -123,7 +123,7 @@ func listStopped(t *testing.T, o *objects) {
 		}
 	}
 	// A leak would be one goroutine per listing; connections of the pool may come and go.
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before+lists/2 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines run, %d before", runtime.NumGoroutine(), before)

@@ -33,7 +33,7 @@ func (n *tenant) eventsOf(t *testing.T, q control.EventQuery) (all []job.Event) 
 // open, which PostgreSQL's stream waits for.
 func (n *tenant) settledEvents(t *testing.T, q control.EventQuery, want int) []job.Event {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		all := n.eventsOf(t, q)
 		if len(all) == want {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,11 +123,7 @@ type answer struct {
 // send makes a call. Streams that would not end are left after a moment.
 func (w *world) send(c call) answer {
 	w.t.Helper()
-	patience := 20 * time.Second
-	if c.endless {
-		patience = 200 * time.Millisecond // what it would tell is in its first words
-	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, c.method, c.path, bytes.NewReader(c.body))
 	r.RemoteAddr = "192.0.2.1:40000"
@@ -135,10 +132,35 @@ func (w *world) send(c call) answer {
 		r.Header.Set(name, value)
 	}
 	rec := httptest.NewRecorder()
-	w.server.ServeHTTP(rec, r)
+	if c.endless {
+		w.server.ServeHTTP(&firstWords{ResponseRecorder: rec, left: cancel}, r)
+	} else {
+		w.server.ServeHTTP(rec, r)
+	}
 	a := answer{status: rec.Code, text: rec.Body.String()}
 	_ = json.Unmarshal(rec.Body.Bytes(), &a.json) // not all of it is JSON
 	return a
+}
+
+// firstWords hears a stream for a moment from its first words on, however long those take: what it would tell comes with them.
+type firstWords struct {
+	*httptest.ResponseRecorder
+	begun sync.Once
+	left  func()
+}
+
+func (f *firstWords) Write(b []byte) (int, error) {
+	f.begins()
+	return f.ResponseRecorder.Write(b)
+}
+
+func (f *firstWords) WriteString(s string) (int, error) {
+	f.begins()
+	return f.ResponseRecorder.WriteString(s)
+}
+
+func (f *firstWords) begins() {
+	f.begun.Do(func() { time.AfterFunc(200*time.Millisecond, f.left) })
 }
 
 // as is a call of the native door with somebody's token, which must succeed.

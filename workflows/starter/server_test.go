@@ -67,7 +67,7 @@ func TestAgainstAServer(t *testing.T) {
 	must(s.StartJob(ctx, first))        // ended: no error, and not started again
 	state(first.JobID, false, control.EngineTerminated)
 
-	deadline := time.Now().Add(20 * time.Second) // the visibility store lags behind
+	deadline := time.Now().Add(time.Minute) // the visibility store lags behind
 	for {
 		found, err := s.Terminated(ctx, began)
 		must(err)
