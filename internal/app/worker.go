@@ -78,7 +78,7 @@ func (p *parts) newWorker(box secret.Box, folder string, to *job.Destination) (*
 	config := activities.Config{
 		Run: observeRun(p.store, p.metrics), Settlement: p.settlement(), Expiry: p.store, Lanes: p.store,
 		LaneEngine: start, Objects: p.objects, Secrets: box, Bell: p.bell, Gone: reconciler,
-		Tokens: control.JobTokens{Signer: p.signer(), Now: p.now}, URL: p.url,
+		Tokens: control.JobTokens{Signer: p.signer(), Now: p.now}, URL: p.programsURL,
 		Runner: w.runner, Worker: identity, Drain: p.settings.DrainTimeout, Ending: w.post.ending, Now: p.now, Log: p.log,
 		Purger: p.newRetention(), Loop: p.loopOf(reconciler), ObjectPatience: p.settings.Outages.ObjectPatience,
 	}
@@ -95,6 +95,15 @@ func (p *parts) newWorker(box secret.Box, folder string, to *job.Destination) (*
 	}
 	deliveries.Register(w.status)
 	return w, nil
+}
+
+// programsURL is where programs call the API. Clients' address of it may lead nowhere from where programs run: in a container,
+// localhost is the worker itself.
+func (p *parts) programsURL() string {
+	if p.settings.JobsURL != "" {
+		return p.settings.JobsURL
+	}
+	return p.url()
 }
 
 // newIdentity makes the name under which this process is known to the engine and on jobs. It is new for every process, also

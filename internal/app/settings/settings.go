@@ -29,6 +29,7 @@ type Settings struct {
 	Data                  string
 	Listen                string
 	BaseURL               string
+	JobsURL               string // where programs call the API; empty: BaseURL
 	AdminPassword         string
 	EngineListen          string
 	EngineUIListen        string
@@ -120,7 +121,7 @@ var (
 var settings = slices.Concat(auditSettings, oidcSettings, jobLimitSettings, outLimitSettings, outageSettings, limitSettings, diemSettings, databaseSettings, s3Settings, temporalSettings, observeSettings, engineSettings, processSettings, []setting{
 	{name: "data", value: "waybill-data", help: "folder that holds everything Waybill keeps"},
 	{name: "listen", only: servers, value: "127.0.0.1:8080", help: "address of the REST API; port 0 picks a free one"},
-	{name: "base-url", only: lasting, help: "URL by which clients reach the REST API, used in links of answers, callbacks and mails, and by programs: the same for all processes (default: from --listen; of a worker, that of the data folder's waybill up)"},
+	{name: "base-url", only: lasting, help: "URL by which clients reach the REST API, used in links of answers, callbacks and mails, and by programs without --jobs-url: the same for all processes (default: from --listen; of a worker, that of the data folder's waybill up)"},
 	{name: "admin-password", secret: true, help: "password of the user admin, made at the first start (default: random)"},
 	{name: "engine-listen", only: alone, value: "127.0.0.1:7233", help: "address of the Temporal gRPC frontend; port 0 picks a free one"},
 	{name: "engine-ui-listen", only: alone, value: "127.0.0.1:8233", help: "address of the Temporal Web UI; port 0 picks a free one"},
@@ -326,6 +327,7 @@ func parse(k *koanf.Koanf) (Settings, []error) {
 		Data:               p.path("data"),
 		Listen:             p.address("listen"),
 		BaseURL:            p.url("base-url"),
+		JobsURL:            p.url("jobs-url"),
 		AdminPassword:      k.String("admin-password"),
 		EngineListen:       p.loopback("engine-listen"),
 		EngineUIListen:     p.loopback("engine-ui-listen"),
