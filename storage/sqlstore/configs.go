@@ -60,16 +60,14 @@ func (s *Store) CreateConfig(ctx context.Context, c job.Config) (job.Config, err
 		return job.Config{}, err
 	}
 	row := toConfigRow(c)
-	row.ID = 0
 	err := s.transact(ctx, func(tx *gorm.DB) error {
 		if err := s.keepConfigsDestination(tx, c); err != nil {
 			return err
 		}
-		fresh := row
-		if err := tx.Create(&fresh).Error; err != nil {
+		row.ID = 0 // a repeat is numbered anew
+		if err := tx.Create(&row).Error; err != nil {
 			return err
 		}
-		row.ID = fresh.ID
 		auditMade(ctx, "jobconfig", row.ID)
 		return insertTags(tx, configTags, row.ID, c.AccountID, c.Tags)
 	})

@@ -48,6 +48,7 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 		return job.User{}, err
 	}
 	row := toUserRow(u)
+	var after job.User // u stays as the caller knows it: this may run again
 	err := s.transact(ctx, func(tx *gorm.DB) error {
 		// The change that is looked for here is the one that the update demands, so whoever is no admin here is none there.
 		_, admin, err := one[int64](tx, "SELECT id FROM users WHERE id = ? AND account_id = ? AND change = ? AND admin AND active", u.ID, u.AccountID, u.Change)
@@ -83,22 +84,22 @@ func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 				return err
 			}
 		}
-		u = changed.user()
-		if bound || !u.Active {
-			_, err = endLogins(tx, u.ID, "", u.ModifiedAt)
+		after = changed.user()
+		if bound || !after.Active {
+			_, err = endLogins(tx, after.ID, "", after.ModifiedAt)
 		}
-		if err == nil && !u.Active {
-			err = endKeys(tx, u.AccountID, u.ID)
+		if err == nil && !after.Active {
+			err = endKeys(tx, after.AccountID, after.ID)
 		}
 		return err
 	})
 	if err != nil {
 		return job.User{}, err
 	}
-	if !u.Active {
-		s.cancelSoon(ctx, []int64{u.ID}, u.ModifiedAt)
+	if !after.Active {
+		s.cancelSoon(ctx, []int64{after.ID}, after.ModifiedAt)
 	}
-	return u, nil
+	return after, nil
 }
 
 func checkPerson(u job.User) error {
