@@ -11,6 +11,7 @@ schema() { # DATABASE FOLDER
 	temporal-sql-tool setup-schema --version 0.0
 	temporal-sql-tool update-schema --schema-name "postgresql/v12/$2"
 }
-export SQL_PLUGIN="${SQL_PLUGIN:-postgres12}" SQL_PORT="${SQL_PORT:-5432}"
+SQL_PASSWORD=$(cat "${SECRETS:-/run/secrets}/temporal-database-password")
+export SQL_PASSWORD SQL_PLUGIN="${SQL_PLUGIN:-postgres12}" SQL_PORT="${SQL_PORT:-5432}"
 schema "${TEMPORAL_DATABASE:-temporal}" temporal
 schema "${TEMPORAL_VISIBILITY_DATABASE:-temporal_visibility}" visibility

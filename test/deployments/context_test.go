@@ -41,7 +41,7 @@ func TestTheImageIsBuiltFromWholeSources(t *testing.T) {
 			t.Errorf("the image is built without %s", path)
 		}
 	}
-	for _, path := range []string{".git/config", "deployments/compose/.env", "waybill-data/master.key", "test/e2e/doc.go", "api/body_test.go", "bin/waybill"} {
+	for _, path := range []string{".git/config", "deployments/compose/.env", "deployments/compose/secrets/waybill-master-key", "waybill-data/master.key", "test/e2e/doc.go", "api/body_test.go", "bin/waybill"} {
 		if there(path) {
 			t.Errorf("%s goes into the image's build", path)
 		}

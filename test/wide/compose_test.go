@@ -3,6 +3,7 @@ package wide
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -61,6 +62,7 @@ type composition struct {
 	dir      string
 	services map[string]composeService
 	env      map[string]string // of .env
+	secrets  map[string]string // what the files hold
 	ports    map[string]int    // by service and port, such as "api-1:8080"
 	replace  map[string]string // addresses inside of the containers' network, and what they are here
 	token    string
@@ -82,14 +84,14 @@ func (c *composition) load() {
 	c.t.Helper()
 	var file struct {
 		Services map[string]composeService
-		Secrets  map[string]struct{ Environment string }
+		Secrets  map[string]struct{ File string }
 	}
 	text, err := os.ReadFile(c.file("compose.yaml"))
 	if err == nil {
 		err = yaml.Unmarshal(text, &file)
 	}
 	if err == nil {
-		err = os.MkdirAll(filepath.Join(c.dir, "secrets"), 0o755)
+		err = os.MkdirAll(c.dir, 0o755)
 	}
 	script := filepath.Join(c.dir, "make-env")
 	if err == nil {
@@ -119,12 +121,20 @@ func (c *composition) load() {
 		}
 		c.replace[at] = fmt.Sprintf("127.0.0.1:%d", c.ports[at])
 	}
-	for name, s := range file.Secrets {
-		path := filepath.Join(c.dir, "secrets", name)
-		if err := os.WriteFile(path, []byte(c.here(c.env[s.Environment])), 0o600); err != nil {
+	c.secrets = map[string]string{}
+	for name, s := range file.Secrets { // each with the addresses of this machine
+		path := filepath.Join(c.dir, s.File)
+		secret, err := os.ReadFile(path)
+		if err != nil {
 			c.t.Fatal(err)
 		}
-		c.replace["/run/secrets/"+name] = path
+		c.secrets[name] = c.here(string(secret))
+		if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(c.secrets[name]), 0o600)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	for name, s := range file.Secrets {
+		c.replace["/run/secrets/"+name] = filepath.Join(c.dir, s.File)
 	}
 }
 
@@ -200,7 +210,7 @@ func (c *composition) postgres() {
 		c.t.Fatal(err)
 	}
 	superuser := filepath.Join(home, "password")
-	if err := os.WriteFile(superuser, []byte(c.env["POSTGRES_PASSWORD"]), 0o644); err != nil {
+	if err := os.WriteFile(superuser, []byte(c.secrets["postgres-password"]), 0o644); err != nil {
 		c.t.Fatal(err)
 	}
 	if o := c.programs.owner; o != nil {
@@ -224,7 +234,7 @@ func (c *composition) postgres() {
 	})
 	err := within(c.t.Context(), time.Minute, func() error { // it listens a moment before it takes anybody in
 		cmd := exec.CommandContext(c.t.Context(), "sh", c.file("postgres-init.sh"))
-		cmd.Env = append(environment(), "SECRETS="+filepath.Join(c.dir, "secrets"), "PGHOST=127.0.0.1", "PGPORT="+port, "PGPASSWORD="+c.env["POSTGRES_PASSWORD"])
+		cmd.Env = append(environment(), "SECRETS="+filepath.Join(c.dir, "secrets"), "PGHOST=127.0.0.1", "PGPORT="+port, "PGPASSWORD="+c.secrets["postgres-password"])
 		text, err := cmd.CombinedOutput()
 		if err != nil && !bytes.Contains(text, []byte("starting up")) {
 			err = final(fmt.Errorf("postgres-init.sh: %w\n%s", err, text))
@@ -257,12 +267,12 @@ func (c *composition) temporal() {
 	}
 	for range 2 { // also when they are there
 		cmd := exec.CommandContext(c.t.Context(), "sh", c.file("temporal-schema.sh"))
-		cmd.Env = c.environment("temporal-schema", "PATH="+tools+":"+os.Getenv("PATH"), "SQL_HOST=127.0.0.1", fmt.Sprintf("SQL_PORT=%d", c.ports["postgres:5432"]))
+		cmd.Env = c.environment("temporal-schema", "PATH="+tools+":"+os.Getenv("PATH"), "SECRETS="+filepath.Join(c.dir, "secrets"), "SQL_HOST=127.0.0.1", fmt.Sprintf("SQL_PORT=%d", c.ports["postgres:5432"]))
 		if text, err := cmd.CombinedOutput(); err != nil {
 			c.t.Fatalf("temporal-schema.sh: %v\n%s", err, text)
 		}
 	}
-	env := []string{"BIND_ON_IP=127.0.0.1", "BROADCAST_ADDRESS=127.0.0.1", "HISTORY_SHARDS=4", "DYNAMIC_CONFIG=" + c.file("temporal-dynamic.yaml"), fmt.Sprintf("FRONTEND_PORT=%d", c.ports["temporal:7233"])}
+	env := []string{"BIND_ON_IP=127.0.0.1", "BROADCAST_ADDRESS=127.0.0.1", "HISTORY_SHARDS=4", "SQL_PASSWORD=" + c.secrets["temporal-database-password"], "DYNAMIC_CONFIG=" + c.file("temporal-dynamic.yaml"), fmt.Sprintf("FRONTEND_PORT=%d", c.ports["temporal:7233"])}
 	for _, name := range []string{"FRONTEND_MEMBERSHIP_PORT", "MATCHING_PORT", "MATCHING_MEMBERSHIP_PORT", "HISTORY_PORT", "HISTORY_MEMBERSHIP_PORT", "WORKER_PORT", "WORKER_MEMBERSHIP_PORT", "METRICS"} {
 		port, err := freePort()
 		if err != nil {
@@ -314,7 +324,8 @@ func (c *composition) balancer() {
 		c.t.Fatal(err)
 	}
 	settings := strings.NewReplacer("listen 8080;", "listen "+c.replace["balancer:8080"]+";", "/tmp/", c.dir+"/nginx-",
-		"api-1:8080", c.replace["api-1:8080"], "api-2:8080", c.replace["api-2:8080"]).Replace(string(text))
+		// Addresses need no resolving, and the nginx of Debian is older than the image's and can not.
+		"api-1:8080 resolve", c.replace["api-1:8080"], "api-2:8080 resolve", c.replace["api-2:8080"]).Replace(string(text))
 	path := filepath.Join(c.dir, "nginx.conf")
 	if err := os.WriteFile(path, []byte(settings), 0o600); err != nil {
 		c.t.Fatal(err)
@@ -331,10 +342,11 @@ func (c *composition) use(name string) {
 	c.t.Helper()
 	client := &rest{token: c.token, base: func() string { return "http://" + c.replace["balancer:8080"] }}
 	if c.token == "" {
-		c.token = client.must(c.t, http.StatusOK, http.MethodPost, "/api/login", object{"username": "admin", "password": c.env["WAYBILL_ADMIN_PASSWORD"]}).text("access_token")
+		c.token = client.must(c.t, http.StatusOK, http.MethodPost, "/api/login", object{"username": "admin", "password": c.secrets["waybill-admin-password"]}).text("access_token")
 		client.token = c.token
 	}
-	config := client.configure(c.t, name, "echo it runs\n", nil)
+	// Programs are told the balancer's address, which is where this call goes, too.
+	config := client.configure(c.t, name, `[ "$WAYBILL_URL" = "http://`+c.replace["balancer:8080"]+`" ] && echo it runs`+"\n", nil)
 	id := client.must(c.t, http.StatusAccepted, http.MethodPost, "/api/jobconfigs/"+config+"/jobs", object{}).text("id")
 	if a := client.finish(c.t, id, 2*time.Minute); a.text("status") != "FINISHED" {
 		c.t.Errorf("%s: %s", name, a)
