@@ -40,23 +40,12 @@ func TestRestoreOnSQLite(t *testing.T) {
 func TestRestoreOnPostgres(t *testing.T) {
 	t.Parallel()
 	_, at := pgDatabase(t)
-	_, fresh := pgDatabase(t)
-	dump, err := exec.LookPath("pg_dump")
-	if err != nil {
+	if _, err := exec.LookPath("pg_dump"); err != nil {
 		t.Skip("pg_dump is not installed; on Debian: apt-get install postgresql-client")
 	}
 	o := options{data: folder(t), args: []string{"--drain-timeout", "1s", "--job-grace", "1s"}, env: []string{"WAYBILL_DATABASE=" + at}}
 	restore(t, o, o.args, func(_ *program, to string) []string {
-		file := filepath.Join(filepath.Dir(to), "waybill.dump")
-		for _, args := range [][]string{
-			{dump, "--format=custom", "--file=" + file, at},
-			{filepath.Join(filepath.Dir(dump), "pg_restore"), "--no-owner", "--exit-on-error", "--dbname=" + fresh, file},
-		} {
-			if out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %v: %s", args[:2], err, out)
-			}
-		}
-		return []string{"WAYBILL_DATABASE=" + fresh}
+		return []string{"WAYBILL_DATABASE=" + restoreDump(t, at, filepath.Dir(to))}
 	})
 }
 
