@@ -207,7 +207,11 @@ func (a *App) makeAdmin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the admin's password can not be kept: %w", err)
 	}
-	if _, _, err := accounts.Create(ctx, control.DefaultAccount, control.AdminName, word, contract.SystemQueue); err != nil {
+	err = acting(ctx, a.auditLog(), "account.create", "account", func(ctx context.Context) error {
+		_, _, err := accounts.Create(ctx, control.DefaultAccount, control.AdminName, word, contract.SystemQueue)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("the user admin can not be made: %w", err)
 	}
 	if made {

@@ -60,6 +60,19 @@ func noteAct(ctx context.Context, audit *control.Audit, action, kind, id string,
 	audit.End(context.WithoutCancel(ctx), trail, err)
 }
 
+// noteMigrated writes the entry of a process that brought the tables to its version because it works on them. One that found them so did
+// nothing.
+func noteMigrated(ctx context.Context, store *sqlstore.Store, log *slog.Logger, done []sqlstore.Migration, err error) {
+	if len(done) == 0 {
+		return
+	}
+	before := ""
+	if n := done[0].Version - 1; n > 0 { // steps have consecutive numbers
+		before = strconv.FormatInt(n, 10)
+	}
+	noteAct(ctx, auditOf(ctx, store, log), "migrate.up", "database", "", changed("version", before, versionOf(ctx, store)), err)
+}
+
 // auditBeside opens the audit log of the settings' database for an act that is on something else. A database that is not there is no
 // reason to fail the act.
 func auditBeside(ctx context.Context, s settings.Settings, log *slog.Logger) (audit *control.Audit, closed func() error) {

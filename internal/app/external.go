@@ -71,23 +71,25 @@ func openDatabase(ctx context.Context, s settings.Settings, log *slog.Logger, fi
 		f(&c)
 	}
 	if c.Driver == sqlstore.SQLite {
-		store, err := openAndMigrate(ctx, c)
+		store, err := openAndMigrate(ctx, c, log)
 		return store, named(what, err)
 	}
 	var store *sqlstore.Store
 	err := await(ctx, log, what, func(ctx context.Context) (err error) {
-		store, err = openAndMigrate(ctx, c)
+		store, err = openAndMigrate(ctx, c, log)
 		return err
 	})
 	return store, err
 }
 
-func openAndMigrate(ctx context.Context, c sqlstore.Config) (*sqlstore.Store, error) {
+func openAndMigrate(ctx context.Context, c sqlstore.Config, log *slog.Logger) (*sqlstore.Store, error) {
 	store, err := sqlstore.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("can not be opened: %w", err)
 	}
-	if err := store.Migrate(ctx); err != nil {
+	done, err := store.MigrateUp(ctx)
+	noteMigrated(ctx, store, log, done, err)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("can not be migrated: %w", err), store.Close())
 	}
 	return store, nil
