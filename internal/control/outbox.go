@@ -11,8 +11,8 @@ import (
 
 // Outbox is what the duty that starts deliveries looks after: it spans accounts.
 type Outbox interface {
-	// PendingDeliveries lists those whose workflow is not started, oldest id first.
-	PendingDeliveries(ctx context.Context, limit int) ([]job.Delivery, error)
+	// PendingDeliveries lists those whose workflow is not started, by id, behind one.
+	PendingDeliveries(ctx context.Context, after string, limit int) ([]job.Delivery, error)
 	// UnderwayDeliveries lists those that are being tried and were last written before the time, by id, behind one.
 	UnderwayDeliveries(ctx context.Context, before time.Time, after string, limit int) ([]job.Delivery, error)
 	// MarkDelivering notes that the workflow of the round is started.
@@ -51,11 +51,17 @@ type Deliverer struct {
 	Now    Clock
 	Log    *slog.Logger
 
-	nextLook time.Time // at those underway
+	after string // the pending one that was started last; "" where the next run begins with the first
+
+	// A look at those underway: of which moment, and behind which it goes on. None is under way while the moment is zero.
+	looking    time.Time
+	lookedAt   string
+	beginsNext time.Time
 }
 
-// Pace of the deliverer. A delivery underway is written at least every ten minutes, the longest pause between attempts,
-// unless the other side asked for more time.
+// Pace of the deliverer: in each run it starts a batch and looks at a batch, for the other duties wait. A callback to a receiver that
+// is dead is tried for a day, so there may be hundreds of thousands underway. A delivery underway is written at least every ten
+// minutes, the longest pause between attempts, unless the other side asked for more time.
 const (
 	deliveryBatch = 200
 	deliveryQuiet = 15 * time.Minute
@@ -72,32 +78,36 @@ func (d *Deliverer) Duties() []Duty {
 	}
 }
 
+// deliver starts what waits before it looks at what is underway, which is no more than a precaution.
 func (d *Deliverer) deliver(ctx context.Context, back bool) error {
 	now := d.Now()
-	if back || now.After(d.nextLook) {
-		before := now.Add(-deliveryQuiet)
-		if back { // the engine's files may have been lost
-			before = now.Add(time.Hour)
-		}
-		if err := d.mend(ctx, before); err != nil {
+	switch {
+	case back: // the engine's files may have been lost, so all that is underway is looked at
+		d.after, d.looking, d.lookedAt = "", now.Add(time.Hour), ""
+	case d.looking.IsZero() && now.After(d.beginsNext):
+		d.looking, d.lookedAt = now.Add(-deliveryQuiet), ""
+	}
+	if err := d.startSome(ctx); err != nil || d.looking.IsZero() {
+		return err
+	}
+	return d.lookAtSome(ctx)
+}
+
+func (d *Deliverer) startSome(ctx context.Context) error {
+	pending, err := d.Outbox.PendingDeliveries(ctx, d.after, deliveryBatch)
+	if err != nil {
+		return err
+	}
+	for _, one := range pending {
+		if err := d.alone(ctx, one, d.start(ctx, one)); err != nil {
 			return err
 		}
-		d.nextLook = now.Add(deliveryLook)
+		d.after = one.ID
 	}
-	for {
-		pending, err := d.Outbox.PendingDeliveries(ctx, deliveryBatch)
-		if err != nil {
-			return err
-		}
-		for _, one := range pending {
-			if err := d.start(ctx, one); err != nil {
-				return err
-			}
-		}
-		if len(pending) < deliveryBatch {
-			return nil
-		}
+	if len(pending) < deliveryBatch {
+		d.after = ""
 	}
+	return nil
 }
 
 // start starts first and marks afterwards: a crash in between starts again, which changes nothing.
@@ -109,30 +119,43 @@ func (d *Deliverer) start(ctx context.Context, one job.Delivery) error {
 	return d.Outbox.MarkDelivering(ctx, one.ID, one.Round, d.Now().UTC())
 }
 
-// mend looks at every delivery underway that was last written before the time: one whose workflow is gone is started
-// again, one whose workflow ended without a word has failed.
-func (d *Deliverer) mend(ctx context.Context, before time.Time) error {
-	after := ""
-	for {
-		list, err := d.Outbox.UnderwayDeliveries(ctx, before, after, deliveryBatch)
-		if err != nil || len(list) == 0 {
+// lookAtSome goes on with the look at the deliveries underway that were last written before its moment.
+func (d *Deliverer) lookAtSome(ctx context.Context) error {
+	list, err := d.Outbox.UnderwayDeliveries(ctx, d.looking, d.lookedAt, deliveryBatch)
+	if err != nil {
+		return err
+	}
+	for _, one := range list {
+		if err := d.alone(ctx, one, d.mend(ctx, one)); err != nil {
 			return err
 		}
-		for _, one := range list {
-			after = one.ID
-			state, err := d.Engine.DeliveryState(ctx, one.ID, one.Round)
-			switch {
-			case err != nil:
-				return err
-			case state == EngineAbsent:
-				d.Log.InfoContext(ctx, "started a delivery whose workflow is gone", "delivery", one.ID)
-				err = d.start(ctx, one)
-			case state != EngineOpen:
-				err = d.Outbox.EndDelivery(ctx, one.ID, one.Round, "The workflow was ended from outside", d.Now().UTC())
-			}
-			if err != nil {
-				return err
-			}
-		}
+		d.lookedAt = one.ID
 	}
+	if len(list) < deliveryBatch {
+		d.looking, d.lookedAt, d.beginsNext = time.Time{}, "", d.Now().Add(deliveryLook)
+	}
+	return nil
+}
+
+// mend starts a delivery again whose workflow is gone, and fails one whose workflow ended without a word.
+func (d *Deliverer) mend(ctx context.Context, one job.Delivery) error {
+	state, err := d.Engine.DeliveryState(ctx, one.ID, one.Round)
+	switch {
+	case err != nil:
+		return err
+	case state == EngineAbsent:
+		d.Log.InfoContext(ctx, "started a delivery whose workflow is gone", "delivery", one.ID)
+		return d.start(ctx, one)
+	case state != EngineOpen:
+		return d.Outbox.EndDelivery(ctx, one.ID, one.Round, "The workflow was ended from outside", d.Now().UTC())
+	}
+	return nil
+}
+
+// alone tells in the log of what is wrong with one delivery only: those behind it must not wait for it. Its error is an outage.
+func (d *Deliverer) alone(ctx context.Context, one job.Delivery, err error) error {
+	if err != nil && outage(err) == nil {
+		d.Log.WarnContext(ctx, "delivery not started or looked at", "delivery", one.ID, "error", err)
+	}
+	return outage(err)
 }

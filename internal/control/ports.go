@@ -221,10 +221,16 @@ type Backlog interface {
 	Unfinished(ctx context.Context, before time.Time, after job.ID, limit int) ([]job.Job, error)
 	// Unreached lists unfinished jobs that are marked unreachable, oldest id first.
 	Unreached(ctx context.Context, limit int) ([]job.Job, error)
-	// NotRolledUp lists final retries whose roll-up has not been made and that ended before the time.
-	NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error)
+	// NotRolledUp lists final retries whose roll-up has not been made and that ended before the time, oldest ending first, behind a mark.
+	NotRolledUp(ctx context.Context, before time.Time, after RollUpMark, limit int) ([]job.Job, error)
 	// PurgeExpired deletes idempotency keys, token families and login counts that are over.
 	PurgeExpired(ctx context.Context, now time.Time) error
+}
+
+// RollUpMark is a place in the list of retries that are not rolled up; the zero one is before all.
+type RollUpMark struct {
+	Ended time.Time
+	ID    job.ID
 }
 
 // EngineState is what the engine says of a job's workflow.

@@ -94,6 +94,7 @@ type loop struct {
 	cursor               job.ID
 	nextSweep, nextPurge time.Time
 	since                time.Time
+	rolledUp             RollUpMark
 	rounds               *rounds
 }
 
@@ -115,7 +116,7 @@ func (l *loop) pass(ctx context.Context) {
 			l.nextSweep = now.Add(everySweep)
 		}
 	}
-	r.rollUps(ctx, now.Add(-settledFor))
+	l.rolledUp = r.rollUps(ctx, now.Add(-settledFor), l.rolledUp)
 	l.rounds.run(ctx, now, l.reachable, r.comeOn, r.complain)
 	if now.After(l.nextPurge) {
 		if err := r.Backlog.PurgeExpired(ctx, now); err != nil {
@@ -320,20 +321,27 @@ func (r *Reconciler) startUnreached(ctx context.Context) {
 	}
 }
 
-func (r *Reconciler) rollUps(ctx context.Context, before time.Time) {
-	jobs, err := r.Backlog.NotRolledUp(ctx, before, rollUpLimit)
+// rollUps makes some of the roll-ups that were missed, and returns behind which to go on: those that fail again and again must
+// not keep it from the ones behind them.
+func (r *Reconciler) rollUps(ctx context.Context, before time.Time, after RollUpMark) RollUpMark {
+	jobs, err := r.Backlog.NotRolledUp(ctx, before, after, rollUpLimit)
 	if err != nil {
 		r.complain(ctx, "missed roll-ups not read", err)
-		return
+		return after
 	}
 	for _, j := range jobs {
 		if err := r.Settlement.RollUp(ctx, j.AccountID, j.ID, r.Now().UTC().Truncate(time.Microsecond)); err != nil {
 			r.complain(ctx, "roll-up not made", err, "job", j.ID)
 			if outage(err) != nil {
-				return
+				return after
 			}
 		}
+		after = RollUpMark{Ended: j.FinishedAt, ID: j.ID}
 	}
+	if len(jobs) < rollUpLimit {
+		return RollUpMark{}
+	}
+	return after
 }
 
 // complain logs what the next pass will try again; not while shutting down.

@@ -28,8 +28,11 @@ func (s *Schedules) Duties() []Duty {
 	}
 }
 
-func (s *Schedules) tellAll(ctx context.Context, _ bool) error {
-	list, err := s.Backlog.Unsynced(ctx, syncsAtOnce)
+func (s *Schedules) tellAll(ctx context.Context, back bool) error {
+	if back {
+		s.toldLast = 0
+	}
+	list, err := s.Backlog.Unsynced(ctx, s.toldLast, syncsAtOnce)
 	if err != nil {
 		return err
 	}
@@ -44,6 +47,10 @@ func (s *Schedules) tellAll(ctx context.Context, _ bool) error {
 		if err != nil { // of this schedule alone; those behind it must not wait for it
 			s.Log.WarnContext(ctx, "the engine does not take a schedule", "config", sch.ConfigID, "error", err)
 		}
+		s.toldLast = sch.ConfigID
+	}
+	if len(list) < syncsAtOnce {
+		s.toldLast = 0
 	}
 	return nil
 }

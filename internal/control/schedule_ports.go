@@ -38,8 +38,8 @@ type FireStore interface {
 
 // ScheduleBacklog is what the schedule keeper looks after: it spans accounts.
 type ScheduleBacklog interface {
-	// Unsynced lists schedules of which the engine does not know the newest version, in the order of their configs.
-	Unsynced(ctx context.Context, limit int) ([]job.Schedule, error)
+	// Unsynced lists schedules of which the engine does not know the newest version, of configs after the given one, in their order.
+	Unsynced(ctx context.Context, after int64, limit int) ([]job.Schedule, error)
 	// MarkSynced notes that the engine has been told of a version.
 	MarkSynced(ctx context.Context, config, version int64) error
 	// MarkUnsynced has the engine told anew. A config without a schedule is not an error.

@@ -23,6 +23,8 @@ type Schedules struct {
 	Log      *slog.Logger
 	// SubMinute lets cron patterns fire more than once a minute.
 	SubMinute bool
+
+	toldLast int64 // the config whose schedule the keeper told the engine of last; 0 where its next run begins with the first
 }
 
 // ScheduleInput is a whole schedule as a caller gives it.

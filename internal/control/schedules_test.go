@@ -15,7 +15,7 @@ import (
 // called lists the calls that a schedule's fires asked for and that wait to be made, oldest first.
 func (w *world) called() (list []job.Delivery) {
 	w.t.Helper()
-	pending, err := w.Store.(control.Outbox).PendingDeliveries(w.t.Context(), 100)
+	pending, err := w.Store.(control.Outbox).PendingDeliveries(w.t.Context(), "", 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}

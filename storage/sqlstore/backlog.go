@@ -38,10 +38,12 @@ func (s *Store) Unreached(ctx context.Context, limit int) ([]job.Job, error) {
 	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE unreachable AND "+unfinished+" ORDER BY id LIMIT ?", limit)
 }
 
-// NotRolledUp is control.Backlog's, oldest ending first.
-func (s *Store) NotRolledUp(ctx context.Context, before time.Time, limit int) ([]job.Job, error) {
+// NotRolledUp is control.Backlog's.
+func (s *Store) NotRolledUp(ctx context.Context, before time.Time, after control.RollUpMark, limit int) ([]job.Job, error) {
+	ended := micros(after.Ended)
 	return s.backlog(ctx, "SELECT "+jobColumns+" FROM jobs WHERE retry_of <> '' AND NOT rolled_up "+
-		"AND finished_at IS NOT NULL AND finished_at < ? ORDER BY finished_at, id LIMIT ?", micros(before), limit)
+		"AND finished_at IS NOT NULL AND finished_at < ? AND finished_at >= ? AND (finished_at > ? OR id > ?) ORDER BY finished_at, id LIMIT ?",
+		micros(before), ended, ended, string(after.ID), limit)
 }
 
 func (s *Store) backlog(ctx context.Context, query string, args ...any) ([]job.Job, error) {

@@ -10,8 +10,8 @@ import (
 )
 
 // PendingDeliveries is control.Outbox's.
-func (s *Store) PendingDeliveries(ctx context.Context, limit int) ([]job.Delivery, error) {
-	return s.outbox(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE status = 'pending' ORDER BY id LIMIT ?", limit)
+func (s *Store) PendingDeliveries(ctx context.Context, after string, limit int) ([]job.Delivery, error) {
+	return s.outbox(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE status = 'pending' AND id > ? ORDER BY id LIMIT ?", after, limit)
 }
 
 // UnderwayDeliveries is control.Outbox's.
@@ -21,7 +21,7 @@ func (s *Store) UnderwayDeliveries(ctx context.Context, before time.Time, after 
 }
 
 func (s *Store) outbox(ctx context.Context, query string, args ...any) ([]job.Delivery, error) {
-	rows, err := many[deliveryRow](s.read.WithContext(ctx), query, args...)
+	rows, err := many[deliveryRow](s.background.read.WithContext(ctx), query, args...)
 	if err != nil {
 		return nil, s.fault(ctx, err)
 	}

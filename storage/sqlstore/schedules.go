@@ -173,8 +173,8 @@ func (s *Store) DeleteSchedule(ctx context.Context, account, config int64) error
 }
 
 // Unsynced is control.ScheduleBacklog's.
-func (s *Store) Unsynced(ctx context.Context, limit int) ([]job.Schedule, error) {
-	return s.schedules(ctx, "version <> synced ORDER BY config_id LIMIT ?", limit)
+func (s *Store) Unsynced(ctx context.Context, after int64, limit int) ([]job.Schedule, error) {
+	return s.schedules(ctx, "version <> synced AND config_id > ? ORDER BY config_id LIMIT ?", after, limit)
 }
 
 // AllSchedules is control.ScheduleBacklog's.

@@ -206,7 +206,7 @@ func TestListsAreReadFromTheirIndexes(t *testing.T) {
 		"tagged":      {ask: jobs(job.Query{Scope: account, Where: eq("tags", "x")}), index: "job_tag_counts_tag (account_id=? AND tag=?)", sorts: true},
 		"unfinished":  {ask: jobs(job.Query{Scope: account, Where: eq("status", job.Queued)}), index: "jobs_unfinished", sorts: true},
 		"backlog":     {ask: func() error { _, err := s.Unfinished(ctx, time.Now(), "", 10); return err }, index: "jobs_unfinished"},
-		"roll-ups":    {ask: func() error { _, err := s.NotRolledUp(ctx, time.Now(), 10); return err }, index: "jobs_not_rolled_up", sorts: true},
+		"roll-ups":    {ask: func() error { _, err := s.NotRolledUp(ctx, time.Now(), control.RollUpMark{}, 10); return err }, index: "jobs_not_rolled_up", sorts: true},
 		"family":      {ask: func() error { _, err := s.Family(ctx, j.AccountID, j.ID); return err }, index: "jobs_root", sorts: true},
 		"configs":     {ask: func() error { _, err := s.Configs(ctx, job.Query{Scope: account}); return err }, index: "sqlite_autoindex_job_configs_2 (account_id=?)"},
 	} {

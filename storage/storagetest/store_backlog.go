@@ -124,21 +124,34 @@ var backlogCases = map[string]func(*testing.T, *tenant){
 		completedRetry := n.ended(t, completed(), retryOf(first.ID))
 		failedRetry := n.ended(t, failed(), retryOf(first.ID))
 		n.submit(t, retryOf(first.ID))
-		page, err := n.NotRolledUp(t.Context(), at(110), 10)
+		page, err := n.NotRolledUp(t.Context(), at(110), control.RollUpMark{}, 10)
 		if err != nil || len(page) != 0 {
 			t.Errorf("ended before 110 s = %v, %v, want none", ids(page), err)
 		}
-		page, err = n.NotRolledUp(t.Context(), at(111), 10)
+		page, err = n.NotRolledUp(t.Context(), at(111), control.RollUpMark{}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		same(t, "ended before 111 s", ids(page), []job.ID{completedRetry.ID, failedRetry.ID})
+		var walked []job.ID
+		for after := (control.RollUpMark{}); ; {
+			one, err := n.NotRolledUp(t.Context(), at(111), after, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(one) == 0 {
+				break
+			}
+			walked = append(walked, one[0].ID)
+			after = control.RollUpMark{Ended: one[0].FinishedAt, ID: one[0].ID}
+		}
+		same(t, "one behind the other", walked, ids(page))
 		for _, j := range page {
 			if err := n.RollUp(t.Context(), j.AccountID, j.ID, at(120)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		page, err = n.NotRolledUp(t.Context(), at(1000), 10)
+		page, err = n.NotRolledUp(t.Context(), at(1000), control.RollUpMark{}, 10)
 		if err != nil || len(page) != 0 {
 			t.Errorf("after roll-up = %v, %v, want none", ids(page), err)
 		}

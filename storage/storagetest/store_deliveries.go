@@ -284,7 +284,8 @@ var outboxCases = map[string]func(*testing.T, *tenant){
 			return out
 		}
 		a, b, c := n.webhook(t, "a"), n.webhook(t, "b"), n.webhook(t, "c")
-		same(t, "pending", ids(n.PendingDeliveries(ctx, 2)), []string{a.ID, b.ID})
+		same(t, "pending", ids(n.PendingDeliveries(ctx, "", 2)), []string{a.ID, b.ID})
+		same(t, "pending behind one", ids(n.PendingDeliveries(ctx, a.ID, 2)), []string{b.ID, c.ID})
 		for i, d := range []job.Delivery{a, b} {
 			if err := n.MarkDelivering(ctx, d.ID, 1, at(10+i)); err != nil {
 				t.Fatal(err)
@@ -293,7 +294,7 @@ var outboxCases = map[string]func(*testing.T, *tenant){
 		if err := n.MarkDelivering(ctx, c.ID, 2, at(10)); err != nil { // another round
 			t.Fatal(err)
 		}
-		same(t, "still pending", ids(n.PendingDeliveries(ctx, 10)), []string{c.ID})
+		same(t, "still pending", ids(n.PendingDeliveries(ctx, "", 10)), []string{c.ID})
 		same(t, "underway", ids(n.UnderwayDeliveries(ctx, at(100), "", 10)), []string{a.ID, b.ID})
 		same(t, "behind one", ids(n.UnderwayDeliveries(ctx, at(100), a.ID, 10)), []string{b.ID})
 		same(t, "written before", ids(n.UnderwayDeliveries(ctx, at(11), "", 10)), []string{a.ID})

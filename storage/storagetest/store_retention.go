@@ -216,7 +216,7 @@ var retentionCases = map[string]func(*testing.T, *tenant){
 			t.Fatal(err)
 		}
 		same(t, "taken while it is pending", n.expire(t, runAt(1000), 10), []job.ID(nil))
-		pending, err := n.PendingDeliveries(t.Context(), 10)
+		pending, err := n.PendingDeliveries(t.Context(), "", 10)
 		if err != nil || len(pending) != 2 {
 			t.Fatalf("pending: %+v, %v", pending, err)
 		}

@@ -135,7 +135,10 @@ var scheduleCases = map[string]func(*testing.T, *tenant){
 			}
 			return false
 		}
-		unsynced := func() bool { t.Helper(); return mine(n.Unsynced(t.Context(), 1000)) }
+		unsynced := func() bool { t.Helper(); return mine(n.Unsynced(t.Context(), 0, 1000)) }
+		if mine(n.Unsynced(t.Context(), s.ConfigID, 1000)) || !mine(n.Unsynced(t.Context(), s.ConfigID-1, 1)) {
+			t.Error("told of behind itself, or not as the first behind the one before")
+		}
 		if !unsynced() || !mine(n.AllSchedules(t.Context(), s.ConfigID-1, 1)) || mine(n.AllSchedules(t.Context(), s.ConfigID, 1000)) {
 			t.Error("not listed, or listed behind itself")
 		}
