@@ -94,8 +94,7 @@ func (s *Store) EndDelivery(ctx context.Context, id string, round int, why strin
 
 // PurgeDeliveries is control.Outbox's.
 func (s *Store) PurgeDeliveries(ctx context.Context, before time.Time) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
-		_, err := run(tx, "DELETE FROM deliveries WHERE job_id IS NULL AND finished_at IS NOT NULL AND finished_at < ?", micros(before))
-		return err
-	})
+	const old = "job_id IS NULL AND finished_at IS NOT NULL AND finished_at < ?"
+	return s.purge(ctx, "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE "+old+" ORDER BY finished_at LIMIT ?) AND "+old,
+		micros(before), purgeBatch, micros(before))
 }

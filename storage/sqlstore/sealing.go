@@ -105,7 +105,7 @@ func (s *Store) eachSealedAt(ctx context.Context, p sealedPlace, see func(place,
 	type row struct{ ID, Text string }
 	after := p.keyOf("")
 	for {
-		rows, err := many[row](s.read.WithContext(ctx), fmt.Sprintf(`SELECT CAST(%[2]s AS text) AS id, %[3]s AS text FROM %[1]s
+		rows, err := many[row](s.background.read.WithContext(ctx), fmt.Sprintf(`SELECT CAST(%[2]s AS text) AS id, %[3]s AS text FROM %[1]s
 			WHERE %[2]s > ? AND (%[3]s LIKE '%%v1:%%' OR %[3]s LIKE '%%v2:%%') ORDER BY %[2]s LIMIT %[4]d`, p.table, p.key, p.column, sealedPage), after)
 		if err != nil || len(rows) == 0 {
 			return s.fault(ctx, err)

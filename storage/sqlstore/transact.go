@@ -177,6 +177,21 @@ func (s *Store) transactLater(ctx context.Context, fn func(tx *gorm.DB) error) e
 	return s.transactOn(ctx, s.background.write, fn)
 }
 
+// purge repeats a statement that deletes purgeBatch rows until it finds fewer: nobody waits for it, and it keeps nobody waiting. What
+// makes a row old must be said outside of the selection of the batch, too: somebody may write to the row in between.
+func (s *Store) purge(ctx context.Context, statement string, args ...any) error {
+	for gone := int64(purgeBatch); gone == purgeBatch; {
+		err := s.transactLater(ctx, func(tx *gorm.DB) (err error) {
+			gone, err = run(tx, statement, args...)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Store) transactOn(ctx context.Context, db *gorm.DB, fn func(tx *gorm.DB) error) (err error) {
 	ctx, span := s.traced(ctx)
 	defer func() { tracing.End(span, err) }()

@@ -71,10 +71,8 @@ func (s *Store) SetDrain(ctx context.Context, account int64, id string, drain bo
 
 // PurgeWorkers is control.WorkerRegistry's.
 func (s *Store) PurgeWorkers(ctx context.Context, before time.Time) error {
-	return s.transact(ctx, func(tx *gorm.DB) error {
-		_, err := run(tx, "DELETE FROM workers WHERE beat_at < ?", micros(before))
-		return err
-	})
+	return s.purge(ctx, "DELETE FROM workers WHERE id IN (SELECT id FROM workers WHERE beat_at < ? LIMIT ?) AND beat_at < ?",
+		micros(before), purgeBatch, micros(before))
 }
 
 func noWorker(id string) error {
