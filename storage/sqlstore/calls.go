@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"reflect"
 	"strings"
 
 	"waybill/internal/limit"
@@ -24,7 +26,7 @@ func (s *Store) ChargeCalls(ctx context.Context, c limit.Charge) (fits bool, now
 	}
 	// On the connection of background work, where there is one, it would wait behind sweeps; in a transaction of the caller's it
 	// would be undone with it.
-	row, _, err := one[callBucketRow](s.write.WithContext(ctx), s.chargeStatement(c.Rule), map[string]any{
+	row, err := s.charge(ctx, s.chargeStatement(c.Rule), map[string]any{
 		"caller": subjectKey(c.Rule.Name + " " + c.Caller), "calls": first.Calls, "fits": first.Fits, "now": micros(c.Now),
 		"owed": owed, "full": full, "every": c.Rule.Every.Microseconds(), "speed": full / float64(max(1, c.Rule.Every.Microseconds())),
 	})
@@ -32,6 +34,20 @@ func (s *Store) ChargeCalls(ctx context.Context, c limit.Charge) (fits bool, now
 		return false, limit.Level{}, s.fault(ctx, err)
 	}
 	return row.Fits, limit.Level{Calls: row.Calls, At: timeOf(row.At)}, nil
+}
+
+// charge runs the statement once: where its answer is lost, the call may be in the bucket already.
+func (s *Store) charge(ctx context.Context, statement string, args map[string]any) (row callBucketRow, err error) {
+	k := keeperOf(s.write)
+	ctx, cancel := k.bounded(ctx)
+	defer cancel()
+	err = scanOnce(s.write.WithContext(ctx), statement, []any{args}, func(rows *sql.Rows) (bool, error) {
+		return false, rows.Scan(addresses(reflect.ValueOf(&row).Elem(), nil)...)
+	})
+	if err != nil {
+		k.again(ctx, err, transactionTries) // counted as the last try
+	}
+	return row, err
 }
 
 // chargeStatement computes limit.Rule's At and what fits. LEFT is what is left of the calls in the bucket by now, HELD that with what

@@ -16,6 +16,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/job"
+	"waybill/internal/limit"
 	"waybill/storage/storagetest"
 )
 
@@ -28,6 +29,7 @@ type cut struct {
 	// connection ends without an answer. Nil: commits pass as everything else.
 	mu     sync.Mutex
 	commit func() (through bool, later <-chan struct{})
+	lose   []byte      // the next request that has it goes through, and its answer is lost
 	silent atomic.Bool // nothing goes through any more, and nobody is told
 	work   sync.WaitGroup
 	conns  map[net.Conn]bool
@@ -109,7 +111,18 @@ func (c *cut) requests(client, server net.Conn) {
 		}
 		c.mu.Lock()
 		commit := c.commit
+		lose := len(c.lose) > 0 && bytes.Contains(buffer[:n], c.lose)
+		if lose {
+			c.lose = nil
+		}
 		c.mu.Unlock()
+		if lose {
+			_ = client.Close()
+			_, _ = server.Write(buffer[:n])
+			_ = server.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_, _ = server.Read(buffer) // or pump reads it: either way it is done
+			return
+		}
 		if commit != nil && bytes.HasPrefix(buffer[:n], []byte("Q")) && bytes.Contains(buffer[:n], []byte("commit\x00")) {
 			through, later := commit()
 			_ = client.Close()
@@ -424,4 +437,30 @@ func TestConflictsAreTriedAgainAndOthersNot(t *testing.T) {
 	if runs != transactionTries || job.CodeOf(err) != job.Unavailable {
 		t.Errorf("for ever: %d runs, %v", runs, err)
 	}
+}
+
+// The answer to a charge is lost, and with it whether the call is counted: it is not charged a second time.
+func TestAChargeWhoseAnswerIsLostIsNotMadeTwice(t *testing.T) {
+	t.Parallel()
+	s, proxy, _ := throughCut(t, nil)
+	charge := limit.Charge{Rule: limit.Leaking("lost", 10, 1), Caller: "somebody", Now: time.Now()}
+	first := charge
+	first.Caller = "somebody else" // prepares the statement
+	if _, _, err := s.ChargeCalls(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	bucket := subjectKey(charge.Rule.Name + " " + charge.Caller)
+	proxy.mu.Lock()
+	proxy.lose = []byte(bucket)
+	proxy.mu.Unlock()
+	if _, level, err := s.ChargeCalls(t.Context(), charge); job.CodeOf(err) != job.Unavailable {
+		t.Errorf("the answer came to %v, %v", level.Calls, err)
+	}
+	eventually(t, "the call is counted once", func() bool {
+		calls, found, err := one[float64](s.read.WithContext(t.Context()), "SELECT calls FROM call_buckets WHERE caller = ?", bucket)
+		if calls > 1 {
+			t.Fatalf("%v calls are counted", calls)
+		}
+		return err == nil && found && calls == 1
+	})
 }
