@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"waybill/internal/job"
 	"waybill/internal/secret"
@@ -53,8 +54,8 @@ type Keyring struct {
 	Ring    *secret.Ring
 	Now     Clock
 
-	mu   sync.Mutex
-	last time.Time // of a refresh that a missing key asked for
+	looks singleflight.Group
+	last  time.Time // of the end of a look for a missing key; the look's own
 }
 
 // secretUse is what the boxes for stored secrets are made for.
@@ -208,20 +209,26 @@ func (k *Keyring) Run(ctx context.Context, log *slog.Logger) error {
 	}
 }
 
-// missing looks for a key that a text names and nobody here knows: made a moment ago. At most once a second.
+// missing looks for a key that a text names and nobody here knows: made a moment ago. Anybody may name one, so all who miss one wait for
+// the same look, and for a second after it nobody looks.
 func (k *Keyring) missing(log *slog.Logger) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if time.Since(k.last) < time.Second {
-		return
-	}
-	k.last = time.Now()
-	ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
-	defer done()
-	if err := k.Refresh(ctx); err != nil {
-		log.WarnContext(ctx, "the keys could not be read anew", "error", err)
-	}
+	_, _, _ = k.looks.Do("", func() (any, error) {
+		if time.Since(k.last) < time.Second {
+			return nil, nil
+		}
+		ctx, done := context.WithTimeout(context.Background(), lookFor)
+		defer done()
+		err := k.Refresh(ctx)
+		k.last = time.Now()
+		if err != nil {
+			log.WarnContext(ctx, "the keys could not be read anew", "error", err)
+		}
+		return nil, nil
+	})
 }
+
+// lookFor bounds a look for a missing key: a call waits for it.
+const lookFor = 5 * time.Second
 
 // KeyUse is a sealing key and what it still seals.
 type KeyUse struct {
