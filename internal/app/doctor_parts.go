@@ -141,7 +141,7 @@ func (d *doctor) sealing(ctx context.Context, store *sqlstore.Store) []Finding {
 // noteInstallation finds out which installation the keys are of.
 func (d *doctor) noteInstallation(ctx context.Context, store *sqlstore.Store) {
 	ring := &control.Keyring{Store: store, Marks: store, Masters: d.masters, Ring: secret.NewRing(), Now: time.Now}
-	root, err := ring.Open(ctx)
+	root, err := ring.Look(ctx)
 	if err != nil {
 		return // the claim is told without it
 	}

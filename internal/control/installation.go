@@ -10,6 +10,8 @@ import (
 type Marks interface {
 	// KeepMark stores the mark under the name unless there is one, and gives the one that is stored.
 	KeepMark(ctx context.Context, name, mark string) (stored string, err error)
+	// Mark is the stored one, empty if there is none.
+	Mark(ctx context.Context, name string) (string, error)
 }
 
 // keyMark is the name of the master key's fingerprint.

@@ -19,6 +19,8 @@ func (m marks) KeepMark(_ context.Context, name, mark string) (string, error) {
 	return m[name], nil
 }
 
+func (m marks) Mark(_ context.Context, name string) (string, error) { return m[name], nil }
+
 func TestOnlyTheFirstKeyIsTheInstallations(t *testing.T) {
 	t.Parallel()
 	m := marks{}

@@ -88,6 +88,36 @@ func (k *Keyring) Open(ctx context.Context) (root secret.Keys, err error) {
 	if err != nil {
 		return root, err
 	}
+	return k.root(text)
+}
+
+// Look gives what Open gives, and makes nothing: before the first process of an installation has made its keys, NotFound.
+func (k *Keyring) Look(ctx context.Context) (root secret.Keys, err error) {
+	masters, err := k.Masters()
+	if err != nil {
+		return root, err
+	}
+	stored, err := k.Store.SealingKeys(ctx)
+	if err != nil {
+		return root, err
+	}
+	if len(stored) == 0 {
+		return root, job.Errorf(job.NotFound, job.WordNotFound, "There are no keys yet")
+	}
+	if err := k.take(stored, masters); err != nil {
+		return root, err
+	}
+	text, err := k.Marks.Mark(ctx, rootMark)
+	if err == nil && text == "" {
+		err = job.Errorf(job.NotFound, job.WordNotFound, "There is no root key yet")
+	}
+	if err != nil {
+		return root, err
+	}
+	return k.root(text)
+}
+
+func (k *Keyring) root(text string) (root secret.Keys, err error) {
 	if text, err = k.Box().Open(text); err != nil {
 		return root, job.Wrap(err, job.Internal, job.WordInternal, "The installation's root key can not be opened")
 	}

@@ -21,7 +21,7 @@ func (s *Store) KeepMark(ctx context.Context, name, mark string) (stored string,
 	return stored, err
 }
 
-// Mark gives the mark that KeepMark stored, empty if there is none.
+// Mark is control.Marks's.
 func (s *Store) Mark(ctx context.Context, name string) (string, error) {
 	mark, _, err := one[string](s.read.WithContext(ctx), "SELECT mark FROM installation WHERE name = ?", name)
 	return mark, s.fault(ctx, err)
