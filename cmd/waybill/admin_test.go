@@ -161,8 +161,11 @@ func TestWaysBackAreInTheAuditLog(t *testing.T) {
 	s.call(exitOK, "", "migrate", "down", "--to", "0", "--yes")
 	s.call(exitOK, "", "migrate", "up")
 	s.call(exitOK, "", "migrate", "down", "--to", "16", "--yes")
-	list := s.exported() // which brings the tables up to use them
-	if len(list) != 2 || list[1].Action != "migrate.down" || len(list[1].Changes) != 1 || list[1].Changes[0].After != "16" {
+	_, faults := s.call(exitFailed, "", "admin", "audit", "export")
+	s.wants(faults, "waybill migrate up")
+	s.call(exitOK, "", "migrate", "up")
+	list := s.exported()
+	if len(list) != 3 || list[1].Action != "migrate.down" || len(list[1].Changes) != 1 || list[1].Changes[0].After != "16" {
 		t.Errorf("%+v", list)
 	}
 }

@@ -26,7 +26,11 @@ func OpenKeyring(ctx context.Context, s settings.Settings) (*Keyring, error) {
 	k := &Keyring{parts: newParts(s, slog.Default()), file: filepath.Join(s.Data, "master.key")}
 	err := k.loadKeys(k.file, secret.Load)
 	if err == nil {
-		err = k.openStore(ctx, filepath.Join(s.Data, "waybill.db"))
+		err = k.openPresentStore(ctx, k.watchStore)
+	}
+	if err == nil {
+		k.warnOfStore(ctx)
+		err = k.checkKey(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, k.closeStore(ctx))

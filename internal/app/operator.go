@@ -2,11 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"os/user"
-	"path/filepath"
 	"time"
 
 	"waybill/internal/app/settings"
@@ -24,7 +24,7 @@ type Operator struct {
 	store *sqlstore.Store
 }
 
-// OpenOperator opens the database of the settings, which is migrated. Close it.
+// OpenOperator opens the database of the settings, which must be there and migrated. Close it.
 func OpenOperator(ctx context.Context, s settings.Settings) (*Operator, error) {
 	p := newParts(s, slog.Default())
 	if err := p.openUnsealedStore(ctx); err != nil {
@@ -38,11 +38,25 @@ func OpenOperator(ctx context.Context, s settings.Settings) (*Operator, error) {
 
 // openUnsealedStore opens the database without its keys, and goes by its clock.
 func (p *parts) openUnsealedStore(ctx context.Context) (err error) {
-	p.store, err = openDatabase(ctx, p.settings, p.log, filepath.Join(p.settings.Data, "waybill.db"), func(c *sqlstore.Config) { c.Now = p.now })
+	err = p.openPresentStore(ctx, func(c *sqlstore.Config) { c.Now = p.now })
 	if err == nil {
 		p.compareClocks(ctx)
 	}
 	return err
+}
+
+// openPresentStore opens the database for a command beside the processes that run. It makes none, and leaves the tables as they are:
+// to bring them up to date is an act of its own, which has its place in an upgrade and its entry in the audit log.
+func (p *parts) openPresentStore(ctx context.Context, change func(*sqlstore.Config)) error {
+	schema, err := OpenSchema(ctx, p.settings, SchemaLook, change)
+	if err != nil {
+		return err
+	}
+	if err := schema.checkVersion(ctx); err != nil {
+		return errors.Join(err, schema.Close())
+	}
+	p.store = schema.store
+	return nil
 }
 
 // Close gives the database back.

@@ -32,8 +32,11 @@ const (
 )
 
 // OpenSchema opens the database of the settings without touching it; a PostgreSQL that does not answer yet is waited for. Close it.
-func OpenSchema(ctx context.Context, s settings.Settings, use SchemaUse) (_ *Schema, err error) {
+func OpenSchema(ctx context.Context, s settings.Settings, use SchemaUse, change ...func(*sqlstore.Config)) (_ *Schema, err error) {
 	c, what := databaseConfig(s, filepath.Join(s.Data, "waybill.db"))
+	for _, f := range change {
+		f(&c)
+	}
 	schema := &Schema{}
 	if c.Driver == sqlstore.SQLite {
 		if err := schema.prepareFile(s.Data, c.Path, use); err != nil {
@@ -79,6 +82,28 @@ func (s *Schema) Close() (err error) {
 // Status lists the migrations, known ones and those of newer programs.
 func (s *Schema) Status(ctx context.Context) ([]sqlstore.Migration, error) {
 	return s.store.Schema(ctx)
+}
+
+// checkVersion refuses tables that are older than this program. Newer ones will do.
+func (s *Schema) checkVersion(ctx context.Context) error {
+	list, err := s.Status(ctx)
+	if err != nil {
+		return fmt.Errorf("the version of the tables can not be read: %w", err)
+	}
+	pending := 0
+	for _, m := range list {
+		if m.Applied.IsZero() {
+			pending++
+		}
+	}
+	switch {
+	case pending == len(list):
+		return job.Errorf(job.Conflict, job.WordStale, "The database has no tables yet: start waybill up on it, or make them with waybill admin setup or waybill migrate up")
+	case pending > 0:
+		return job.Errorf(job.Conflict, job.WordStale,
+			"The database's tables are older than this program, %d steps are missing: upgrade as docs/upgrade.md says (waybill migrate up), or use the program that runs on them", pending)
+	}
+	return nil
 }
 
 // Up brings the tables to this program's version and tells what was done.
