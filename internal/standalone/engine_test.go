@@ -213,7 +213,7 @@ func wantListed(t *testing.T, c client.Client, id string) {
 	query := fmt.Sprintf("%s = '1' AND %s = '%s' AND %s = 'completed'",
 		contract.AttrAccount, contract.AttrJob, id, contract.AttrStatus)
 	var found []string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); { // visibility follows the history
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); { // visibility follows the history
 		res, err := c.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: query})
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.temporal.io/api/serviceerror"
@@ -33,10 +34,11 @@ func (g *guarded) text() string {
 	return g.b.String()
 }
 
-func TestAnOutageIsTwoLines(t *testing.T) {
+func TestAnOutageIsTwoLines(t *testing.T) { synctest.Test(t, anOutageIsTwoLines) }
+
+func anOutageIsTwoLines(t *testing.T) {
 	var out guarded
 	l := newServerLogger(slog.New(slog.NewTextHandler(&out, nil)))
-	l.run.away.quiet = 200 * time.Millisecond
 	shard := log.With(l, tag.String("shard", "1"))
 	for round := 1; round <= 2; round++ {
 		for i := range 500 {
@@ -44,7 +46,7 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 			shard.Error(fmt.Sprintf("Operation %d failed", i), tag.Error(err))
 		}
 		shard.Error("something else", tag.Error(io.ErrClosedPipe))
-		for deadline := time.Now().Add(time.Minute); strings.Count(out.text(), "outage is over") < round; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); strings.Count(out.text(), "outage is over") < round; time.Sleep(time.Second) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the end of the outage is not told:\n%s", out.text())
 			}

@@ -151,6 +151,10 @@ func TestEngineOnPostgres(t *testing.T) {
 	}
 }
 
+// theHold is the lock on the engine's databases, in that which is connected to: other tests have engines on the same server.
+var theHold = fmt.Sprintf(`locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) = %d
+	AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, holdKey)
+
 // TestEngineOutlivesItsDatabaseConnections is a restart of the database server as the engine sees it.
 func TestEngineOutlivesItsDatabaseConnections(t *testing.T) {
 	admin, at := ownDatabase(t)
@@ -159,8 +163,10 @@ func TestEngineOutlivesItsDatabaseConnections(t *testing.T) {
 	if err := runGreet(t.Context(), c, "before"); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'waybill engine'")
+	store := in(t, at, storeSuffix)
+	for range 3 { // those of this engine: other tests run theirs on the same server
+		execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'waybill engine' AND datname IN ('"+
+			store.Config().Database+"', '"+strings.TrimSuffix(store.Config().Database, storeSuffix)+visibilitySuffix+"')")
 	}
 	var err error
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
@@ -173,8 +179,7 @@ func TestEngineOutlivesItsDatabaseConnections(t *testing.T) {
 	}
 	// The lock went with its connection and must be there again.
 	for deadline := time.Now().Add(time.Minute); ; {
-		n := number(t, in(t, at, storeSuffix), fmt.Sprintf("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = %d", holdKey))
-		if n == 1 {
+		if number(t, store, "SELECT count(*) FROM pg_locks WHERE granted AND "+theHold) == 1 {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -190,19 +195,19 @@ func TestEngineOutlivesItsDatabaseConnections(t *testing.T) {
 }
 
 func TestEngineEndsWhenItsDatabasesAreAnothers(t *testing.T) {
-	admin, at := ownDatabase(t)
+	_, at := ownDatabase(t)
 	e := start(t, onPostgres(t.TempDir(), at))
-	thief := in(t, at, storeSuffix)
+	thief, store := in(t, at, storeSuffix), in(t, at, storeSuffix)
 	// The lock is waited for in the queue of the database, so the thief has it the moment the engine's connection is cut.
 	got := make(chan error, 1)
 	go func() {
 		_, err := thief.Exec(context.Background(), "SELECT pg_advisory_lock($1)", int64(holdKey))
 		got <- err
 	}()
-	for number(t, admin, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == 0 {
+	for number(t, store, "SELECT count(*) FROM pg_locks WHERE NOT granted AND "+theHold) == 0 {
 		time.Sleep(10 * time.Millisecond) // polling
 	}
-	execute(t, admin, fmt.Sprintf("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND ((classid::bigint << 32) | objid::bigint) = %d", holdKey))
+	execute(t, store, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE granted AND "+theHold)
 	if err := <-got; err != nil {
 		t.Fatal(err)
 	}

@@ -139,8 +139,8 @@ func TestACallbackSurvivesItsReceiverAndItsSender(t *testing.T) {
 		return nil
 	})
 	path := "/api/jobs/" + id + "/deliveries/" + delivery.text("id")
-	c.do(t, http.StatusAccepted, http.MethodPost, path+"/redeliver", nil)
 	before := len(hook.seen())
+	c.do(t, http.StatusAccepted, http.MethodPost, path+"/redeliver", nil)
 	for i, call := range hook.waits(t, before+1) {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(call.body))

@@ -219,7 +219,7 @@ func unfinished(t *testing.T, c *client) string {
 // nothingLeft waits until no workflow is open and no process of the jobs is left.
 func nothingLeft(t *testing.T, p *program, jobs ...string) {
 	t.Helper()
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, 2*time.Minute, func() error {
 		if open := openWorkflows(t, p); len(open) > 0 {
 			return fmt.Errorf("workflows are left open: %v", open)
 		}

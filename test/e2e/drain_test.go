@@ -18,15 +18,17 @@ func TestDrain(t *testing.T) {
 	data := folder(t)
 	p := start(t, options{data: data, args: []string{"--workers", "1"}})
 	c := p.admin(t)
-	config := c.configure(t, "slow", script(`echo at work; sleep 3; echo "done" > "$LOCAL_JOB_OUT_DIR/done.txt"`))
-	job := c.submit(t, config).text("id")
+	job := c.submit(t, c.configure(t, "slow", script(`
+echo at work
+while [ ! -e "$TMPDIR/go" ]; do sleep 0.1; done
+echo "done" > "$LOCAL_JOB_OUT_DIR/done.txt"`))).text("id")
 	c.reaches(t, job, "RUNNING", time.Minute)
-	queued := c.submit(t, config).text("id")
-	expect(t, "readiness before", status(t, p.run.URL+"/readyz"), 200)
+	queued := c.submit(t, c.configure(t, "quick", script("true"))).text("id")
+	ready(t, p.run.URL)
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if s := status(t, p.run.URL+"/readyz"); s != http.StatusServiceUnavailable {
 			return fmt.Errorf("readiness is %d while it drains", s)
 		}
@@ -34,6 +36,9 @@ func TestDrain(t *testing.T) {
 	})
 	expect(t, "health while it drains", status(t, p.run.URL+"/healthz"), 200)
 	expect(t, "the job while it drains", c.get(t, "/api/jobs/"+job).text("status"), "RUNNING")
+	if err := os.WriteFile(goAhead(p, job, "1"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.ended(); err != nil {
 		t.Fatal(err)
 	}

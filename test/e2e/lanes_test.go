@@ -3,18 +3,46 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// inLane is a job config one of whose jobs runs at a time, for as long as SECONDS says.
+// inLane is a job config one of whose jobs runs at a time, for as many seconds as are said or until the test lets it go on.
 func inLane(limits object) setup {
-	s := script(`echo "begins"; sleep "$SECONDS_TO_SLEEP"; echo "ends"`)
+	s := script(`echo "begins"
+if [ "$SECONDS_TO_SLEEP" = any ]; then
+	while [ ! -e "$TMPDIR/go" ]; do sleep 0.1; done
+else
+	sleep "$SECONDS_TO_SLEEP"
+fi
+echo "ends"`)
 	s.config = limits
 	s.runtime = object{"macros": []object{{"key": "SECONDS_TO_SLEEP", "value": "1"}}}
 	return s
+}
+
+// goAhead is the file that a program waits for which looks for go in its TMPDIR.
+func goAhead(p *program, job, attempt string) string {
+	return filepath.Join(p.data, "work", "jobs", job+"-"+attempt, "tmp", "go")
+}
+
+// letGo has a program go on that waits for its file, whatever attempt it is in, and waits for the job's end.
+func (p *program) letGo(t *testing.T, c *client, job string) {
+	t.Helper()
+	eventually(t, 3*time.Minute, func() error {
+		j := c.get(t, "/api/jobs/"+job)
+		if ended(j.text("status")) {
+			return nil
+		}
+		if err := os.WriteFile(goAhead(p, job, j.text("attempt")), nil, 0o600); err != nil && !os.IsNotExist(err) {
+			return final(err) // the folder of an attempt that was lost, or that is only to begin, is not there
+		}
+		return fmt.Errorf("job %s is %s", job, j.text("status"))
+	})
 }
 
 // held submits a job that sleeps for so long.
@@ -54,7 +82,7 @@ func TestLane(t *testing.T) {
 	t.Cleanup(func() { p.cleanUp(t) })
 	c := p.admin(t)
 	config := c.configure(t, "lane", inLane(object{"concurrency": object{"limit": 1}}))
-	ids := []string{c.held(t, config, "20")} // long enough for all that is done to the jobs behind it
+	ids := []string{c.held(t, config, "any")} // until all is done to the jobs behind it
 	for range 9 {
 		ids = append(ids, c.submit(t, config).text("id"))
 	}
@@ -78,6 +106,7 @@ func TestLane(t *testing.T) {
 	if path := temporalCLI(t); path != "" {
 		cancelled = append(cancelled, laneFromTemporal(t, cli{path, p}, c, config, ids)...)
 	}
+	p.letGo(t, c, ids[0])
 
 	last := ""
 	for i, id := range ids {
@@ -106,7 +135,7 @@ func TestLane(t *testing.T) {
 func laneFromTemporal(t *testing.T, temporal cli, c *client, config string, ids []string) (cancelled []string) {
 	t.Helper()
 	lane := "lane-" + accountOf(t, temporal, ids[9]) + "-config:" + config
-	eventually(t, 30*time.Second, func() error { // the lane's workflow is there again, and answers
+	eventually(t, time.Minute, func() error { // the lane's workflow is there again, and answers
 		if status := temporal.run(t, "workflow", "query", "--workflow-id", lane, "--type", "status"); !strings.Contains(status, ids[9]) {
 			return fmt.Errorf("the lane does not know the last job: %s", status)
 		}

@@ -40,7 +40,7 @@ func TestProcessesAreFound(t *testing.T) {
 	id := c.configure(t, unique("found"), script("sleep 600"))
 	job := c.submit(t, id).text("id")
 	c.reaches(t, job, "RUNNING", time.Minute)
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if len(processesOf(job)) == 0 {
 			return errNoProcess
 		}

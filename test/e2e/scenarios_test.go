@@ -70,7 +70,7 @@ func noProcess(t *testing.T, jobs ...string) {
 		t.Log("this system does not show the environment of processes; that none is left is not looked at")
 		return
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		for _, j := range jobs {
 			if pids := processesOf(j); len(pids) > 0 {
 				return fmt.Errorf("processes %v of job %s are left", pids, j)
