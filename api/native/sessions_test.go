@@ -3,6 +3,7 @@ package native_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ func TestTokensRotate(t *testing.T) {
 	first := map[string]any{"refresh_token": login["refresh_token"]}
 	next := f.do("POST", "/api/login/refresh", first, noToken).want(t, 200, `{"token_type":"bearer","expires_in":36000}`).json
 	f.do("GET", "/api/jobs", nil, header("Authorization", "bearer "+next["access_token"].(string))).want(t, 200, "")
+	made := strings.SplitAfter(login["refresh_token"].(string), ".")[0] + "QUITE2MADE2UP2SECRET2OF2AN"
+	f.do("POST", "/api/login/refresh", map[string]any{"refresh_token": made}, noToken).fault(t, 401, "refresh_invalid", "")
+	f.do("GET", "/api/jobs", nil).want(t, 200, "")
 	f.do("POST", "/api/login/refresh", first, noToken).fault(t, 401, "refresh_reused", "")
 	f.do("POST", "/api/login/refresh", map[string]any{"refresh_token": next["refresh_token"]}, noToken).fault(t, 401, "refresh_invalid", "")
 	f.do("GET", "/api/jobs", nil).fault(t, 401, "token_invalid", "")

@@ -95,7 +95,7 @@ func (p *parts) serve(s serving) (*work, error) {
 	sessions := &control.Sessions{
 		History: p.store,
 		Users:   p.store, Tokens: p.store, Lockouts: p.store, Grants: p.store, Jobs: p.store, Passwords: hasher,
-		Signer: p.signer(), Now: p.now, NewFamily: newID,
+		Signer: p.signer(), Refresher: token.NewRefresher(p.keyring.Ring.Derived("refresh-token")), Now: p.now, NewFamily: newID,
 	}
 	keys := &control.APIKeys{
 		Store: p.store, Sessions: sessions, Configs: configs, Signer: token.NewKeySigner(p.keyring.Ring.Derived("api-key"), p.now), Now: p.now, NewID: newID, Log: p.log,

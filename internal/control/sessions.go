@@ -25,6 +25,7 @@ type Sessions struct {
 	Jobs      JobFinder // of the tokens that jobs have
 	Passwords Passwords
 	Signer    *token.Signer
+	Refresher token.Refresher
 	Now       Clock
 	NewFamily func() string
 
@@ -63,7 +64,7 @@ func (s *Sessions) Login(ctx context.Context, name, password, address string) (G
 // that is no longer theirs or they are not active any more.
 func (s *Sessions) newFamily(ctx context.Context, u job.User, hash, family string, life time.Duration) (Grant, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
-	refresh := token.NewRefresh(family)
+	refresh := s.Refresher.New(family)
 	err := s.Tokens.CreateTokenFamily(ctx, job.TokenFamily{
 		ID: family, UserID: u.ID, AccountID: u.AccountID, RefreshHash: token.Hash(refresh), CreatedAt: now, ExpiresAt: now.Add(life),
 	}, hash)
@@ -184,7 +185,7 @@ func (s *Sessions) grant(u job.User, family, refresh string, now time.Time, life
 }
 
 // Refresh trades a refresh token for a new pair. A token used a second time ends its whole family, because either the
-// client or a thief holds a copy.
+// client or a thief holds a copy. One that was never given out ends nothing: the id of a login is no secret.
 func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 	invalid := job.Errorf(job.Unauthenticated, job.WordRefreshInvalid, "The refresh token is not valid")
 	family := token.FamilyOf(refresh)
@@ -212,12 +213,14 @@ func (s *Sessions) Refresh(ctx context.Context, refresh string) (Grant, error) {
 		}
 		return Grant{}, invalid
 	}
-	next, until := token.NewRefresh(family), now.Add(refreshLife)
+	next, until := s.Refresher.New(family), now.Add(refreshLife)
 	if strings.HasPrefix(family, ssoFamily) {
 		until = f.ExpiresAt
 	}
 	err = s.Tokens.RotateToken(ctx, family, token.Hash(refresh), token.Hash(next), until)
 	switch {
+	case job.WordOf(err) == job.WordStale && !s.Refresher.Made(refresh):
+		return Grant{}, invalid
 	case job.WordOf(err) == job.WordStale:
 		if err := s.Tokens.RevokeTokens(aside(ctx), family, now); err != nil {
 			return Grant{}, err

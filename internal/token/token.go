@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"strconv"
 	"sync"
@@ -189,26 +188,4 @@ func (s *Signer) Parse(text string) (Claims, error) {
 	return Claims{
 		UserID: user, AccountID: account, Role: w.Role, Family: w.Family, ExpiresAt: w.ExpiresAt.Time, Job: w.Job, Fence: fence,
 	}, nil
-}
-
-// NewRefresh makes a refresh token for a family: the family's id, a dot, and about 130 random bits.
-func NewRefresh(family string) string { return family + "." + rand.Text() }
-
-// FamilyOf reads the family out of a refresh token; "" when it has not the form of one.
-func FamilyOf(refresh string) string {
-	for i := range len(refresh) {
-		if refresh[i] == '.' {
-			if i == 0 || i > 64 || len(refresh) > 128 || i == len(refresh)-1 {
-				return ""
-			}
-			return refresh[:i]
-		}
-	}
-	return ""
-}
-
-// Hash is what the store keeps of a refresh token. The token is random, so a plain digest is enough.
-func Hash(refresh string) string {
-	sum := sha256.Sum256([]byte(refresh))
-	return hex.EncodeToString(sum[:])
 }

@@ -168,20 +168,6 @@ func TestOthersCanCheckTokensWithThePublishedKeys(t *testing.T) {
 	}
 }
 
-func TestRefreshTokenNamesItsFamily(t *testing.T) {
-	if got := FamilyOf(NewRefresh("fam")); got != "fam" {
-		t.Errorf("FamilyOf = %q", got)
-	}
-	for _, text := range []string{"", ".", ".x", "fam", "fam.", strings.Repeat("f", 65) + ".x", "f." + strings.Repeat("x", 200)} {
-		if got := FamilyOf(text); got != "" {
-			t.Errorf("FamilyOf(%q) = %q, want none", text, got)
-		}
-	}
-	if a, b := NewRefresh("fam"), NewRefresh("fam"); a == b || Hash(a) == Hash(b) {
-		t.Error("refresh tokens repeat")
-	}
-}
-
 // FuzzParse holds that no text but one signed with the key gives claims, and that nothing panics.
 func FuzzParse(f *testing.F) {
 	good, err := signer(now).Sign(claims(), now)

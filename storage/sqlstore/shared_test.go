@@ -12,6 +12,7 @@ import (
 	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/limit"
+	"waybill/internal/secret"
 	"waybill/internal/token"
 	"waybill/storage/sqlstore"
 	"waybill/storage/storagetest"
@@ -77,7 +78,8 @@ func TestProcessesShareLockouts(t *testing.T) {
 		var sessions []*control.Sessions
 		for _, s := range []*sqlstore.Store{a, b} {
 			sessions = append(sessions, &control.Sessions{
-				Users: s, Tokens: s, Lockouts: s, Passwords: plainly{}, Signer: token.NewSigner(make([]byte, 32), time.Now), Now: time.Now,
+				Refresher: token.NewRefresher(secret.NewRing(secret.Numbered{Number: 1, Keys: secret.NewKey()}).Derived("refresh-token")),
+				Users:     s, Tokens: s, Lockouts: s, Passwords: plainly{}, Signer: token.NewSigner(make([]byte, 32), time.Now), Now: time.Now,
 				NewFamily: func() string { return fmt.Sprint(time.Now().UnixNano()) },
 			})
 		}

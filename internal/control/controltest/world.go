@@ -64,6 +64,7 @@ type Store interface {
 
 // World is all use cases and what stands behind them.
 type World struct {
+	Ring     *secret.Ring // of API keys and refresh tokens
 	Store    Store
 	Objects  *Objects
 	Logs     *Logs
@@ -111,7 +112,7 @@ func New(t testing.TB, store Store) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &World{Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
+	w := &World{Ring: secret.NewRing(secret.Numbered{Number: 1, Keys: keys}), Store: store, Objects: NewObjects(), Logs: NewLogs(), Engine: &Engine{}, now: Start}
 	w.Objects.Now = w.Now
 	w.Configs = &control.Configs{Reader: store, Writer: store, Destinations: store, Files: store, Sealer: box, Now: w.Now, NewID: newID}
 	w.Files = &control.Files{
@@ -124,11 +125,11 @@ func New(t testing.TB, store Store) *World {
 	}
 	w.Sessions = &control.Sessions{
 		Users: store, Tokens: store, Lockouts: store, History: store, Jobs: store, Passwords: Passwords{}, Signer: token.NewSigner(make([]byte, 32), w.Now),
-		Now: w.Now, NewFamily: newID,
+		Refresher: token.NewRefresher(w.Ring.Derived("refresh-token")), Now: w.Now, NewFamily: newID,
 	}
 	w.Doors = &control.DoorSessions{Sessions: w.Sessions, Store: store, Now: w.Now}
 	w.Keys = &control.APIKeys{
-		Store: store, Sessions: w.Sessions, Configs: w.Configs, Signer: token.NewKeySigner(secret.NewRing(secret.Numbered{Number: 1, Keys: keys}).Derived("api-key"), w.Now),
+		Store: store, Sessions: w.Sessions, Configs: w.Configs, Signer: token.NewKeySigner(w.Ring.Derived("api-key"), w.Now),
 		Now: w.Now, NewID: newID, Log: w.Jobs.Log,
 	}
 	w.People = &control.People{
