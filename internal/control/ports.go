@@ -180,7 +180,8 @@ type Run interface {
 	// Begin makes fence the row's fence if it is larger, counts the attempt, and sets Running (reason initializing). It
 	// returns the job with its Spec. A job that is final or Cancelling is Conflict, WordStale (Cancelling: the job is
 	// returned too, so that the caller can settle it). lost tells that an earlier attempt never ended: its worker was lost;
-	// that attempt is then closed with ReasonWorkerLost.
+	// that attempt is then closed with ReasonWorkerLost. A job that waits while who submitted it is no longer active is cancelled
+	// instead, as InactiveJobs does, and is Conflict, WordStale, too.
 	Begin(ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time) (j job.Job, lost bool, err error)
 	// Started clears the reason initializing, notes the time and what holds the program back, and opens the step "main". What
 	// the program of an attempt before reported (steps, counters, errors, warnings, messages, values) is dropped.

@@ -72,16 +72,20 @@ func (s *Store) Begin(
 	ctx context.Context, account int64, id job.ID, fence int64, worker string, at time.Time,
 ) (j job.Job, lost bool, err error) {
 	worker = clean(worker)
+	cancelled := false
 	err = s.onJob(ctx, id, func(tx *gorm.DB) error {
-		j, lost = job.Job{}, false
+		j, lost, cancelled = job.Job{}, false, false
 		now := micros(at)
-		row, found, err := one[jobRow](tx, `
-			UPDATE jobs SET status = ?, reason = ?, taken = true, fence = ?, worker = ?, worker_fold = ?,
-				attempt = attempt + 1, received_at = coalesce(received_at, ?), start_after = NULL, unreachable = false,
-				change = change + 1, written_at = ?
-			WHERE id = ? AND account_id = ? AND fence < ? AND `+beginnable+` RETURNING `+jobColumns,
-			string(job.Running), string(job.ReasonInitializing), fence, worker, foldOrNull(worker),
-			now, now, string(id), account, fence)
+		row, found, err := take(tx, account, id, fence, worker, now)
+		if err == nil && !found {
+			if row, cancelled, err = cancelUntaken(tx, account, id, fence, at); err == nil && cancelled {
+				j, err = withInputs(tx, row)
+				return err
+			}
+			if err == nil { // of a user who is active again
+				row, found, err = take(tx, account, id, fence, worker, now)
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -108,10 +112,23 @@ func (s *Store) Begin(
 		j, err = withInputs(tx, row)
 		return err
 	})
+	if err == nil && cancelled { // and stored as that
+		err = stale("Job", id)
+	}
 	if err != nil && job.WordOf(err) != job.WordStale {
 		j = job.Job{}
 	}
 	return j, lost && err == nil, err
+}
+
+// take gives a job to a worker, unless it waits in vain.
+func take(tx *gorm.DB, account int64, id job.ID, fence int64, worker string, now int64) (jobRow, bool, error) {
+	return one[jobRow](tx, `
+		UPDATE jobs SET status = ?, reason = ?, taken = true, fence = ?, worker = ?, worker_fold = ?,
+			attempt = attempt + 1, received_at = coalesce(received_at, ?), start_after = NULL, unreachable = false,
+			change = change + 1, written_at = ?
+		WHERE id = ? AND account_id = ? AND fence < ? AND `+beginnable+` AND NOT (`+waitsInVain+`) RETURNING `+jobColumns,
+		string(job.Running), string(job.ReasonInitializing), fence, worker, foldOrNull(worker), now, now, string(id), account, fence)
 }
 
 // Started is control.Run's. A job that became Cancelling keeps that status and its reason. The program begins anew, so what
