@@ -42,7 +42,7 @@ func notAMethod(action string) answer {
 
 // apijob starts and stops a config's job and tells how it stands (diem.md, 4.1).
 func (d *door) apijob(ctx context.Context, c *call) (answer, error) {
-	id, verb := c.args.text("id"), c.verb()
+	id, verb := c.args.id("id"), c.verb()
 	if verb != verbStart && verb != verbStop && verb != verbStatus {
 		return notAMethod(c.action()), nil
 	}
@@ -57,12 +57,12 @@ func (d *door) apijob(ctx context.Context, c *call) (answer, error) {
 		a, err = d.start(ctx, c, id)
 	case verbStop:
 		if asked = id; c.args.has("jobid") {
-			asked = c.args.text("jobid")
+			asked = c.args.id("jobid")
 		}
 		a, err = d.stop(ctx, c, id)
 	case verbStatus:
 		if c.args.has("jobid") {
-			asked = c.args.text("jobid")
+			asked = c.args.id("jobid")
 		}
 		a, err = d.status(ctx, c, id)
 	}
@@ -70,7 +70,9 @@ func (d *door) apijob(ctx context.Context, c *call) (answer, error) {
 	case job.NotFound, job.Forbidden:
 		if asked != id { // the run is not there, or not even its document
 			if _, gone := d.server.Configs.For(ctx, c.Actor, id, job.View); gone != nil {
-				asked = id
+				if _, gone = d.server.Configs.For(ctx, c.Actor, id, job.Execute); gone != nil {
+					asked = id
+				}
 			}
 		}
 		return notFound(asked, err), nil
@@ -112,8 +114,16 @@ func bounded(text string) string {
 	return strings.ReplaceAll(string(r[:min(len(r), maxID)]), "\x00", "")
 }
 
+// run is the one run that a call is about, "" for none.
+func (c *call) run() string {
+	if !c.args.has("jobid") {
+		return ""
+	}
+	return c.args.id("jobid")
+}
+
 func (d *door) stop(ctx context.Context, c *call, id string) (answer, error) {
-	j, stopped, err := d.server.Runs.Stop(ctx, c.Actor, id, c.args.word("jobid"))
+	j, stopped, err := d.server.Runs.Stop(ctx, c.Actor, id, c.run())
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,20 +134,16 @@ func (d *door) stop(ctx context.Context, c *call, id string) (answer, error) {
 }
 
 func (d *door) status(ctx context.Context, c *call, id string) (answer, error) {
-	if c.args.has("jobid") {
-		j, err := d.server.Runs.Of(ctx, c.Actor, id, c.args.text("jobid"), job.View)
-		return answer{json: message{byStatus[j.Status]}, run: j.ID}, err
-	}
-	_, last, err := d.server.Runs.Last(ctx, c.Actor, id, job.View, 1)
-	if err != nil || len(last) == 0 {
+	j, found, err := d.server.Runs.Follow(ctx, c.Actor, id, c.run())
+	if err != nil || !found {
 		return answer{json: message{pending}}, err
 	}
-	return answer{json: message{byStatus[last[0].Status]}, run: last[0].ID}, nil
+	return answer{json: message{byStatus[j.Status]}, run: j.ID}, nil
 }
 
 // jobactions starts and stops from the vendor's own pages (diem.md, 4.5).
 func (d *door) jobactions(ctx context.Context, c *call) (a answer, err error) {
-	id := c.args.text("id")
+	id := c.args.id("id")
 	if !job.ValidID(id) {
 		return absent(id), nil
 	}

@@ -131,6 +131,15 @@ func (a args) text(name string) string {
 
 const undefined = "undefined"
 
+// id is a member that names a document or a run: its digits may be capitals, as in the vendor's ids.
+func (a args) id(name string) string {
+	text := a.text(name)
+	if lower := strings.ToLower(text); job.ValidID(lower) {
+		return lower
+	}
+	return text
+}
+
 // has tells whether a member was sent that is not empty.
 func (a args) has(name string) bool {
 	raw, sent := a[name]

@@ -128,6 +128,9 @@ const (
 	headerCorrelation = "X-Correlation-ID"
 	headerOrg         = "X-Org-Protection"
 	headerJob         = "X-Waybill-Job-Id"
+	headerLimit       = "X-RateLimit-Limit"
+	headerRemaining   = "X-RateLimit-Remaining"
+	headerReset       = "X-RateLimit-Reset"
 )
 
 // maxID bounds an id that a client brings, in characters.
@@ -203,7 +206,7 @@ func (d *door) act(ctx context.Context, c *call, f function) (a answer, err erro
 	}
 	if action != "" {
 		var ids []string
-		if id := c.args.text("id"); f.kind == "jobconfig" && job.ValidID(id) {
+		if id := c.args.id("id"); f.kind == "jobconfig" && job.ValidID(id) {
 			ids = []string{id}
 		}
 		with, end := d.server.Act(ctx, action, f.kind, ids...)

@@ -20,12 +20,20 @@ type (
 		ID     string         `json:"id" doc:"objectId of a job config"`
 		Params map[string]any `json:"params,omitempty" doc:"The program's first argument as JSON, and the macro PARAMS; texts and numbers also as macros of their names"`
 	}
+	stepsRequest struct {
+		ID    string     `json:"id,omitempty" doc:"objectId of a job config"`
+		Query *idRequest `json:"query,omitempty" doc:"The same, which then counts alone"`
+	}
 	listRequest struct {
+		listArguments
+		Query *listArguments `json:"query,omitempty" doc:"The same members, which then count alone"`
+	}
+	listArguments struct {
 		First     int      `json:"first,omitempty" doc:"Rows to skip"`
 		Rows      int      `json:"rows,omitempty" doc:"How many; 0: all, 1000 at most"`
-		SortField string   `json:"sortField,omitempty"`
+		SortField string   `json:"sortField,omitempty" doc:"name, description, createddate, status, jobstart, jobend, runby, runtime, count, email, error or executor; others: name"`
 		SortOrder int      `json:"sortOrder,omitempty" doc:"1: descending"`
-		Status    string   `json:"status,omitempty"`
+		Status    any      `json:"status,omitempty" doc:"A status word, or a list of them"`
 		Type      string   `json:"type,omitempty" doc:"pycustom or pipeline"`
 		Mine      bool     `json:"mine,omitempty"`
 		Scheduled bool     `json:"scheduled,omitempty"`
@@ -76,6 +84,25 @@ type served struct {
 	Message   string `json:"message,omitempty" doc:"no data"`
 }
 
+// toldHeaders are the headers of replies, for the document only.
+var toldHeaders = map[string]string{
+	headerRequest:     "The call's id: its own or, where it has none that can be taken, a new one; the transid of a job that it starts",
+	headerCorrelation: "As X-Request-Id",
+	headerJob:         "Native id of the job that the reply is about, if it is about one",
+	headerLimit:       "How many calls the key may make",
+	headerRemaining:   "How many it may make now",
+	headerReset:       "When it may make as many as ever, in seconds since 1970",
+	"Retry-After":     "Seconds until the next call can be taken",
+}
+
+func headers(names ...string) map[string]*huma.Param {
+	list := map[string]*huma.Param{}
+	for _, name := range append(names, headerLimit, headerRemaining, headerReset) {
+		list[name] = &huma.Param{Description: toldHeaders[name], Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	return list
+}
+
 // document is the head of the OpenAPI document, with the functions.
 func (d *door) document() huma.Config {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
@@ -106,8 +133,9 @@ func (d *door) document() huma.Config {
 		}
 		op := &huma.Operation{
 			OperationID: name, Method: "POST", Path: "/api/" + name, Summary: summary, Responses: map[string]*huma.Response{
-				"200":     {Description: "OK", Content: schema(reply)},
-				"default": {Description: "Refused or failed", Content: refusals()},
+				"200":     {Description: "OK", Content: schema(reply), Headers: headers(headerRequest, headerCorrelation)},
+				"429":     {Description: "Too many calls", Content: refusals(), Headers: headers(headerRequest, headerCorrelation, "Retry-After")},
+				"default": {Description: "Refused or failed", Content: refusals(), Headers: headers(headerRequest, headerCorrelation)},
 			},
 		}
 		if request != nil {
@@ -126,6 +154,7 @@ func (d *door) document() huma.Config {
 			op.Responses["200"].Content["application/octet-stream"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 		}
 		if name == "apijob" || name == "jobactions" || name == "services" {
+			op.Responses["200"].Headers[headerJob] = headers(headerJob)[headerJob]
 			op.Responses["500"] = &huma.Response{Description: "The job config has no package that can be run, or the server failed", Content: refusals()}
 		}
 		c.Paths[op.Path] = &huma.PathItem{Post: op}
@@ -136,13 +165,14 @@ func (d *door) document() huma.Config {
 	add("jobs", "List job configs with their newest runs", listRequest{}, []documentRow{})
 	add("jobdetail", "Show a job config", idRequest{}, detail{})
 	add("joblog", "List finished runs", listRequest{}, []runRow{})
-	add("pipelinejobs", "List the steps of a job config's newest run", idRequest{}, []stepRow{})
+	add("pipelinejobs", "List the steps of a job config's newest run", stepsRequest{}, []stepRow{})
 	add("getfiles", "List files of the account", selectorRequest{}, []fileRow{})
 	add("fileupload", "Store files of the account", nil, uploaded{})
 	add("filedownload", "Get a file of the account", fileRequest{}, fileText{})
 	add("filedelete", "Delete a file of the account", fileRequest{}, success{})
 	for _, schema := range registry.Map() {
-		schema.Required = nil // replies leave out what they have not
+		schema.Required = nil              // replies leave out what they have not
+		schema.AdditionalProperties = true // clients send members that are not looked at
 	}
 	return c
 }

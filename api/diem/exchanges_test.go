@@ -347,7 +347,9 @@ func TestListExchanges(t *testing.T) {
 		`{}`: "count orders,nothing to run,orders nightly,rand string", `{"sortOrder":1}`: "rand string,orders nightly,nothing to run,count orders",
 		`{"first":1,"rows":2}`: "nothing to run,orders nightly", `{"status":"Pending"}`: "count orders,nothing to run,rand string",
 		`{"search":"sql","reference":"RUN.S"}`: "count orders,orders nightly,rand string", `{"sortField":"jobstart","sortOrder":1,"rows":1}`: "orders nightly",
-		`{"search":"status","reference":"e"}`: "count orders,nothing to run,orders nightly,rand string",
+		`{"search":"status","reference":"e"}`:           "count orders,nothing to run,orders nightly,rand string",
+		`{"sortField":"status","sortOrder":1,"rows":1}`: "orders nightly",
+		`{"sortField":"runby","sortOrder":1,"rows":1}`:  "orders nightly", `{"sortField":"email","sortOrder":1,"rows":1}`: "orders nightly",
 	} {
 		var got []string
 		for _, m := range names.FindAllStringSubmatch(f.call("jobs", query).text, -1) {

@@ -78,7 +78,7 @@ type stepRow struct {
 const runsShown = 10
 
 func (d *door) jobdetail(ctx context.Context, c *call) (answer, error) {
-	id := c.args.text("id")
+	id := c.args.id("id")
 	if !job.ValidID(id) {
 		return answer{status: http.StatusNotFound, json: message{"No or incorrect Document ID Provided"}}, nil
 	}
@@ -196,7 +196,7 @@ func (d *door) pipelinejobs(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	id := in.text("id")
+	id := in.id("id")
 	if !job.ValidID(id) {
 		return absent(id), nil
 	}

@@ -40,9 +40,9 @@ func (d *door) count(ctx context.Context, c *call) error {
 		return nil
 	}
 	h := c.gin.Writer.Header()
-	h.Set("X-RateLimit-Limit", strconv.Itoa(q.Limit))
-	h.Set("X-RateLimit-Remaining", strconv.Itoa(max(0, q.Remaining)))
-	h.Set("X-RateLimit-Reset", strconv.FormatInt(c.Time.Add(q.Reset+time.Second-1).Unix(), 10))
+	h.Set(headerLimit, strconv.Itoa(q.Limit))
+	h.Set(headerRemaining, strconv.Itoa(max(0, q.Remaining)))
+	h.Set(headerReset, strconv.FormatInt(c.Time.Add(q.Reset+time.Second-1).Unix(), 10))
 	if q.Refused() {
 		return api.TooMany(q)
 	}

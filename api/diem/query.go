@@ -20,8 +20,9 @@ var inDocuments = names{
 	name: "name", description: "description", status: "run.status", pkg: "runtimeConfig.packageName", jobid: "objectId", mine: "createdByUser.id",
 	scheduled: "scheduled", pipeline: "run.steps", tags: "tags",
 	sort: map[string]string{
-		"name": "name", "description": "description", "status": "run.status", "jobstart": "run.started", "jobend": "run.finished", "runby": "run.trigger",
-		"count": "run.written", "email": "run.user", "error": "run.message", "runtime": "run.seconds", "createddate": "created",
+		"name": "name", "description": "description", "status": "run.word", "jobstart": "run.started", "jobend": "run.finished", "runby": "run.by",
+		"count": "run.written", "email": "run.user", "error": "run.message", "runtime": "run.seconds", "executor": "run.steps",
+		"createddate": "created",
 	},
 }
 

@@ -32,7 +32,7 @@ type serviceFailure struct {
 
 // services runs a config and waits for its answer.
 func (d *door) services(ctx context.Context, c *call) (answer, error) {
-	id := c.args.text("id")
+	id := c.args.id("id")
 	if !job.ValidID(id) {
 		return answer{status: http.StatusNotAcceptable, text: "Invalid id: " + id, cause: job.Errorf(job.Invalid, job.WordInvalidField, "Invalid id")}, nil
 	}

@@ -2,11 +2,14 @@ package diem_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"waybill/internal/control"
+	"waybill/internal/control/controltest"
 	"waybill/internal/job"
 	"waybill/internal/macro"
 )
@@ -73,6 +76,81 @@ func TestParamsThatSteerProgramsAreNoVariables(t *testing.T) {
 	if want := []string{"HOMEPAGE", "LDAP", "PARAMS", "env", "path"}; !slices.Equal(names, want) || j.Spec.Arguments[0] != string(text) {
 		t.Errorf("macros %v, want %v", names, want)
 	}
+}
+
+// Whatever an object holds, the program gets it; what can not be a variable of its own is in the JSON only.
+func TestParamsThatCanBeNoVariables(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.worker()
+	f.Calls.Limit = 30 * time.Millisecond
+	if _, err := f.Configs.Change(t.Context(), f.dan, random, func(c job.Config) (control.ConfigInput, error) {
+		c.Runtime.Macros = []job.Macro{{Key: "PASS", Value: "s3cret", Secure: true}, {Key: "LEVEL", Value: "1"}}
+		return control.ConfigInput{Name: c.Name, ObjectID: c.ObjectID, Runtime: c.Runtime}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	many := map[string]int{}
+	for i := range 3000 {
+		many[fmt.Sprint("m", i)] = i
+	}
+	much, err := json.Marshal(many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for params, want := range map[string]string{
+		`{"PASS":"theirs","LEVEL":"2","nul":"a\u0000b","ok":1}`: "LEVEL PARAMS PASS ok",
+		string(much): "LEVEL PARAMS PASS",
+	} {
+		j, err := f.Store.Job(t.Context(), f.account, f.call("services", `{"id":"`+strings.ToUpper(random)+`","params":`+params+`}`).run(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, m := range j.Spec.Macros {
+			names = append(names, m.Key)
+			if m.Secure != (m.Key == "PASS") || m.Secure && m.Value != "" {
+				t.Errorf("%s is %+v", m.Key, m)
+			}
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != want || j.Spec.Arguments[0] != params {
+			t.Errorf("macros %s, want %s; the argument has %d bytes of %d", got, want, len(j.Spec.Arguments[0]), len(params))
+		}
+	}
+}
+
+// Who may start a config without seeing it follows the runs of their own, and no others.
+func TestStatusOfOnesOwnRuns(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	uma, err := (&control.UserAdmin{Store: f.Store, Users: f.Store, Hasher: controltest.Passwords{}, Now: f.Now}).Create(t.Context(), "acme", "uma", "tulips-of-uma", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := f.Policies.Create(t.Context(), f.dan, control.PolicyInput{Name: "starters", Permissions: []control.PermissionInput{
+		{Type: "jobconfigs", Allowed: []string{"execute"}, IDs: []string{orders}},
+	}})
+	if err == nil {
+		_, err = f.Policies.Give(t.Context(), f.dan, fmt.Sprint(uma.ID), []string{fmt.Sprint(p.ID)}, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := header("x-api-key", f.newKey(job.Actor{AccountID: uma.AccountID, User: uma.Ref()}, control.APIKeyInput{Name: "k"}))
+	ask := func(action, run string) reply {
+		return f.call("apijob", `{"id":"`+strings.ToUpper(orders)+`","action":"`+action+`","jobid":"`+strings.ToUpper(run)+`"}`, key)
+	}
+	theirs := string(f.call("apijob", byID).run(t))
+	ask("status", "").want(t, 200, `{"message":"Pending"}`)
+	ask("status", theirs).want(t, 200, `{"error":"document `+theirs+` could not be found"}`)
+	f.call("apijob", asked("stop")).want(t, 200, `{"message":"job stopped"}`)
+	own := ask("start", "").want(t, 200, `{"message":"job started"}`).run(t)
+	if r := ask("status", "").want(t, 200, `{"message":"Submitted"}`); r.run(t) != own {
+		t.Errorf("it tells of %s", r.run(t))
+	}
+	ask("status", string(own)).want(t, 200, `{"message":"Submitted"}`)
+	ask("status", theirs).want(t, 200, `{"error":"document `+theirs+` could not be found"}`)
 }
 
 // A document that is not there is named by its id, whatever run is asked for; one that is there by the run.

@@ -115,8 +115,9 @@ type (
 		Location string `header:"Location"`
 		Body     userResponse
 	}
-	userListReply    struct{ Body Page[userResponse] }
-	userMetricsReply struct{ Body userMetricsResponse }
+	userListReply     struct{ Body Page[userResponse] }
+	userDropdownReply struct{ Body Page[reference] }
+	userMetricsReply  struct{ Body userMetricsResponse }
 )
 
 var userSpec = listSpec{order: job.Sort{Property: "username"}, columns: []string{"id", "username", "email", "firstName", "lastName"}}
@@ -193,7 +194,8 @@ func (d *door) listUsers(ctx context.Context, in *userListInput) (*userListReply
 	return &userListReply{envelope(d, c.style, l, list, show)}, nil
 }
 
-func (d *door) dropdownUsers(ctx context.Context, in *dropdownInput) (*dropdownReply, error) {
+// dropdownUsers answers as other lists do: the vendor's response of this route is another than that of job configs.
+func (d *door) dropdownUsers(ctx context.Context, in *dropdownInput) (*userDropdownReply, error) {
 	c := d.call(ctx)
 	l, err := d.readList(c.Request, in.ListParams, userSpec)
 	if err != nil {
@@ -203,11 +205,7 @@ func (d *door) dropdownUsers(ctx context.Context, in *dropdownInput) (*dropdownR
 	if err != nil {
 		return nil, err
 	}
-	p := envelope(d, c.style, l, list, func(u job.User) reference { return *c.style.user(u.Ref()) })
-	return &dropdownReply{dropDownListResponse{
-		Type: "users", TotalRecords: p.TotalRecords, TotalPages: p.TotalPages, Size: p.Size, PageNumber: p.PageNumber,
-		SortBy: p.SortBy, Direction: p.Direction, Filter: in.Filter, Warnings: p.Warnings, Links: p.Links, Items: p.Items,
-	}}, nil
+	return &userDropdownReply{envelope(d, c.style, l, list, func(u job.User) reference { return *c.style.user(u.Ref()) })}, nil
 }
 
 func (d *door) createUser(ctx context.Context, in *userCreateInput) (*userReply, error) {

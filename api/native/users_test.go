@@ -31,7 +31,9 @@ func TestUsersAreMadeShownAndChanged(t *testing.T) {
 	f.do("GET", "/api/users?filterby=admin&operators=eq&filter=true&sortby=created", nil).want(t, 200, `{"items":[{"id":"1"}]}`)
 	f.do("GET", "/api/users?filterby=password&operators=eq&filter=x", nil).fault(t, 400, "unknown_property", "")
 	f.do("GET", "/api/users?cursor=&size=1", nil).want(t, 200, `{"items":[{"id":"1"}]}`)
-	f.do("GET", "/api/users/dropdown", nil).want(t, 200, `{"type":"users","items":[{"id":"1","name":"admin","href":"http://localhost:8080/api/users/1"},{"id":"2"}]}`)
+	f.do("GET", "/api/users/dropdown", nil).want(t, 200, `{"totalRecords":2,"items":[{"id":"1","name":"admin","href":"http://localhost:8080/api/users/1"},{"id":"2"}]}`)
+	f.do("GET", "/api/users/dropdown?filterby=username&operators=eq&filter=admin", nil).want(t, 200,
+		`{"totalRecords":1,"filter":{"filters":[{"fieldName":"username"}]},"filterRequest":{"filters":[{"value":"admin"}]}}`)
 
 	f.Pass(time.Minute)
 	f.do("PUT", "/api/users/2", `{"username":"ANN@example.com","email":"lee@example.com","admin":true}`).want(t, 200,

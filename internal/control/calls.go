@@ -57,7 +57,7 @@ func (s *Calls) Call(ctx context.Context, a job.Actor, r CallRequest) (called Ca
 	if err != nil {
 		return called, err
 	}
-	request, err := s.request(r)
+	request, err := s.request(called.Config, r)
 	if err != nil {
 		return called, err
 	}
@@ -140,9 +140,9 @@ func (s *Calls) attended(ctx context.Context, c job.Config) error {
 // macroName is what a parameter must be called to be a macro, too.
 var macroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 
-// request makes the start of a call: its parameters are the program's first argument, the macro PARAMS, and, where they are texts or
-// numbers, macros of their own names, unless they have names that steer programs. They are data: nothing in them refers to macros.
-func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
+// request makes the start of a call: its parameters are the program's first argument, the macro PARAMS, and, where they can be, macros of
+// their own names (paramMacros). They are data: nothing in them refers to macros.
+func (s *Calls) request(c job.Config, r CallRequest) (SubmitRequest, error) {
 	limit := s.limit()
 	request := SubmitRequest{Config: r.Config, Caller: r.Caller, Door: r.Door}
 	text := "{}"
@@ -155,7 +155,7 @@ func (s *Calls) request(r CallRequest) (SubmitRequest, error) {
 		if text = compact.String(); len(text) > maxParams {
 			return request, job.Errorf(job.TooLarge, job.WordTooLarge, "params has more than %d bytes", maxParams)
 		}
-		request.Overrides.Macros = paramMacros(members)
+		request.Overrides.Macros = paramMacros(members, c.Runtime.Macros)
 	}
 	request.Overrides.Macros = append(request.Overrides.Macros, job.Macro{Key: ParamsMacro, Value: text, Literal: true})
 	request.shape = func(spec *job.Spec) {
@@ -185,19 +185,31 @@ func steers(name string) bool {
 	return steering[name] || slices.ContainsFunc(steeringPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-func paramMacros(members map[string]json.RawMessage) (macros []job.Macro) {
+// paramMacros are the parameters that are macros, too: texts and numbers whose names programs can read and do not steer them, that are no
+// secure macro of the config, and whose values a variable can hold. Where there are more than a job may have, none is one. The program
+// reads all of them in PARAMS.
+func paramMacros(members map[string]json.RawMessage, own []job.Macro) (macros []job.Macro) {
+	taken := map[string]bool{ParamsMacro: true}
+	for _, m := range own {
+		taken[m.Key] = taken[m.Key] || m.Secure
+	}
 	for name, raw := range members {
-		if name == ParamsMacro || steers(name) || !macroName.MatchString(name) {
+		if taken[name] || steers(name) || !macroName.MatchString(name) {
 			continue
 		}
 		var text string
 		var number json.Number
 		switch {
 		case json.Unmarshal(raw, &text) == nil && raw[0] == '"':
-			macros = append(macros, job.Macro{Key: name, Value: text, Literal: true})
+			if !strings.ContainsRune(text, 0) {
+				macros = append(macros, job.Macro{Key: name, Value: text, Literal: true})
+			}
 		case raw[0] != '"' && json.Unmarshal(raw, &number) == nil && number != "":
 			macros = append(macros, job.Macro{Key: name, Value: number.String(), Literal: true})
 		}
+	}
+	if len(macros) >= maxMacros {
+		return nil
 	}
 	return macros
 }

@@ -9,7 +9,8 @@ import (
 // DocumentReader reads job configs together with their newest jobs.
 type DocumentReader interface {
 	// Documents lists job configs. Known properties: those of Configs that tell of a config itself, scheduled (it has a schedule), and of
-	// its newest job run.status run.started run.finished run.written run.message run.trigger run.seconds run.user run.steps.
+	// its newest job run.status run.started run.finished run.written run.message run.seconds run.steps, run.user (address or
+	// name), and run.word and run.by, its status and what started it as diem.md words them.
 	Documents(ctx context.Context, q job.Query) (job.List[job.Document], error)
 	// BehindJobs gives the object ids of the configs of jobs and counts the jobs' steps; a config that is gone has none.
 	BehindJobs(ctx context.Context, account int64, jobs []job.Job) (JobsBehind, error)
@@ -99,6 +100,48 @@ func (s *Runs) Of(ctx context.Context, a job.Actor, ref, id string, v job.Verb) 
 		err = missing
 	}
 	return j, err
+}
+
+// Follow gives the newest job of a config or, with an id, that one; found is false where it never ran. Who may not see the config but
+// start its jobs follows those that lists of jobs show.
+func (s *Runs) Follow(ctx context.Context, a job.Actor, ref, id string) (j job.Job, found bool, err error) {
+	c, err := s.Jobs.Configs.For(ctx, a, ref, job.View)
+	var list []job.Job
+	switch {
+	case job.CodeOf(err) == job.Forbidden:
+		return s.followOwn(ctx, a, ref, id)
+	case err != nil:
+	case id != "":
+		j, err = s.Of(ctx, a, ref, id, job.View)
+		return j, err == nil, err
+	default:
+		list, err = s.of(ctx, a, c, nil, 1)
+	}
+	if err != nil || len(list) == 0 {
+		return j, false, err
+	}
+	return list[0], true, nil
+}
+
+func (s *Runs) followOwn(ctx context.Context, a job.Actor, ref, id string) (j job.Job, found bool, err error) {
+	c, err := s.Jobs.Configs.For(ctx, a, ref, job.Execute)
+	if err != nil {
+		return j, false, err
+	}
+	where := job.And{job.Compare{Property: "jobConfig.id", Op: job.Eq, Values: []any{c.ID}}}
+	if id != "" {
+		where = append(where, job.Compare{Property: "id", Op: job.Eq, Values: []any{id}})
+	}
+	list, _, err := s.Jobs.List(ctx, a, job.Query{Where: where, Sort: []job.Sort{{Property: "scheduled", Desc: true}}, Size: 1, Keyset: true})
+	switch {
+	case err != nil:
+		return j, false, err
+	case len(list.Items) > 0:
+		return list.Items[0], true, nil
+	case id != "":
+		return j, false, job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", short(id))
+	}
+	return j, false, nil
 }
 
 // Stop asks all unfinished jobs of a config to end, or the one that only names. newest is the newest job that was asked, else the

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"waybill/internal/job"
 	"waybill/internal/sandbox"
@@ -187,9 +188,25 @@ func (e *Execution) Answer() (text string, whole bool) {
 	text = e.answer.String()
 	e.keeping.Unlock()
 	whole = len(text) <= maxAnswer
-	text = strings.ToValidUTF8(text[:min(len(text), maxAnswer)], "")
+	// What is not UTF-8 is marked, as in logs: left out without a word it would change what the program said.
+	text = strings.ToValidUTF8(cutText(text, maxAnswer), "\uFFFD")
+	whole = whole && len(text) <= maxAnswer
+	text = cutText(text, maxAnswer)
 	text = strings.TrimSuffix(strings.TrimSuffix(strings.ReplaceAll(text, "\x00", ""), "\n"), "\r")
 	return e.Mask(text), whole
+}
+
+// cutText is the beginning of a text: at most so many bytes, and no part of a character at its end.
+func cutText(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for i := range utf8.UTFMax {
+		if utf8.RuneStart(text[most-i]) {
+			return text[:most-i]
+		}
+	}
+	return text[:most] // not UTF-8
 }
 
 // startError tells the package's fault from the worker's.

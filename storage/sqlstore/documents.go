@@ -12,9 +12,16 @@ const documents = `(SELECT c.id, c.account_id, c.owner_id, c.owner_name, c.owner
 	c.description_fold, c.active, c.created_at, c.created_by_id, c.package_name, c.package_name_fold, coalesce(r.id, '') AS run_id,
 	coalesce(r.status, '') AS run_status, r.started_at AS run_started, r.finished_at AS run_finished, coalesce(r.message, '') AS run_message,
 	coalesce(r.records_written, 0) AS run_written, coalesce(r.trigger_kind, '') AS run_trigger, coalesce(r.submitted_by_name, '') AS run_user,
-	coalesce(r.finished_at - r.started_at, 0) AS run_length
+	r.submitted_by_id AS run_user_id, coalesce(r.finished_at - r.started_at, 0) AS run_length
 	FROM job_configs c LEFT JOIN jobs r ON r.id = (SELECT j.id FROM jobs j WHERE j.account_id = c.account_id AND j.config_id = c.id
 		ORDER BY j.scheduled_at DESC, j.id DESC LIMIT 1)) AS documents`
+
+// What lists of documents show of a run and are sorted by: its status and what started it, in the words of diem.md, 3.
+const (
+	runWord = `(CASE run_status WHEN 'queued' THEN 'Submitted' WHEN 'running' THEN 'Running' WHEN 'cancelling' THEN 'Running'
+		WHEN 'completed' THEN 'Completed' WHEN 'failed' THEN 'Failed' WHEN 'cancelled' THEN 'Stopped' ELSE 'Pending' END)`
+	runBy = `(CASE run_trigger WHEN '' THEN '' WHEN 'schedule' THEN 'schedule' WHEN 'api' THEN 'user' WHEN 'retry' THEN 'user' ELSE 'apicall' END)`
+)
 
 // documentRow is a place in a list of documents.
 type documentRow struct {
@@ -40,12 +47,13 @@ var documentListing = listing{
 		"runtimeConfig.packageName": text("package_name", "package_name_fold"),
 		"scheduled":                 {kind: kindBool, column: "(EXISTS (SELECT 1 FROM schedules s WHERE s.config_id = documents.id))"},
 		"run.status":                {kind: kindText, column: "run_status"},
+		"run.word":                  {kind: kindText, column: runWord},
 		"run.started":               {kind: kindTime, column: "run_started", null: true},
 		"run.finished":              {kind: kindTime, column: "run_finished", null: true},
 		"run.written":               {kind: kindInt, column: "run_written"},
 		"run.message":               {kind: kindText, column: "run_message"},
-		"run.trigger":               {kind: kindText, column: "run_trigger"},
-		"run.user":                  {kind: kindText, column: "run_user"},
+		"run.by":                    {kind: kindText, column: runBy},
+		"run.user":                  {kind: kindText, column: "(coalesce((SELECT nullif(u.email, '') FROM users u WHERE u.id = documents.run_user_id), run_user))"},
 		"run.seconds":               {kind: kindInt, column: "(run_length / 1000000)"},
 		"run.steps":                 {kind: kindBool, column: "(EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = documents.run_id AND s.position > 0))"},
 	},

@@ -117,7 +117,7 @@ var documentCases = map[string]func(*testing.T, *tenant){
 			{compare("run.status", job.Null), "sample config 0"},
 			{compare("run.steps", job.Eq, true), "down 1"},
 			{compare("run.steps", job.Eq, false), "done 2, goes 1, sample config 0"},
-			{compare("run.trigger", job.Eq, string(job.TriggerSchedule)), "down 1"},
+			{compare("run.by", job.Eq, "schedule"), "down 1"},
 			{compare("run.user", job.Eq, "Öz"), "down 1"},
 			{compare("run.written", job.Eq, 7), "down 1"},
 			{compare("run.message", job.Like, "exit"), "down 1"},
@@ -147,6 +147,8 @@ var documentCases = map[string]func(*testing.T, *tenant){
 			{"run.started", false, ""},
 			{"run.seconds", true, "done 2, down 1, "},
 			{"run.status", true, "goes 1, down 1, done 2, sample config 0"},
+			{"run.word", true, "goes 1, sample config 0, down 1, done 2"}, // Running, Pending, Failed, Completed
+			{"run.by", true, ""},
 		} {
 			q := job.Query{}
 			if c.property != "" {
