@@ -62,16 +62,12 @@ func number(name, text string, least int64) (int64, error) {
 	return n, nil
 }
 
-// known finds the config of a taskId in a query; found is false for one that there is not, or that the caller may not see.
+// known finds the config of a taskId in a query; found is false for one that there is not.
 func (c *call) known(ctx context.Context, id string) (config int64, found bool, err error) {
 	if id == "" {
 		return 0, true, nil
 	}
-	task, err := c.door.server.Configs.Get(ctx, c.Actor, id)
-	if code := job.CodeOf(err); code == job.NotFound || code == job.Forbidden {
-		return 0, false, nil
-	}
-	return task.ID, err == nil, err
+	return c.door.server.Configs.Known(ctx, c.Actor, id)
 }
 
 // activePage is how many runs are read at once: the list of all that are active is sent as it is read.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"waybill/internal/job"
 )
 
 // Limits of an XML body beside its size. None of what this door takes comes near them.
@@ -39,14 +41,35 @@ func readXML(text []byte, v any) error {
 	return root.into(reflect.ValueOf(v).Elem(), "")
 }
 
+// checkCharset takes what a document says of its encoding, where that is not UTF-8 as the decoder knows it. ASCII is a part of UTF-8, and what
+// widely used libraries declare if they are not told otherwise.
+func checkCharset(label string, text []byte) error {
+	switch strings.ToLower(label) {
+	case "utf8":
+		return nil
+	case "ascii", "us-ascii":
+		if bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return badBody("The XML is not in the ASCII that it declares")
+		}
+		return nil
+	}
+	return badBody("XML is taken in UTF-8 or ASCII")
+}
+
 func parseXML(text []byte) (root *node, err error) {
 	in := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	in.Strict = true
+	in.CharsetReader = func(label string, rest io.Reader) (io.Reader, error) {
+		return rest, checkCharset(label, text)
+	}
 	var open []*node
 	for elements, tokens := 0, 0; ; {
 		token, err := in.Token()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if refused := (*job.Error)(nil); errors.As(err, &refused) { // checkCharset's
+			return nil, refused
 		}
 		if err != nil {
 			line, column := in.InputPos()

@@ -42,3 +42,24 @@ func TestPartsOfXMLAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestXMLMayDeclareASCII(t *testing.T) {
+	login := func(encoding, name string) string {
+		return `<?xml version='1.0' encoding='` + encoding + `'?>` + "\n<login><username>" + name + "</username></login>"
+	}
+	for _, c := range []struct{ encoding, name, refused string }{
+		{"ASCII", "dan", ""}, {"us-ascii", "dan", ""}, {"US-ASCII", "dan&#233;", ""},
+		{"utf-8", "dané", ""}, {"UTF-8", "dané", ""}, {"utf8", "dané", ""},
+		{"ascii", "dané", "The XML is not in the ASCII that it declares"},
+		{"ISO-8859-1", "dan", "XML is taken in UTF-8 or ASCII"}, {"utf-16", "dan", "XML is taken in UTF-8 or ASCII"},
+	} {
+		var in loginBody
+		err := readXML([]byte(login(c.encoding, c.name)), &in)
+		if c.refused == "" && (err != nil || in.Username != "dan" && in.Username != "dané") {
+			t.Errorf("%s: %q, %v", c.encoding, in.Username, err)
+		}
+		if c.refused != "" && (job.CodeOf(err) != job.Invalid || err.Error() != c.refused) {
+			t.Errorf("%s: %v, want %s", c.encoding, err, c.refused)
+		}
+	}
+}

@@ -32,6 +32,16 @@ func (s *Jobs) StepsOf(ctx context.Context, a job.Actor, jobs []job.Job) (map[jo
 	return s.Reader.StepsOf(ctx, a.AccountID, ids)
 }
 
+// Known finds the id of a config of the actor's account, for a list of its jobs: whose they are is asked of each of them, so that somebody who
+// may only start it finds their own. found is false for one that there is not.
+func (s *Configs) Known(ctx context.Context, a job.Actor, ref string) (id int64, found bool, err error) {
+	c, err := s.find(ctx, a.AccountID, ref)
+	if job.CodeOf(err) == job.NotFound {
+		return 0, false, nil
+	}
+	return c.ID, err == nil, err
+}
+
 // ObjectIDs gives the object ids of the account's configs; those that are gone have none.
 func (s *Configs) ObjectIDs(ctx context.Context, account int64, configs []int64) (map[int64]string, error) {
 	found := make(map[int64]string, len(configs))

@@ -44,8 +44,24 @@ func (s *Jobs) layParameters(ctx context.Context, account, config int64, key str
 		spec.Fault, spec.ParameterFile = "Parameter file '"+short(key)+"': "+shownOf(err), key
 		return nil
 	}
-	spec.Macros = all
+	spec.Macros = s.sealLike(spec.Macros, all)
 	return nil
+}
+
+// sealLike seals those macros whose keys are secure among others: a parameter file can not say that its value is to be, and a secure
+// macro can not be made plain (native.md, 4).
+func (s *Jobs) sealLike(others, macros []job.Macro) []job.Macro {
+	secure := map[string]bool{}
+	for _, m := range others {
+		secure[m.Key] = m.Secure
+	}
+	for i, m := range macros {
+		if secure[m.Key] && !m.Secure {
+			m.Sealed, m.Value, m.Secure = s.Sealer.Seal(m.Value), "", true
+			macros[i] = m
+		}
+	}
+	return macros
 }
 
 // maxParameters bounds a parameter file: its values live in the job's row.
