@@ -37,6 +37,7 @@ func (x *execution) startReports(ctx context.Context, run *runner.Execution) *re
 		x: x, run: run, tail: report.NewTail(run.Events()), stop: make(chan bool, 1), done: make(chan error, 1),
 		collector: report.NewCollector(report.Config{Job: x.in.JobID, Mask: run.Mask, Now: x.a.cfg.Now, ReadFile: run.ReadFile}),
 	}
+	r.tail.SeenBy(run.EventsSeen)
 	ctx, r.giveUp = context.WithCancel(context.WithoutCancel(ctx)) // a cancelled job's program goes on telling until it ends
 	go func() { r.done <- r.follow(ctx) }()
 	return r

@@ -37,6 +37,7 @@ type Collector struct {
 	files    []job.Output
 	filesNew bool
 	last     time.Time
+	seen     time.Time // of what is told, for steps; zero: now
 }
 
 // Config is what a Collector works with.
@@ -164,6 +165,23 @@ func (c *Collector) now() time.Time {
 	return now
 }
 
+// dated sets when what is told next was there. It never goes back.
+func (c *Collector) dated(at time.Time) {
+	if at.After(c.seen) {
+		c.seen = at
+	}
+}
+
+// moment is the time of what is told of a step. Other than now it may stand: the lines that a program logs in a step have stamps, and a start
+// that is put off to keep apart from other events would be behind the first of them.
+func (c *Collector) moment() time.Time {
+	at := c.seen
+	if at.IsZero() {
+		at = c.cfg.Now()
+	}
+	return at.UTC().Truncate(time.Microsecond)
+}
+
 func (c *Collector) warn(word, about string) {
 	c.warned = true
 	for _, w := range c.warnings {
@@ -197,7 +215,7 @@ func (c *Collector) at(name string) (i int, ok bool) {
 	}
 	i = len(c.steps)
 	c.place[name] = i
-	c.steps = append(c.steps, job.Step{Index: i, Name: name, Status: job.Running, StartedAt: c.now()})
+	c.steps = append(c.steps, job.Step{Index: i, Name: name, Status: job.Running, StartedAt: c.moment()})
 	c.dirty[i] = true
 	return i, true
 }
@@ -221,9 +239,9 @@ func (c *Collector) step(e event) {
 		c.open = append(c.open, i)
 		s.Status, s.FinishedAt = job.Running, time.Time{}
 	case "finished":
-		s.Status, s.FinishedAt = job.Completed, c.now()
+		s.Status, s.FinishedAt = job.Completed, c.moment()
 	case "failed":
-		s.Status, s.FinishedAt = job.Failed, c.now()
+		s.Status, s.FinishedAt = job.Failed, c.moment()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 )
 
 const (
@@ -31,13 +32,30 @@ type Tail struct {
 	passing bool   // the rest of a line that was too long
 	full    bool
 	buf     []byte
+	seen    func(size int64) (time.Time, bool) // nil: nobody looks but Read
 }
 
 // NewTail begins at the file's start.
 func NewTail(f File) *Tail { return &Tail{file: f, limit: maxTotal} }
 
+// SeenBy has the steps that lines tell of dated by when somebody saw the file that long, if that was before it was read here.
+func (t *Tail) SeenBy(seen func(size int64) (at time.Time, ok bool)) { t.seen = seen }
+
+// line gives a whole line to c: the file has it since it had so many bytes, and read is a time at which it was not known here.
+func (t *Tail) line(c *Collector, text []byte, size int64, read time.Time) {
+	at := read
+	if t.seen != nil {
+		if earlier, ok := t.seen(size); ok && earlier.Before(at) {
+			at = earlier
+		}
+	}
+	c.dated(at)
+	c.Line(text)
+}
+
 // Read gives the lines that are new to c, as many as one turn takes, and tells whether there is more.
 func (t *Tail) Read(c *Collector) (more bool, err error) {
+	read := c.cfg.Now() // before the look at the file: whoever sees more than that has seen it later
 	info, err := t.file.Stat()
 	if err != nil || t.full {
 		return false, err
@@ -60,7 +78,7 @@ func (t *Tail) Read(c *Collector) (more bool, err error) {
 		t.at += int64(n)
 		t.total += int64(n)
 		turn += n
-		t.split(t.buf[:n], c)
+		t.split(t.buf[:n], c, read)
 		if t.total >= t.limit {
 			t.full, t.held = true, nil
 			c.Limit("the file has reached its limit; the rest is not read")
@@ -73,12 +91,12 @@ func (t *Tail) Read(c *Collector) (more bool, err error) {
 // Last gives a last line that has no newline. The program has ended.
 func (t *Tail) Last(c *Collector) {
 	if len(t.held) > 0 {
-		c.Line(t.held)
+		t.line(c, t.held, t.at, c.cfg.Now())
 		t.held = nil
 	}
 }
 
-func (t *Tail) split(p []byte, c *Collector) {
+func (t *Tail) split(p []byte, c *Collector, read time.Time) {
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		piece, rest := p, []byte(nil)
@@ -86,13 +104,14 @@ func (t *Tail) split(p []byte, c *Collector) {
 			piece, rest = p[:end], p[end+1:]
 		}
 		p = rest
+		size := t.at - int64(len(p))
 		switch {
 		case t.passing:
 		case len(t.held)+len(piece) > maxLine:
 			t.held, t.passing = nil, true
 			c.TooLong()
 		case end >= 0 && len(t.held) == 0:
-			c.Line(piece)
+			t.line(c, piece, size, read)
 		default:
 			t.held = append(t.held, piece...)
 		}
@@ -100,7 +119,7 @@ func (t *Tail) split(p []byte, c *Collector) {
 			return
 		}
 		if len(t.held) > 0 {
-			c.Line(t.held)
+			t.line(c, t.held, size, read)
 			t.held = t.held[:0]
 		}
 		t.passing = false

@@ -59,6 +59,7 @@ type Execution struct {
 	limits    sandbox.Limits
 	helpers   string   // folder of the modules that programs may use
 	events    *os.File // the program's reports, opened before it begins
+	sights    sights
 
 	logging sync.Mutex      // of masker, where standard output and standard error are read apart
 	keeping sync.Mutex      // of answer
@@ -151,7 +152,7 @@ func (e *Execution) resolve(tree string) error {
 		}
 	}
 	e.secrets = joblog.NewSecrets(hidden)
-	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.runner.cfg.Now)
+	e.lines = joblog.NewLines(e.req.Log, e.runner.cfg.LogLimit, e.sights.clock(e.events.Stat, e.runner.cfg.Now))
 	e.masker = e.secrets.Masker(e.lines)
 	warnings, err := e.settle(tree, nil, "")
 	if err != nil {
