@@ -99,6 +99,8 @@ func (c *call) read(into any) error {
 		switch {
 		case len(bytes.TrimSpace(text)) == 0:
 			return badBody("The body is empty")
+		case !known && isV3(c.Path):
+			return job.Errorf(job.Invalid, api.WordUnsupportedMediaType, "The body must be application/json in UTF-8")
 		case !known:
 			return job.Errorf(job.Invalid, api.WordUnsupportedMediaType, "The body must be application/json or application/xml in UTF-8")
 		case f == asXML:

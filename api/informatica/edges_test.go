@@ -100,7 +100,10 @@ func TestV3Login(t *testing.T) {
 		`{"error":{"code":"IDS_085","message":"User name or password is not valid.","requestId":"?","details":null}}`)
 	f.do("POST", login, `{"@type":"login","username":"dan@example.com","password":"example-password"}`, noSession).want(t, 400,
 		`{"error":{"code":"WB_BAD_FIELD","message":"?","requestId":"?","details":null}}`)
-	f.do("POST", login, `<login/>`, noSession, xmlIn).want(t, 415, `{"error":{"code":"WB_MEDIA_TYPE","message":"?","requestId":"?","details":null}}`)
+	r = f.do("POST", login, `<login/>`, noSession, xmlIn).want(t, 415, `{"error":{"code":"WB_MEDIA_TYPE","message":"?","requestId":"?","details":null}}`)
+	if !strings.Contains(r.text, `"The body must be application/json in UTF-8"`) {
+		t.Errorf("v3 told of XML: %s", r.text)
+	}
 }
 
 func TestWhatASessionIsToldOfItself(t *testing.T) {

@@ -208,7 +208,11 @@ func TestCallbackExchange(t *testing.T) {
 		"endTimeUtc":"2026-03-17T09:41:28.000Z","state":2,"failedSourceRows":0,"successSourceRows":120,"failedTargetRows":3,"successTargetRows":117,
 		"totalSuccessRows":117,"totalFailedRows":3,"errorMsg":"3 records failed","startedBy":"dan@example.com","runContextType":"REST_API","isStopped":false}`)
 	for _, bad := range []string{"http://127.0.0.1/x", "http://10.0.0.1", "ftp://example.com", "not a url"} {
-		f.do("POST", s+"/job", `{"taskId":"1","taskType":"MTT","callbackURL":"`+bad+`"}`).fault(t, 400, "WB_BAD_FIELD", "")
+		r := f.do("POST", s+"/job", `{"taskId":"1","taskType":"MTT","callbackURL":"`+bad+`"}`)
+		r.fault(t, 400, "WB_BAD_FIELD", "")
+		if !strings.Contains(r.text, `"description":"callbackURL `) {
+			t.Errorf("%s: %s", bad, r.text)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package informatica
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,7 +150,7 @@ func (d *door) start(ctx context.Context, c *call, in *startHeaders, b *jobBody)
 	}
 	if b.CallbackURL != "" {
 		if err := d.server.Deliveries.CheckURL(b.CallbackURL); err != nil {
-			return nil, err
+			return nil, ofCallbackURL(err)
 		}
 		r.Callback = &job.Callback{
 			URL: b.CallbackURL, Door: Name, Events: []string{job.EventJobCompleted, job.EventJobFailed, job.EventJobCancelled},
@@ -183,6 +184,15 @@ func (d *door) start(ctx context.Context, c *call, in *startHeaders, b *jobBody)
 		Type: "job", TaskID: task.ObjectID, TaskName: task.Name, TaskType: typeOf(made.Job), RunID: made.Job.RunNumber,
 		CallbackURL: callbackOf(made.Job),
 	}, nil
+}
+
+// ofCallbackURL says what is wrong with an address under the name that it has here.
+func ofCallbackURL(err error) error {
+	var fault *job.Error
+	if errors.As(err, &fault) && strings.HasPrefix(fault.Message, "url ") {
+		return job.Errorf(fault.Code, fault.Word, "callbackURL%s", strings.TrimPrefix(fault.Message, "url"))
+	}
+	return err
 }
 
 // key is a parameter file as a file key.

@@ -112,6 +112,19 @@ func TestForgedKeysOpenNothing(t *testing.T) {
 		}
 	}
 	f.do("GET", "/api/jobs", nil, withKey(key), func(r *http.Request) { r.Header.Add("x-api-key", opaque) }).fault(t, 401, "token_invalid", "There is more than one API key")
+	both := func(authorization string) with {
+		return func(r *http.Request) {
+			r.Header.Set("Authorization", authorization)
+			r.Header.Set("x-api-key", key)
+		}
+	}
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:whatever"))
+	for _, other := range []string{"Bearer " + f.token, "Bearer " + opaque, "Bearer x", basic} { // also where both are of one user: only one of them was meant
+		f.do("GET", "/api/jobs", nil, both(other)).fault(t, 401, "token_invalid", "There are both an API key and an Authorization header")
+	}
+	for _, same := range []string{"Bearer " + key, "", "Bearer"} {
+		f.do("GET", "/api/jobs", nil, both(same)).want(t, 200, "")
+	}
 	// A key is no password and no refresh token.
 	f.do("POST", "/api/login/refresh", map[string]string{"refresh_token": opaque}, noToken).fault(t, 401, "refresh_invalid", "")
 }
