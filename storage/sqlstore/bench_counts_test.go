@@ -108,3 +108,10 @@ func (s *bench) whole(b *testing.B) error {
 	_, err = s.Finish(b.Context(), s.account, j.ID, 1, job.Outcome{Status: job.Completed, ReturnCode: &zero, At: benchStart})
 	return err
 }
+
+// BenchmarkIndexesByStart is the whole of a job on tables with the indexes of ended jobs by start and run (migration 27), and on those before.
+func BenchmarkIndexesByStart(b *testing.B) {
+	onBoth(b, func(b *testing.B, open func(name string) *bench) {
+		inTurns(b, lowered(b, open, 26).whole, open("after.db").whole)
+	})
+}

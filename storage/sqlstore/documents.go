@@ -55,7 +55,7 @@ var documentListing = listing{
 		"run.by":                    {kind: kindText, column: runBy},
 		"run.user":                  {kind: kindText, column: "(coalesce((SELECT nullif(u.email, '') FROM users u WHERE u.id = documents.run_user_id), run_user))"},
 		"run.seconds":               {kind: kindInt, column: "(run_length / 1000000)"},
-		"run.steps":                 {kind: kindBool, column: "(EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = documents.run_id AND s.position > 0))"},
+		"run.steps":                 {kind: kindBool, column: moreSteps("documents.run_id")},
 	},
 }
 

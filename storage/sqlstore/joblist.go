@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"waybill/internal/job"
@@ -41,7 +40,8 @@ func (s *Store) Jobs(ctx context.Context, q job.Query) (job.List[job.Job], job.J
 		answer, stats, err = s.jobs(ctx, q, keys)
 		return err
 	}
-	if _, rest := counted(q.Where); (classed(q) || tagsAsked(rest) != nil) && branching(q, keys) {
+	_, rest := counted(q.Where)
+	if (classed(q) || tagsAsked(rest) != nil) && branching(q, keys) || narrow(q.Scope) && finishedPage(q, keys) {
 		// A job that ends meanwhile must not be in neither: unfinished when classes were counted, ended when rows were read.
 		err = s.snapshot(ctx, read)
 	} else {
@@ -62,7 +62,8 @@ func classed(q job.Query) bool {
 
 // branching tells whether a page can be read along the classes of the jobs that match.
 func branching(q job.Query, keys []sortKey) bool {
-	return byScheduled(keys) && q.Offset < job.CountLimit && !onlyUnfinished(q.Where)
+	_, ordered := along(keys)
+	return ordered && q.Offset < job.CountLimit && !onlyUnfinished(q.Where)
 }
 
 // jobs is Jobs, with the errors of the database as they are.
@@ -81,7 +82,12 @@ func (s *Store) jobs(ctx context.Context, q job.Query, keys []sortKey) (answer j
 	exact := rest == nil || len(tags) == 1 // the counters know all of it
 	var branches []branch
 	if tags == nil && served == nil && branching(q, keys) {
-		branches = within.branches()
+		switch {
+		case byScheduled(keys):
+			branches = within.branches()
+		case rest == nil && !narrow(q.Scope):
+			branches = within.whole()
+		}
 	}
 	classes := branches == nil && classed(q) && tags == nil && !onlyUnfinished(q.Where)
 	var known *census
@@ -95,18 +101,19 @@ func (s *Store) jobs(ctx context.Context, q job.Query, keys []sortKey) (answer j
 			tally(&answer, c.total)
 		}
 		if classes && branching(q, keys) {
-			branches = c.branches(within)
+			branches = c.branches(within, keys)
 		}
 	}
 	asked := q.Where
-	if tags != nil && branching(q, keys) {
+	if tags != nil && byScheduled(keys) && branching(q, keys) {
 		asked, branches = served, s.tagBranches(within, tags, known)
 	}
-	if q.Where == nil && byFinished(keys) && q.Offset < job.CountLimit && len(q.After) == 0 {
-		scope := within.jobs("")
-		branches = []branch{live(scope), {
-			condition: condition{sql: "account_id = ? AND finished_at IS NOT NULL", args: []any{within.AccountID}}.and(scope), index: "jobs_finished",
-		}}
+	if finishedPage(q, keys) {
+		var c census // of the whole account no class is asked for
+		if known != nil {
+			c = *known
+		}
+		branches = append([]branch{live(within.jobs(""))}, c.finished(within)...)
 	}
 	if !exact && (q.Stats || !answer.NotCounted) {
 		total, counted, err := s.countAtMost(ctx, l, where)
@@ -155,16 +162,6 @@ func tally(l *job.List[job.Job], total int64) {
 	}
 }
 
-// byScheduled tells whether the order is that of the indexes over ended jobs.
-func byScheduled(keys []sortKey) bool {
-	return len(keys) == 2 && keys[0].sql == "scheduled_at" && keys[1].sql == "id"
-}
-
-// byFinished tells whether the order is that of the index jobs_finished, but for the unfinished ones.
-func byFinished(keys []sortKey) bool {
-	return len(keys) == 2 && keys[0].sql == absentFirst("finished_at") && keys[1].sql == "id"
-}
-
 // branch is a part of the jobs that match, which can be read along an index.
 type branch struct {
 	condition
@@ -203,25 +200,27 @@ func (c condition) parameters() (n int) {
 	return n
 }
 
-// branches are the conditions under which the matching jobs can be read along an index: the unfinished ones, and each class of
-// those that ended. Nil: there are so many classes of all statuses that the order itself is the best way.
-func (c census) branches(within sight) []branch {
+// branches are the conditions under which the matching jobs can be read along an index in an order that has some: the unfinished ones, and each class of
+// those that ended. Nil: there are so many classes of all statuses that the order itself is the best way, or so few jobs that they are sorted.
+func (c census) branches(within sight, keys []sortKey) []branch {
+	indexes, _ := along(keys)
 	account, most := within.AccountID, maxBranches
 	if narrow(within.Scope) {
 		most = maxOwnBranches
 	}
 	scope := within.jobs("")
 	some := []branch{live(scope)}
-	if len(c.ended) <= most {
+	mixed := byStarted(keys) && !c.seen(within)
+	if mixed && c.total <= fewInSight {
+		return nil
+	}
+	if len(c.ended) <= most && !mixed {
 		for _, class := range c.ended {
 			of := condition{
 				sql:  "account_id = ? AND config_id = ? AND status = ? AND finished_at IS NOT NULL",
 				args: []any{account, class.Config, class.Status},
-			}
-			if !within.sees(class.Config) {
-				of = of.and(scope)
-			}
-			some = append(some, branch{condition: of, index: "jobs_config_ended"})
+			}.and(within.of(class.Config))
+			some = append(some, branch{condition: of, index: indexes.config})
 		}
 		return some
 	}
@@ -231,12 +230,11 @@ func (c census) branches(within sight) []branch {
 			statuses = append(statuses, class.Status)
 		}
 	}
-	if len(statuses) == len(where(job.Status.Final)) {
-		return nil
+	if byScheduled(keys) && len(statuses) == len(where(job.Status.Final)) {
+		return nil // which has an index over all jobs
 	}
 	for _, status := range statuses {
-		of := condition{sql: "account_id = ? AND status = ? AND finished_at IS NOT NULL", args: []any{account, status}}
-		some = append(some, branch{condition: of.and(scope), index: "jobs_ended"})
+		some = append(some, within.endedAs(status, indexes.status))
 	}
 	return some
 }
@@ -288,14 +286,7 @@ func (s *Store) branchedPage(
 	if err != nil || len(rows) <= size || !q.Keyset {
 		return rows, nil, err
 	}
-	last := rows[size-1]
-	at := last.ScheduledAt
-	if byFinished(keys) {
-		if at = absentTime; last.FinishedAt != nil {
-			at = *last.FinishedAt
-		}
-	}
-	return rows, []string{strconv.FormatInt(at, 10), last.ID}, nil
+	return rows, rows[size-1].placeIn(keys), nil
 }
 
 // orderOf is the order of a page of branches.

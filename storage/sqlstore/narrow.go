@@ -10,8 +10,15 @@ import (
 // maxKnownTags is how many tags an account may have for a part of one to be looked up among them; of more, those of each job are read.
 const maxKnownTags = 500
 
-// narrowed makes of a filter for jobs one that holds for the same jobs and says more: a part of a tag becomes the tags that have it, and
-// a part of an id that no id has holds for none. A search for a name in all columns is then one that the counters can answer.
+// maxFoundConfigs is how many job configs a filter for what they say may stand for; of more, the one of each job is read.
+const maxFoundConfigs = 1000
+
+// saidByConfigs are the properties of jobs that only their job configs have, and where these have them.
+var saidByConfigs = map[string]string{"jobConfig.objectId": "object_id", "jobConfig.description": "coalesce(description_fold, description)"}
+
+// narrowed makes of a filter for jobs one that holds for the same jobs and says more: a part of a tag becomes the tags that have it, a part
+// of what job configs say the configs that say it, and a part of an id that no id has holds for none. A search for a name in all columns is then
+// one that the counters can answer.
 func (s *Store) narrowed(ctx context.Context, account int64, e job.Expr) (job.Expr, error) {
 	n := narrowing{s: s, ctx: ctx, account: account}
 	e = n.expr(e, 0)
@@ -25,6 +32,7 @@ type narrowing struct {
 	read    bool
 	many    bool
 	tags    []string // all that the account's jobs have, once read, unless they are many
+	configs int      // how many the filter stands for so far
 	err     error
 }
 
@@ -65,6 +73,9 @@ func (n *narrowing) expr(e job.Expr, depth int) job.Expr {
 		case "tags":
 			return n.tagged(e, fold(part))
 		}
+		if column := saidByConfigs[e.Property]; column != "" && part != "" {
+			return n.ofConfigs(e, column, fold(part))
+		}
 	}
 	return e
 }
@@ -95,4 +106,24 @@ func (n *narrowing) tagged(e job.Compare, part string) job.Expr {
 		return job.Or{}
 	}
 	return job.Compare{Property: "tags", Op: job.In, Values: found}
+}
+
+// ofConfigs is the filter for the jobs of those job configs that have the part. One that is gone says nothing, so no job of it is lost.
+func (n *narrowing) ofConfigs(e job.Compare, column, part string) job.Expr {
+	c := compiler{postgres: n.s.driver == Postgres}
+	has := condition{sql: "account_id = ?", args: []any{n.account}}.and(c.contains(column, part))
+	var found []int64
+	found, n.err = many[int64](n.s.read.WithContext(n.ctx), "SELECT id FROM job_configs WHERE "+has.sql+" LIMIT ?",
+		append(has.args, maxFoundConfigs+1)...)
+	if n.configs += len(found); n.err != nil || n.configs > maxFoundConfigs {
+		return e
+	}
+	if len(found) == 0 {
+		return job.Or{}
+	}
+	values := make([]any, len(found))
+	for i, id := range found {
+		values[i] = id
+	}
+	return job.Compare{Property: "jobConfig.id", Op: job.In, Values: values}
 }

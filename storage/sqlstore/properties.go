@@ -111,12 +111,17 @@ var jobListing = listing{
 		"recordsWritten":       {kind: kindInt, column: "records_written"},
 		"recordsFailed":        {kind: kindInt, column: "records_failed"},
 		"errorsOpen":           {kind: kindInt, column: "errors_open"},
-		"moreSteps":            {kind: kindBool, column: "(EXISTS (SELECT 1 FROM job_steps s WHERE s.job_id = jobs.id AND s.position > 0))"},
+		"moreSteps":            {kind: kindBool, column: moreSteps("jobs.id")},
 		"jobConfig.objectId":   {kind: kindText, column: configOf("c.object_id")},
 		"jobConfig.description": {
 			kind: kindText, column: configOf("c.description"), folded: configOf("coalesce(c.description_fold, c.description)"),
 		},
 	},
+}
+
+// moreSteps tells whether a job has more steps than one. Its steps are looked at: of an EXISTS PostgreSQL would make a read of all steps there are.
+func moreSteps(id string) string {
+	return "coalesce((SELECT true FROM job_steps s WHERE s.job_id = " + id + " AND s.position > 0 LIMIT 1), false)"
 }
 
 // configOf is a value of a job's config; empty where that is gone.

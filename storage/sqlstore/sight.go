@@ -85,6 +85,18 @@ func (v sight) sees(config int64) bool {
 	return v.known && found
 }
 
+// of limits a query of one job config's jobs to those in sight. It says no more than that takes: PostgreSQL plans a query of many such parts
+// the longer, the more each says.
+func (v sight) of(config int64) condition {
+	switch {
+	case v.sees(config):
+		return always
+	case v.known && (len(v.Only) == 0 || slices.Contains(v.Only, config)): // their own jobs of somebody else's config
+		return condition{sql: "owner_id = ?", args: []any{v.OwnerID}}
+	}
+	return v.jobs("")
+}
+
 // branches are the parts of what is in sight, each in the order of lists along an index: the user's own jobs, and those of each job
 // config they see. A job may be in two of them. Nil: the whole account, or more parts than a page is put together from.
 func (v sight) branches() (some []branch) {

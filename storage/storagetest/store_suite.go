@@ -124,6 +124,7 @@ var storeGroups = map[string]map[string]func(*testing.T, *tenant){
 	"rollups":          rollUpCases,
 	"lanes":            laneCases,
 	"lists":            listCases,
+	"orders":           orderCases,
 	"users":            userCases,
 	"people":           peopleCases,
 	"policies":         policyCases,

@@ -71,6 +71,30 @@ func anywhere(text string) job.Expr {
 		compare("tags", job.Like, text)}
 }
 
+// joblog asks as the DIEM door's function of that name does: for ended jobs, those that began last first, without statistics.
+func joblog(where func(s *set, r *rand.Rand) job.Expr) func(context.Context, *set, *rand.Rand) error {
+	return func(ctx context.Context, s *set, r *rand.Rand) error {
+		ended := job.And{compare("status", job.In, job.Completed, job.Failed, job.Cancelled)}
+		if where != nil {
+			ended = append(ended, where(s, r))
+		}
+		_, _, err := s.store.Jobs(ctx, job.Query{
+			Scope: job.Scope{AccountID: s.account}, Where: ended, Sort: []job.Sort{{Property: "started", Desc: true}}, Size: 25, Offset: 25 * r.IntN(4),
+		})
+		return err
+	}
+}
+
+// activityLog asks as the Informatica door's list of that name does.
+func activityLog(of func(s *set, r *rand.Rand) (scope job.Scope, config, run int64)) func(context.Context, *set, *rand.Rand) error {
+	return func(ctx context.Context, s *set, r *rand.Rand) error {
+		scope, config, run := of(s, r)
+		scope.AccountID = s.account
+		_, err := s.store.Ended(ctx, scope, config, run, 0, 25)
+		return err
+	}
+}
+
 func sorted(property string) func(context.Context, *set, *rand.Rand) error {
 	return list(func(_ *set, r *rand.Rand) job.Query {
 		return job.Query{Sort: []job.Sort{{Property: property, Desc: true}}, Offset: 25 * r.IntN(4)}
@@ -147,6 +171,24 @@ var questions = []question{
 	{"filter= of nothing", filtered(func(_ *set, r *rand.Rand) job.Expr { return anywhere(fmt.Sprintf("zz%d", r.IntN(100))) })},
 	{"sorted by finished", sorted("finished")},
 	{"sorted by started", sorted("started")},
+	{"sorted by started, of an owner", list(func(s *set, r *rand.Rand) job.Query {
+		return job.Query{Scope: job.Scope{OwnerID: seed.Owner(s.account, r.IntN(seed.Owners))}, Sort: []job.Sort{{Property: "started", Desc: true}}}
+	})},
+	{"joblog", joblog(nil)},
+	{"joblog of a status", joblog(func(_ *set, r *rand.Rand) job.Expr {
+		return is("status", []job.Status{job.Completed, job.Failed, job.Cancelled}[r.IntN(3)])
+	})},
+	{"joblog of a config", joblog(func(s *set, r *rand.Rand) job.Expr {
+		return compare("jobConfig.objectId", job.Like, fmt.Sprintf("%024x", seed.Config(s.account, r.IntN(seed.Configs))))
+	})},
+	{"activityLog", activityLog(func(*set, *rand.Rand) (_ job.Scope, _, _ int64) { return })},
+	{"activityLog of an owner", activityLog(func(s *set, r *rand.Rand) (_ job.Scope, _, _ int64) {
+		return job.Scope{OwnerID: seed.Owner(s.account, r.IntN(seed.Owners))}, 0, 0
+	})},
+	{"activityLog of a run", activityLog(func(s *set, r *rand.Rand) (_ job.Scope, _, _ int64) {
+		i := s.any(r)
+		return job.Scope{}, seed.Config(s.account, (i*31+i/100*7)%seed.Configs), int64(i)
+	})},
 	{"sorted by id", sorted("id")},
 	{"sorted by config name", sorted("jobConfig.name")},
 	{"sorted by status", sorted("status")},
