@@ -30,13 +30,10 @@ func (p *parts) watchStore(c *sqlstore.Config) {
 		Name: "waybill_database_errors_total", Help: "Errors of the database, by kind, and whether what failed was done again.",
 	}, []string{"kind", "repeated"})
 	p.metrics.MustRegister(failed, poolCollector{p})
+	troublesFrom(failed)
 	c.Now = p.now
 	c.Observe = func(kind sqlstore.Trouble, again bool) {
-		repeated := "no"
-		if again {
-			repeated = "yes"
-		}
-		failed.WithLabelValues(string(kind), repeated).Inc()
+		failed.WithLabelValues(string(kind), repeated(again)).Inc()
 	}
 }
 

@@ -64,5 +64,6 @@ func observeDeliveries(registry prometheus.Registerer) func(job.DeliveryKind, st
 		Name: "waybill_delivery_attempts_total", Help: "Attempts of deliveries made by this process, by kind and outcome.",
 	}, []string{"kind", "outcome"})
 	registry.MustRegister(attempts)
+	deliveredFrom(attempts)
 	return func(kind job.DeliveryKind, outcome string) { attempts.WithLabelValues(string(kind), outcome).Inc() }
 }

@@ -71,6 +71,7 @@ func newMeters(registry prometheus.Registerer) *meters {
 	build.WithLabelValues(Version(), runtime.Version()).Set(1)
 	registry.MustRegister(m.submissions, m.settled, m.objectTime, m.objectFault, m.up, m.upTime, m.fires, m.fireDelay, m.feedLag, m.skew, m.sandbox,
 		m.backlog, build)
+	m.begin()
 	return m
 }
 
@@ -94,6 +95,15 @@ type objectTransport struct {
 	m    *meters
 }
 
+// How requests to the object store fail.
+const (
+	faultConnection = "connection"
+	faultBusy       = "busy"
+	faultFull       = "full"
+	faultServer     = "server"
+	faultAccess     = "access"
+)
+
 // RoundTrip is http.RoundTripper's.
 func (t objectTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	began := time.Now()
@@ -102,15 +112,15 @@ func (t objectTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case err != nil && r.Context().Err() != nil: // whoever asked went away
 	case err != nil:
-		t.m.objectFault.WithLabelValues("connection").Inc()
+		t.m.objectFault.WithLabelValues(faultConnection).Inc()
 	case answer.StatusCode == http.StatusTooManyRequests, answer.StatusCode == http.StatusServiceUnavailable:
-		t.m.objectFault.WithLabelValues("busy").Inc()
+		t.m.objectFault.WithLabelValues(faultBusy).Inc()
 	case answer.StatusCode == http.StatusInsufficientStorage:
-		t.m.objectFault.WithLabelValues("full").Inc()
+		t.m.objectFault.WithLabelValues(faultFull).Inc()
 	case answer.StatusCode >= http.StatusInternalServerError:
-		t.m.objectFault.WithLabelValues("server").Inc()
+		t.m.objectFault.WithLabelValues(faultServer).Inc()
 	case answer.StatusCode == http.StatusForbidden, answer.StatusCode == http.StatusUnauthorized:
-		t.m.objectFault.WithLabelValues("access").Inc()
+		t.m.objectFault.WithLabelValues(faultAccess).Inc()
 	}
 	return answer, err
 }

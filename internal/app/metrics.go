@@ -40,6 +40,7 @@ func observeRun(next control.Run, registry prometheus.Registerer) *observedRun {
 		}),
 	}
 	registry.MustRegister(o.begun, o.finished, o.wait, o.run)
+	fromZero(o.finished, finishedFrom...)
 	return o
 }
 
