@@ -102,14 +102,16 @@ func observeStats[S any](registry prometheus.Registerer, stats func() S, metrics
 	}
 }
 
-// observeSlots shows how many programs this process may run and how many it does.
-func observeSlots(s *slots, registry prometheus.Registerer) {
+// observeSlots shows how many programs this process may run and how many it does, by the task queue that it takes jobs from: those who
+// add and end workers of one destination go by it. A process has one queue, whose name is made of numbers.
+func observeSlots(s *slots, queue string, registry prometheus.Registerer) {
+	labels := prometheus.Labels{"task_queue": queue}
 	registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "waybill_worker_slots", Help: "Programs this worker may run at once.",
+			Name: "waybill_worker_slots", Help: "Programs this worker may run at once.", ConstLabels: labels,
 		}, func() float64 { return float64(s.MaxSlots()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "waybill_worker_running", Help: "Programs this worker runs now.",
+			Name: "waybill_worker_running", Help: "Programs this worker runs now.", ConstLabels: labels,
 		}, func() float64 { return float64(s.running()) }),
 	)
 }

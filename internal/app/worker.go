@@ -66,7 +66,7 @@ func (p *parts) newWorker(box secret.Box, folder string, to *job.Destination) (*
 			},
 		}
 		p.meters.sandbox.WithLabelValues(sandboxLevel(w.runner.Sandbox())).Set(1)
-		observeSlots(w.post.slots, p.metrics)
+		observeSlots(w.post.slots, to.TaskQueue, p.metrics)
 		observePackages(w.runner, p.metrics)
 	}
 	w.status = worker.New(p.temporal, contract.StatusQueue(contract.SystemQueue), worker.Options{

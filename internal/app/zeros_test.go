@@ -109,3 +109,32 @@ func has(labels, wanted map[string]string) bool {
 	}
 	return true
 }
+
+// Those who add and end workers of one destination ask by its task queue.
+func TestPlacesAreShownByTaskQueue(t *testing.T) {
+	t.Parallel()
+	p := newParts(settings.Settings{}, nil)
+	places, err := newSlots(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	observeSlots(places, "waybill-1-2", p.metrics)
+	families, err := p.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	for _, f := range families {
+		if name := f.GetName(); name == "waybill_worker_slots" || name == "waybill_worker_running" {
+			for _, l := range f.Metric[0].Label {
+				found[name+" "+l.GetName()+" "+l.GetValue()] = f.Metric[0].GetGauge().GetValue()
+			}
+		}
+	}
+	if slots, there := found["waybill_worker_slots task_queue waybill-1-2"]; !there || slots != 3 {
+		t.Errorf("3 places are shown as %v", found)
+	}
+	if running, there := found["waybill_worker_running task_queue waybill-1-2"]; !there || running != 0 {
+		t.Errorf("no running program is shown as %v", found)
+	}
+}

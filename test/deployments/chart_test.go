@@ -160,6 +160,10 @@ func TestChartRefusesWhatItCanNotDo(t *testing.T) {
 		{"a wrong type", minimal("api.replicas=many"), "replicas"},
 		{"an API key that no Secret has", []string{"--values", at("helm", "waybill", "ci", "full.yaml"), "--set", "temporal.apiKey=true"}, "temporal-api-key.key is required"},
 		{"an ingress without a host", minimal("ingress.enabled=true"), "ingress.host"},
+		{"metrics that Prometheus may not reach", []string{"--values", at("helm", "waybill", "ci", "full.yaml"), "--set", "networkPolicy.metricsFrom=null"}, "networkPolicy.metricsFrom must be set"},
+		{"no worker at all", minimal("workers[0].name=a,workers[0].destination=a,workers[0].replicas=1,workers[0].concurrency=1,workers[0].taskQueue=q," +
+			"workers[0].drainTimeout=1s,workers[0].terminationGracePeriodSeconds=60,workers[0].dataSizeLimit=1Gi,workers[0].autoscaling.by=keda," +
+			"workers[0].autoscaling.minReplicas=0"), "minReplicas"},
 		{"KEDA without a queue", minimal("workers[0].name=a,workers[0].destination=a,workers[0].replicas=1,workers[0].concurrency=1," +
 			"workers[0].drainTimeout=1s,workers[0].terminationGracePeriodSeconds=60,workers[0].dataSizeLimit=1Gi,workers[0].autoscaling.by=keda"), "taskQueue is required"},
 	} {
@@ -199,7 +203,7 @@ func TestTheChartNeedsNoKeysThatThereAreNot(t *testing.T) {
 			auth = text(dig(dig(d, "spec", "triggers").([]any)[0], "authenticationRef", "name"))
 		}
 	}
-	if len(commands) != 4 || kept != " admin-password database master-key temporal-api-key" || auth != "temporal" {
+	if len(commands) != 4 || kept != " admin-password database master-key smtp-password temporal-api-key" || auth != "temporal" {
 		t.Errorf("%d commands, a secret with%s, KEDA by %q", len(commands), kept, auth)
 	}
 	if strings.Contains(rendered(t, "full"), "temporal-api-key") {

@@ -56,6 +56,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{/* A value as Waybill reads it. Helm takes numbers for floats, and would write a large one as 2.147483648e+09. */}}
+{{- define "waybill.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- end }}
+
 {{/* The name of a setting's environment variable. */}}
 {{- define "waybill.envName" -}}
 WAYBILL_{{ . | upper | replace "-" "_" }}
@@ -81,11 +86,26 @@ WAYBILL_{{ . | upper | replace "-" "_" }}
 {{- end }}
 - {name: WAYBILL_BASE_URL, value: {{ include "waybill.baseURL" .root | quote }}}
 {{- range $name, $value := mergeOverwrite (dict) .root.Values.settings (.settings | default dict) }}
-- {name: {{ include "waybill.envName" $name }}, value: {{ $value | quote }}}
+- {name: {{ include "waybill.envName" $name }}, value: {{ include "waybill.text" $value | quote }}}
 {{- end }}
 {{- with .env }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* The ports outside of name service and the API that workers need, as a list in JSON: those that are named, and those that settings for
+all processes name. */}}
+{{- define "waybill.workerPorts" -}}
+{{- $ports := concat (.Values.networkPolicy.componentPorts | default list) (.Values.networkPolicy.extraPorts | default list) -}}
+{{- if index .Values.settings "smtp-host" -}}
+{{- $ports = append $ports (index .Values.settings "smtp-port" | default 587) -}}
+{{- end -}}
+{{- with index .Values.settings "otlp-endpoint" -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" (urlParse .).host | default (ternary 443 80 (hasPrefix "https:" .))) -}}
+{{- end -}}
+{{- $whole := list -}}
+{{- range $ports }}{{ $whole = append $whole (int64 .) }}{{ end -}}
+{{- toJson ($whole | uniq) -}}
 {{- end }}
 
 {{- define "waybill.mounts" -}}
