@@ -130,6 +130,26 @@ func TestWhereWorkersMayGo(t *testing.T) {
 	}
 }
 
+// TestProgramsCallTheService and not what clients outside call, which a cluster may not let them reach.
+func TestProgramsCallTheService(t *testing.T) {
+	out := rendered(t, "full")
+	service := made(t, out, "Service", "wb")
+	want := fmt.Sprintf("http://wb.default.svc:%v", dig(dig(service, "spec", "ports").([]any)[0], "port"))
+	workers := 0
+	for _, c := range chartCommands(t, "full", out) {
+		if c.args[0] != "worker" {
+			continue
+		}
+		workers++
+		if s := c.check(t); s.JobsURL != want || s.BaseURL != "https://waybill.example.com" {
+			t.Errorf("%s: programs call %q, clients %q; want %q", c.where, s.JobsURL, s.BaseURL, want)
+		}
+	}
+	if workers != 2 {
+		t.Errorf("%d workers", workers)
+	}
+}
+
 // TestWorkersGoSlowly: what scales workers by their queue counts the jobs that run, where it can, and waits before it takes workers away.
 func TestWorkersGoSlowly(t *testing.T) {
 	t.Parallel()

@@ -42,13 +42,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{/* Where the API is inside of the cluster. */}}
+{{- define "waybill.serviceURL" -}}
+{{- printf "http://%s.%s.svc:%v" (include "waybill.fullname" .) .Release.Namespace .Values.service.port -}}
+{{- end }}
+
 {{- define "waybill.baseURL" -}}
 {{- if .Values.baseURL -}}
 {{- .Values.baseURL -}}
 {{- else if and .Values.ingress.enabled .Values.ingress.host -}}
 {{- printf "%s://%s" (ternary "https" "http" (ne .Values.ingress.tlsSecret "")) .Values.ingress.host -}}
 {{- else -}}
-{{- printf "http://%s.%s.svc:%v" (include "waybill.fullname" .) .Release.Namespace .Values.service.port -}}
+{{- include "waybill.serviceURL" . -}}
 {{- end -}}
 {{- end }}
 
