@@ -173,6 +173,15 @@ func TestWorkersGoSlowly(t *testing.T) {
 	if dig(running, "threshold") != "8" || dig(running, "ignoreNullValues") != "false" {
 		t.Errorf("the trigger is %v", running)
 	}
+	silent := strings.Replace(string(read(t, at("helm", "waybill", "ci", "full.yaml"))), "by: keda, minReplicas: 1,", "by: keda,", 1)
+	out, err := render(t, "--values", write(t, filepath.Join(t.TempDir(), "full.yaml"), silent))
+	if err != nil {
+		t.Fatal(out)
+	}
+	// KEDA's own default is 0, at which it would end the last worker with its jobs.
+	if least := dig(made(t, out, "ScaledObject", "wb-worker-default"), "spec", "minReplicaCount"); least != 1.0 {
+		t.Errorf("at least %v workers stay", least)
+	}
 	file := write(t, filepath.Join(t.TempDir(), "rules.yml"), fmt.Sprintf("groups: [{name: keda, rules: [{record: places, expr: %q}]}]", text(dig(running, "query"))))
 	must(t, tool(t, "promtool"), "check", "rules", "--lint=none", file)
 }
