@@ -3,6 +3,7 @@ package native_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -399,6 +400,9 @@ func TestUsersAreFoundAsTheSettingsSay(t *testing.T) {
 		on.Match, on.Create, on.Groups, on.AdminGroups = control.MatchEmail, false, nil, nil
 	})
 	s.signOn(t, "ann").fault(t, 403, "access_denied", "There is no user for you here; ask an admin for one")
+	for i := range 11 { // whose addresses end as hers
+		s.do("POST", "/api/users", fmt.Sprintf(`{"username":"jo%dann","password":"tulips of the north","email":"jo%dann@example.com"}`, i, i)).want(t, 201, "")
+	}
 	s.do("POST", "/api/users", `{"username":"annie","password":"tulips of the north","email":"ANN@example.com","admin":true}`).want(t, 201, "")
 	s.do("POST", "/api/users", `{"username":"robert","password":"tulips of the north","email":"bob@example.com"}`).want(t, 201, "")
 	as := func(r reply) with { return header("Authorization", "Bearer "+r.json["access_token"].(string)) }

@@ -14,6 +14,8 @@ type UserDirectory interface {
 	ListUsers(ctx context.Context, q job.Query) (job.List[job.User], error)
 	// UserBySubject finds whom an identity provider means.
 	UserBySubject(ctx context.Context, account int64, by job.Subject) (job.User, error)
+	// UserByEmail finds the one user of an account who has a mail address, without regard to the case of its letters. NotFound when several have it.
+	UserByEmail(ctx context.Context, account int64, email string) (job.User, error)
 	// UpdateUser stores all of u but what never changes (id, account, name, creation) and the password, if the stored row's Change
 	// is still u's; otherwise Conflict, WordStale. The last active admin stays one: Conflict, WordLastAdmin. It ends all logins of
 	// a user who is not active. A user who had no subject and gets one loses the password and all logins: from then on the provider says who

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"waybill/internal/job"
@@ -205,7 +204,7 @@ func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (u 
 	case s.Match == MatchUsername && id.Name != "":
 		u, err = s.Users.UserByName(ctx, id.Name)
 	case s.Match == MatchEmail && id.Email != "" && id.EmailVerified:
-		u, err = s.byMail(ctx, account, id.Email)
+		u, err = s.Directory.UserByEmail(ctx, account, id.Email)
 	}
 	switch {
 	case err == nil && u.AccountID == account && u.SSO == (job.Subject{}):
@@ -226,24 +225,6 @@ func (s *SingleSignOn) find(ctx context.Context, account int64, id Identity) (u 
 		return job.User{}, false, job.Errorf(job.Forbidden, job.WordAccessDenied, "The identity provider tells no name that a user can have here")
 	}
 	return job.User{AccountID: account, Name: name, Active: true, SSO: id.Subject, CreatedAt: stamp(s.Now)}, false, nil
-}
-
-// byMail finds the one user who has a mail address.
-func (s *SingleSignOn) byMail(ctx context.Context, account int64, email string) (job.User, error) {
-	list, err := s.Directory.ListUsers(ctx, job.Query{Scope: job.Scope{AccountID: account}, Size: 10, Where: job.Compare{Property: "email", Op: job.Like, Values: []any{email}}})
-	if err != nil {
-		return job.User{}, err
-	}
-	var found []job.User
-	for _, u := range list.Items {
-		if strings.EqualFold(u.Email, email) {
-			found = append(found, u)
-		}
-	}
-	if len(found) != 1 || list.More {
-		return job.User{}, job.Errorf(job.NotFound, job.WordNotFound, "User not found")
-	}
-	return found[0], nil
 }
 
 // follow has the user be what the provider says.

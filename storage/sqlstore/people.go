@@ -42,6 +42,23 @@ func (s *Store) UserBySubject(ctx context.Context, account int64, by job.Subject
 	return s.user(ctx, "of that subject", "account_id = ? AND sso_issuer = ? AND sso_subject = ?", account, by.Issuer, by.ID)
 }
 
+// UserByEmail is control.UserDirectory's. There is no index of addresses: it is asked once for each user at most, who is bound to a subject then.
+func (s *Store) UserByEmail(ctx context.Context, account int64, email string) (job.User, error) {
+	missing := job.Errorf(job.NotFound, job.WordNotFound, "There is no user with that address alone")
+	if email == "" || clean(email) != email {
+		return job.User{}, missing
+	}
+	rows, err := many[userRow](s.read.WithContext(ctx), "SELECT "+columnsOf[userRow]("")+
+		" FROM users WHERE account_id = ? AND lower(email) = lower(?) ORDER BY id LIMIT 2", account, email)
+	if err != nil {
+		return job.User{}, s.fault(ctx, err)
+	}
+	if len(rows) != 1 {
+		return job.User{}, missing
+	}
+	return rows[0].user(), nil
+}
+
 // UpdateUser is control.UserDirectory's.
 func (s *Store) UpdateUser(ctx context.Context, u job.User) (job.User, error) {
 	if err := checkPerson(u); err != nil {

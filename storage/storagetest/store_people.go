@@ -63,6 +63,38 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 			absent(t, err)
 		}
 	},
+	"who alone has a mail address is found by it": func(t *testing.T, n *tenant) {
+		ctx := t.Context()
+		ann := n.colleague(t, "ann", false)
+		for i := range 12 { // a short one is part of many others
+			n.colleague(t, fmt.Sprint("jo", i, "ann"), false)
+		}
+		for _, email := range []string{"ann@Example.com", "ANN@example.COM"} {
+			if got, err := n.UserByEmail(ctx, n.account.ID, email); err != nil || got != ann {
+				t.Errorf("%s: %+v, %v", email, got, err)
+			}
+		}
+		for _, email := range []string{"", "nn@example.com", "ann@example.co", "a%@example.com", "ann_example.com", "ann@example.com\x00", "\xff"} {
+			_, err := n.UserByEmail(ctx, n.account.ID, email)
+			absent(t, err)
+		}
+		_, err := n.UserByEmail(ctx, n.other(t).account.ID, ann.Email)
+		absent(t, err)
+		second := n.colleague(t, "second", false)
+		second.Email = "Ann@example.com"
+		if second, err = n.UpdateUser(ctx, second); err != nil {
+			t.Fatal(err)
+		}
+		_, err = n.UserByEmail(ctx, n.account.ID, ann.Email)
+		absent(t, err)
+		second.Email = ""
+		if _, err = n.UpdateUser(ctx, second); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n.UserByEmail(ctx, n.account.ID, ann.Email); err != nil || got.ID != ann.ID {
+			t.Errorf("%+v, %v", got, err)
+		}
+	},
 	"two users are never the same subject": func(t *testing.T, n *tenant) {
 		a, b := n.colleague(t, "ann", false), n.colleague(t, "ben", false)
 		b.SSO = a.SSO
