@@ -33,7 +33,7 @@ func (s *Server) trace(ctx context.Context, c *gin.Context, r *Request) context.
 	}
 	ctx, span := s.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", verb), attribute.String("http.route", route), attribute.String("url.path", r.Path),
-		attribute.String("client.address", r.Address), attribute.String("waybill.request", r.ID),
+		attribute.String("client.address", r.Address),
 	))
 	r.span = span
 	if at := span.SpanContext(); at.IsValid() {
@@ -52,7 +52,8 @@ func (r *Request) endTrace(status int) {
 	if r.span == nil || !r.span.IsRecording() {
 		return
 	}
-	r.span.SetAttributes(attribute.Int("http.response.status_code", status))
+	// The id only now: a door may give the call another one.
+	r.span.SetAttributes(attribute.Int("http.response.status_code", status), attribute.String("waybill.request", r.ID))
 	if r.Actor.User.ID != 0 {
 		r.span.SetAttributes(attribute.Int64(tracing.Account, r.Actor.AccountID), attribute.String("user.id", strconv.FormatInt(r.Actor.User.ID, 10)))
 	}
