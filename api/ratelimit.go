@@ -2,10 +2,10 @@ package api
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 	"time"
 
+	"waybill/internal/control"
 	"waybill/internal/job"
 	"waybill/internal/limit"
 )
@@ -40,7 +40,7 @@ func CallerBy(kind, id string) Caller { return Caller(kind + ":" + id) }
 
 // CallerAt is whoever calls from the address of the call: for calls of which no more is known. A host of IPv6 has a whole /64 to pick
 // from, so that is one caller.
-func CallerAt(r *Request) Caller { return Caller("address:" + network(r.Address)) }
+func CallerAt(r *Request) Caller { return Caller("address:" + control.NetworkOf(r.Address)) }
 
 // CallerOf is who a call is counted for: the key, job or login that it shows, or the user, or the address of somebody unknown.
 func CallerOf(r *Request) Caller {
@@ -83,13 +83,19 @@ func (s *Server) rule(door string) limit.Rule {
 	return defaultRules[door]
 }
 
-// LoginAllowed counts a login attempt of the call's address; false comes with how long to wait.
-func (s *Server) LoginAllowed(r *Request) (time.Duration, bool) {
-	q := s.limiter.Take(context.Background(), s.Limits.Login, string(CallerAt(r)))
-	if q.Refused() {
-		s.metrics.refused.WithLabelValues(ruleLogin).Inc()
+// LoginAllowed counts a login attempt of the call's address, and is the error of one too many.
+func (s *Server) LoginAllowed(ctx context.Context, r *Request) error {
+	return s.tooManyLogins(s.limiter.Take(ctx, s.Limits.Login, string(CallerAt(r))))
+}
+
+func (s *Server) tooManyLogins(q limit.Quota) error {
+	if !q.Refused() {
+		return nil
 	}
-	return q.Wait, !q.Refused()
+	s.metrics.refused.WithLabelValues(ruleLogin).Inc()
+	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
+	e.RetryAfter = q.Wait
+	return e
 }
 
 // Basic checks the name and password of one call. Only wrong ones count as logins: a client that starts a job a second, each with its
@@ -115,25 +121,5 @@ func (s *Server) Basic(ctx context.Context, r *Request, given Credentials) (job.
 
 // guessing is the error of a call whose address has tried too many passwords.
 func (s *Server) guessing(r *Request) error {
-	q := s.limiter.Look(s.Limits.Login, string(CallerAt(r)))
-	if !q.Refused() {
-		return nil
-	}
-	s.metrics.refused.WithLabelValues(ruleLogin).Inc()
-	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
-	e.RetryAfter = q.Wait
-	return e
-}
-
-// network is what counts as one address: an IPv6 host has a whole /64 to pick from.
-func network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil || a.Is4() {
-		return address
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return address
-	}
-	return p.String()
+	return s.tooManyLogins(s.limiter.Look(s.Limits.Login, string(CallerAt(r))))
 }

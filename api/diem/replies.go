@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -95,12 +94,12 @@ func (d *door) refusal(r *api.Request, err error) answer {
 	case e.Word == job.WordMalformedJSON:
 		return answer{status: http.StatusBadRequest, json: message{"malformed JSON"}}
 	case e.Code == job.RateLimited:
-		return answer{status: http.StatusTooManyRequests, text: "You have exceeded the 100 requests per minute limit!", after: seconds(e.RetryAfter)}
+		return answer{status: http.StatusTooManyRequests, text: "You have exceeded the 100 requests per minute limit!", after: api.RetryAfter(e.RetryAfter)}
 	case e.Word == api.WordRouteNotFound, e.Word == api.WordMethodNotAllowed:
 		return answer{status: http.StatusNotFound, json: message{notThere}}
 	case e.Code == job.Unavailable, e.Code == job.Canceled, e.Word == job.WordStale:
 		r.Blame(err)
-		return answer{status: http.StatusServiceUnavailable, json: told{"Service Unavailable", http.StatusServiceUnavailable}, after: seconds(e.RetryAfter)}
+		return answer{status: http.StatusServiceUnavailable, json: told{"Service Unavailable", http.StatusServiceUnavailable}, after: api.RetryAfter(e.RetryAfter)}
 	}
 	switch e.Code {
 	case job.Unauthenticated:
@@ -135,11 +134,6 @@ func (c *call) nothingToRun(err error) (a answer, so bool) {
 		return a, true
 	}
 	return a, false
-}
-
-// seconds is a pause in whole seconds, rounded up, at least one.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }
 
 // stray is an answer to a call that no function was reached by.

@@ -3,8 +3,6 @@ package informatica
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"waybill/api"
 	"waybill/internal/job"
@@ -136,7 +134,7 @@ func faultOf(r *api.Request, err error) api.Fault {
 		r.Blame(err)
 	}
 	if as.status == http.StatusTooManyRequests || as.status == http.StatusServiceUnavailable || e.RetryAfter > 0 {
-		f.headers.Set("Retry-After", retryAfter(e.RetryAfter))
+		f.headers.Set("Retry-After", api.RetryAfter(e.RetryAfter))
 	}
 	if isV3(r.Path) {
 		if as.code == codeLogin {
@@ -147,9 +145,4 @@ func faultOf(r *api.Request, err error) api.Fault {
 	}
 	f.body = fault{Type: "error", Code: as.code, Description: f.message, StatusCode: inBody}
 	return f
-}
-
-// retryAfter is the pause in whole seconds, rounded up, at least one.
-func retryAfter(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }

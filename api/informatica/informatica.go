@@ -179,7 +179,7 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) (err er
 	case open:
 		return d.count(ctx, api.CallerAt(r))
 	case guess:
-		return d.loginAllowed(r)
+		return d.server.LoginAllowed(ctx, r)
 	}
 	id, err := sessionOf(r.HTTP)
 	authenticate := func() (err error) {
@@ -207,16 +207,6 @@ func (d *door) count(ctx context.Context, who api.Caller) error {
 		return api.TooMany(q)
 	}
 	return nil
-}
-
-func (d *door) loginAllowed(r *api.Request) error {
-	wait, ok := d.server.LoginAllowed(r)
-	if ok {
-		return nil
-	}
-	e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
-	e.RetryAfter = wait
-	return e
 }
 
 // operationID makes "post-saas-api-v2-job" of POST /saas/api/v2/job.

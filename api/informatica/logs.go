@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"waybill/api"
@@ -125,7 +124,7 @@ func (d *door) errorLog(ctx context.Context, c *call, in *entryPath, _ *none) (s
 		err := out.Write([]string{"recordId", "step", "code", "message"})
 		for err == nil {
 			for _, e := range list.Items {
-				err = errors.Join(err, out.Write([]string{plain(e.RecordID), plain(e.Step), plain(e.Code), plain(e.Message)}))
+				err = errors.Join(err, out.Write([]string{control.PlainCell(e.RecordID), control.PlainCell(e.Step), control.PlainCell(e.Code), control.PlainCell(e.Message)}))
 			}
 			if !list.More || err != nil {
 				break
@@ -136,19 +135,4 @@ func (d *door) errorLog(ctx context.Context, c *call, in *entryPath, _ *none) (s
 		out.Flush()
 		c.brokenOff(ctx, errors.Join(err, out.Error()))
 	}, nil
-}
-
-// plain keeps a spreadsheet from taking what a program reported for a formula.
-func plain(s string) string {
-	if s == "" {
-		return s
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil {
-		return s
-	}
-	switch s[0] {
-	case '=', '+', '-', '@', '\t', '\r':
-		return "'" + s
-	}
-	return s
 }

@@ -3,8 +3,6 @@ package native
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"waybill/api"
 	"waybill/internal/control"
@@ -149,12 +147,7 @@ func faultOf(r *api.Request, s style, err error) api.Fault {
 		f.headers.Set("WWW-Authenticate", "Bearer")
 	}
 	if as.status == http.StatusTooManyRequests || as.status == http.StatusServiceUnavailable || e.RetryAfter > 0 {
-		f.headers.Set("Retry-After", retryAfter(e.RetryAfter))
+		f.headers.Set("Retry-After", api.RetryAfter(e.RetryAfter))
 	}
 	return f
-}
-
-// retryAfter is the pause in whole seconds, rounded up, at least one.
-func retryAfter(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
 }

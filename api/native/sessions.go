@@ -65,10 +65,8 @@ func (d *door) sessionRoutes() {
 
 func (d *door) login(ctx context.Context, in *loginInput) (*tokenReply, error) {
 	r := api.RequestOf(ctx)
-	if wait, ok := d.server.LoginAllowed(r); !ok {
-		e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
-		e.RetryAfter = wait
-		return nil, e
+	if err := d.server.LoginAllowed(ctx, r); err != nil {
+		return nil, err
 	}
 	switch {
 	case in.JSON.Value.Username == "":

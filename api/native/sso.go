@@ -78,19 +78,10 @@ func (d *door) ssoCookie(value string, age time.Duration) *http.Cookie {
 	return c
 }
 
-func (d *door) loginAllowed(r *api.Request) error {
-	if wait, ok := d.server.LoginAllowed(r); !ok {
-		e := job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address")
-		e.RetryAfter = wait
-		return e
-	}
-	return nil
-}
-
 func (d *door) ssoBegin(ctx context.Context, _ *ssoBeginInput) (*ssoBeginReply, error) {
 	sso, err := d.sso()
 	if err == nil {
-		err = d.loginAllowed(api.RequestOf(ctx))
+		err = d.server.LoginAllowed(ctx, api.RequestOf(ctx))
 	}
 	if err != nil {
 		return nil, err
@@ -103,8 +94,7 @@ func (d *door) ssoBegin(ctx context.Context, _ *ssoBeginInput) (*ssoBeginReply, 
 	if err != nil {
 		return nil, err
 	}
-	c := d.ssoCookie(d.server.SealSignOn(string(text)), time.Until(on.Until))
-	c.MaxAge = 600
+	c := d.ssoCookie(d.server.SealSignOn(string(text)), control.SignOnTime)
 	return &ssoBeginReply{Status: http.StatusFound, Location: address, Cookies: []string{c.String()}, Cache: "no-store"}, nil
 }
 
@@ -138,7 +128,7 @@ func (d *door) ssoFinish(ctx context.Context, in *ssoFinishInput) (*streamReply,
 func (d *door) finish(ctx context.Context, sso *control.SingleSignOn, in *ssoFinishInput) (control.Grant, job.User, error) {
 	r := api.RequestOf(ctx)
 	none := func(err error) (control.Grant, job.User, error) { return control.Grant{}, job.User{}, err }
-	if err := d.loginAllowed(r); err != nil {
+	if err := d.server.LoginAllowed(ctx, r); err != nil {
 		return none(err)
 	}
 	var on control.SignOn
@@ -165,7 +155,7 @@ func (d *door) finish(ctx context.Context, sso *control.SingleSignOn, in *ssoFin
 func (d *door) ssoTrade(ctx context.Context, in *ssoTradeInput) (*tokenReply, error) {
 	sso, err := d.sso()
 	if err == nil {
-		err = d.loginAllowed(api.RequestOf(ctx))
+		err = d.server.LoginAllowed(ctx, api.RequestOf(ctx))
 	}
 	if err == nil && in.JSON.Value.IDToken == "" {
 		err = missing("id_token")

@@ -141,7 +141,8 @@ func (s *ssoFixture) begin(t *testing.T) (address string, cookie *http.Cookie) {
 	t.Helper()
 	r := s.do("GET", "/api/login/oidc", nil, noToken).want(t, 302, "")
 	cookies := r.Result().Cookies()
-	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode || r.Header().Get("Cache-Control") != "no-store" {
+	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteLaxMode ||
+		cookies[0].MaxAge != int(control.SignOnTime.Seconds()) || r.Header().Get("Cache-Control") != "no-store" {
 		t.Fatalf("%v", r.Header())
 	}
 	return r.Header().Get("Location"), cookies[0]

@@ -102,8 +102,8 @@ func (p *parts) codecLogin(w http.ResponseWriter, r *http.Request, server *api.S
 	}
 	request := api.RequestOf(r.Context())
 	ctx, end := server.Act(r.Context(), "codec.login", "session")
-	if _, ok := server.LoginAllowed(request); !ok {
-		end(job.Errorf(job.RateLimited, job.WordRateLimited, "Too many logins from this address"))
+	if err := server.LoginAllowed(ctx, request); err != nil {
+		end(err)
 		codecForm(w, http.StatusTooManyRequests, "Too many attempts. Wait a minute.")
 		return
 	}

@@ -243,18 +243,22 @@ func (w *auditWriter) write(e job.AuditEntry) error {
 		l.RequestID, l.TraceID, strconv.Itoa(l.Count), changes, l.Credential, l.CredentialID,
 	}
 	for i, s := range record {
-		record[i] = plainCell(s)
+		record[i] = PlainCell(s)
 	}
 	return w.csv.Write(record)
 }
 
-// plainCell keeps a spreadsheet from taking what a stranger wrote for a formula (OWASP, CSV injection).
-func plainCell(s string) string {
-	if s != "" {
-		switch s[0] {
-		case '=', '+', '-', '@', '\t', '\r':
-			return "'" + s
-		}
+// PlainCell keeps a spreadsheet from taking what a stranger wrote for a formula (OWASP, CSV injection). A number stays one.
+func PlainCell(s string) string {
+	if s == "" {
+		return s
+	}
+	if _, err := strconv.ParseFloat(s, 64); err == nil {
+		return s
+	}
+	switch s[0] {
+	case '=', '+', '-', '@', '\t', '\r':
+		return "'" + s
 	}
 	return s
 }

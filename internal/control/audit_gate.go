@@ -39,7 +39,7 @@ func (g *auditGate) pass(e job.AuditEntry) bool {
 	if g.seen == nil {
 		g.seen, g.kinds = map[gateKey]*job.AuditEntry{}, map[string]int{}
 	}
-	from := network(e.Address)
+	from := NetworkOf(e.Address)
 	key := gateKey{account: e.AccountID, actor: e.ActorID, credential: e.Credential, address: from, action: e.Action, reason: e.Reason}
 	if _, known := g.seen[key]; !known && g.kinds[from] >= gateKinds {
 		key, e = gateKey{address: from, overflow: true}, refusedCalls(e.Address)
@@ -80,8 +80,9 @@ func (g *auditGate) take() (entries []job.AuditEntry) {
 	return entries
 }
 
-// network is what one client has of addresses: of IPv6 a network of 64 bits.
-func network(address string) string {
+// NetworkOf is what one client has of addresses: of IPv6 a network of 64 bits. What is held against an address is held against that, by the
+// lockout, by the limits of calls, and where the audit log counts refusals.
+func NetworkOf(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil || a.Is4() {
 		return address

@@ -53,7 +53,7 @@ func guessOf(u job.User, typed, address string) guess {
 	if u.Name != "" {
 		name = strings.ToLower(u.Name)
 	}
-	return guess{pair: name + "\n" + network(address), wide: name + "\n*"} // no network is called *
+	return guess{pair: name + "\n" + NetworkOf(address), wide: name + "\n*"} // no network is called *
 }
 
 // begin refuses an attempt that is locked out.

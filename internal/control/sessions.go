@@ -112,7 +112,7 @@ func (s *Sessions) check(ctx context.Context, name, password, address string, me
 	if err := s.begin(ctx, &g, s.Now().UTC()); err != nil {
 		return job.User{}, err // and not kept: it costs nothing, so there may be any number
 	}
-	good, err := s.matches(ctx, password, u.PasswordHash, network(address))
+	good, err := s.matches(ctx, password, u.PasswordHash, NetworkOf(address))
 	if err != nil {
 		return job.User{}, err
 	}

@@ -66,13 +66,13 @@ type SingleSignOn struct {
 	Exchange    bool          // ID tokens are taken for tokens of ours
 }
 
-// signOnTime is how long somebody may take at the provider.
-const signOnTime = 10 * time.Minute
+// SignOnTime is how long somebody may take at the provider.
+const SignOnTime = 10 * time.Minute
 
 // Begin tells where to send the browser, and what to remember meanwhile.
 func (s *SingleSignOn) Begin(ctx context.Context) (address string, on SignOn, err error) {
 	address, on, err = s.Provider.Begin(ctx)
-	on.Until = s.Now().Add(signOnTime).UTC()
+	on.Until = s.Now().Add(SignOnTime).UTC()
 	return address, on, err
 }
 
