@@ -47,31 +47,32 @@ func (d *door) apijob(ctx context.Context, c *call) (answer, error) {
 		return notAMethod(c.action()), nil
 	}
 	if !job.ValidID(id) {
-		return notFound(id, nil), nil
+		return notFound(c.args.text("id"), nil), nil
 	}
 	var a answer
 	var err error
-	asked := id
+	named := c.args.text("id")
+	asked := named
 	switch verb {
 	case verbStart:
 		a, err = d.start(ctx, c, id)
 	case verbStop:
-		if asked = id; c.args.has("jobid") {
-			asked = c.args.id("jobid")
+		if c.args.has("jobid") {
+			asked = c.args.text("jobid")
 		}
 		a, err = d.stop(ctx, c, id)
 	case verbStatus:
 		if c.args.has("jobid") {
-			asked = c.args.id("jobid")
+			asked = c.args.text("jobid")
 		}
 		a, err = d.status(ctx, c, id)
 	}
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Forbidden:
-		if asked != id { // the run is not there, or not even its document
+		if asked != named { // the run is not there, or not even its document
 			if _, gone := d.server.Configs.For(ctx, c.Actor, id, job.View); gone != nil {
 				if _, gone = d.server.Configs.For(ctx, c.Actor, id, job.Execute); gone != nil {
-					asked = id
+					asked = named
 				}
 			}
 		}
@@ -145,7 +146,7 @@ func (d *door) status(ctx context.Context, c *call, id string) (answer, error) {
 func (d *door) jobactions(ctx context.Context, c *call) (a answer, err error) {
 	id := c.args.id("id")
 	if !job.ValidID(id) {
-		return absent(id), nil
+		return absent(c.args.text("id")), nil
 	}
 	switch c.verb() {
 	case verbStart:
@@ -157,7 +158,7 @@ func (d *door) jobactions(ctx context.Context, c *call) (a answer, err error) {
 	}
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Forbidden:
-		a := absent(id)
+		a := absent(c.args.text("id"))
 		a.cause = err
 		return a, nil
 	}

@@ -85,7 +85,7 @@ func (d *door) jobdetail(ctx context.Context, c *call) (answer, error) {
 	config, last, err := d.server.Runs.Last(ctx, c.Actor, id, job.View, runsShown)
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Forbidden:
-		return absent(id), nil
+		return absent(c.args.text("id")), nil
 	}
 	if err != nil {
 		return answer{}, err
@@ -198,12 +198,12 @@ func (d *door) pipelinejobs(ctx context.Context, c *call) (answer, error) {
 	}
 	id := in.id("id")
 	if !job.ValidID(id) {
-		return absent(id), nil
+		return absent(in.text("id")), nil
 	}
 	_, last, err := d.server.Runs.Last(ctx, c.Actor, id, job.View, 1)
 	switch job.CodeOf(err) {
 	case job.NotFound, job.Forbidden:
-		return absent(id), nil
+		return absent(in.text("id")), nil
 	}
 	if err != nil || len(last) == 0 {
 		return answer{json: []stepRow{}}, err

@@ -43,7 +43,7 @@ func (d *door) services(ctx context.Context, c *call) (answer, error) {
 	called, err := d.server.Calls.Call(ctx, c.Actor, request)
 	switch {
 	case job.CodeOf(err) == job.NotFound || job.CodeOf(err) == job.Forbidden:
-		return answer{status: http.StatusNotFound, json: told{"doc " + id + " not found", http.StatusNotFound}, cause: err}, nil
+		return answer{status: http.StatusNotFound, json: told{"doc " + c.args.text("id") + " not found", http.StatusNotFound}, cause: err}, nil
 	case job.WordOf(err) == control.WordNoWorker:
 		return answer{
 			status: http.StatusServiceUnavailable, json: told{"No Executor is available to handle your request", http.StatusServiceUnavailable},

@@ -143,14 +143,15 @@ func TestStatusOfOnesOwnRuns(t *testing.T) {
 	}
 	theirs := string(f.call("apijob", byID).run(t))
 	ask("status", "").want(t, 200, `{"message":"Pending"}`)
-	ask("status", theirs).want(t, 200, `{"error":"document `+theirs+` could not be found"}`)
+	ask("status", theirs).want(t, 200, `{"error":"document `+strings.ToUpper(theirs)+` could not be found"}`)
+	f.call("apijob", `{"id":"`+orders+`","action":"status","jobid":"a\u0000b"}`, key).want(t, 200, `{"error":"document a\u0000b could not be found"}`)
 	f.call("apijob", asked("stop")).want(t, 200, `{"message":"job stopped"}`)
 	own := ask("start", "").want(t, 200, `{"message":"job started"}`).run(t)
 	if r := ask("status", "").want(t, 200, `{"message":"Submitted"}`); r.run(t) != own {
 		t.Errorf("it tells of %s", r.run(t))
 	}
 	ask("status", string(own)).want(t, 200, `{"message":"Submitted"}`)
-	ask("status", theirs).want(t, 200, `{"error":"document `+theirs+` could not be found"}`)
+	ask("status", theirs).want(t, 200, `{"error":"document `+strings.ToUpper(theirs)+` could not be found"}`)
 }
 
 // A document that is not there is named by its id, whatever run is asked for; one that is there by the run.

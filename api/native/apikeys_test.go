@@ -119,7 +119,7 @@ func TestForgedKeysOpenNothing(t *testing.T) {
 		}
 	}
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:whatever"))
-	for _, other := range []string{"Bearer " + f.token, "Bearer " + opaque, "Bearer x", basic} { // also where both are of one user: only one of them was meant
+	for _, other := range []string{"Bearer " + f.token, "Bearer " + opaque, "Bearer x", basic, "Basic %%%", "Digest x", "key"} { // also where both are of one user: only one of them was meant
 		f.do("GET", "/api/jobs", nil, both(other)).fault(t, 401, "token_invalid", "There are both an API key and an Authorization header")
 	}
 	for _, same := range []string{"Bearer " + key, "", "Bearer"} {

@@ -175,7 +175,8 @@ func (d *door) identify(ctx context.Context, r *api.Request, who access) error {
 	if err != nil {
 		return err
 	}
-	if sent && (given.Basic || given.Bearer != "" && given.Bearer != key) { // of two, none can be believed, as of two of a kind
+	other := strings.TrimSpace(r.HTTP.Header.Get("Authorization"))
+	if sent && other != "" && !strings.EqualFold(other, "Bearer") && given.Bearer != key { // of two, none can be believed, as of two of a kind
 		return job.Errorf(job.Unauthenticated, job.WordTokenInvalid, "There are both an API key and an Authorization header")
 	}
 	if sent || control.LooksLikeKey(given.Bearer) {

@@ -128,6 +128,10 @@ func (s *Runs) followOwn(ctx context.Context, a job.Actor, ref, id string) (j jo
 	if err != nil {
 		return j, false, err
 	}
+	missing := job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", short(id))
+	if id != "" && !job.ValidID(id) {
+		return j, false, missing
+	}
 	where := job.And{job.Compare{Property: "jobConfig.id", Op: job.Eq, Values: []any{c.ID}}}
 	if id != "" {
 		where = append(where, job.Compare{Property: "id", Op: job.Eq, Values: []any{id}})
@@ -139,7 +143,7 @@ func (s *Runs) followOwn(ctx context.Context, a job.Actor, ref, id string) (j jo
 	case len(list.Items) > 0:
 		return list.Items[0], true, nil
 	case id != "":
-		return j, false, job.Errorf(job.NotFound, job.WordNotFound, "Job %s not found", short(id))
+		return j, false, missing
 	}
 	return j, false, nil
 }

@@ -118,6 +118,8 @@ func TestWhereWorkersMayGo(t *testing.T) {
 	}
 	for set, port := range map[string]float64{
 		"settings.smtp-port=465": 465, "settings.otlp-endpoint=https://traces.example.com/v1": 443, "settings.otlp-endpoint=http://collector:4317": 4317,
+		"settings.otlp-endpoint=http://10.0.0.5": 80, "settings.otlp-endpoint=https://otel-2/v1": 443, "settings.otlp-endpoint=http://[::1]:4318": 4318,
+		"settings.otlp-protocol=grpc,settings.otlp-endpoint=http://collector": 443,
 	} {
 		out, err := render(t, "--values", at("helm", "waybill", "ci", "full.yaml"), "--set", set+",networkPolicy.componentPorts=null")
 		if err != nil {
@@ -172,6 +174,12 @@ func TestWorkersGoSlowly(t *testing.T) {
 	}
 	if dig(running, "threshold") != "8" || dig(running, "ignoreNullValues") != "false" {
 		t.Errorf("the trigger is %v", running)
+	}
+	if dig(running, "authModes") != "bearer" { // without it KEDA shows no credentials
+		t.Errorf("the trigger shows %v", dig(running, "authModes"))
+	}
+	if out, err := render(t, "--values", at("helm", "waybill", "ci", "full.yaml"), "--set", "workers[0].autoscaling.prometheus.authModes=null"); err == nil {
+		t.Errorf("credentials that are never shown are taken:\n%s", out)
 	}
 	silent := strings.Replace(string(read(t, at("helm", "waybill", "ci", "full.yaml"))), "by: keda, minReplicas: 1,", "by: keda,", 1)
 	out, err := render(t, "--values", write(t, filepath.Join(t.TempDir(), "full.yaml"), silent))

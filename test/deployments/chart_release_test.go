@@ -38,6 +38,15 @@ func TestTheSetUpCanBeMended(t *testing.T) {
 			t.Errorf("%s: the Job is still %s, its pod another: %t", set, name, other != pod)
 		}
 	}
+	for _, set := range []string{"setup.activeDeadlineSeconds=7200", "setup.backoffLimit=9", "secrets.externalSecret.keys.database.key=other"} {
+		out, err := render(t, "--values", at("helm", "waybill", "ci", "full.yaml"), "--set", set)
+		if err != nil {
+			t.Fatal(out)
+		}
+		if name, _ := job(out); name == first {
+			t.Errorf("%s: the Job is still %s, which does not run again if it has failed", set, name)
+		}
+	}
 	later := filepath.Join(t.TempDir(), "waybill")
 	if err := os.CopyFS(later, os.DirFS(at("helm", "waybill"))); err != nil {
 		t.Fatal(err)

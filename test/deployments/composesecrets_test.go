@@ -65,6 +65,34 @@ func TestMakeEnvMakesEverySecretOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// Settings that were there first stay beside what compose.yaml wants.
+	write(t, filepath.Join(dir, ".env"), "WAYBILL_BASE_URL=https://waybill.example.com\n")
+	for range 2 {
+		must(t, script)
+		if env := string(read(t, filepath.Join(dir, ".env"))); strings.Count(env, "MINIO_ROOT_USER=") != 1 || !strings.HasPrefix(env, "WAYBILL_BASE_URL=https://waybill.example.com\n") {
+			t.Errorf(".env is %q", env)
+		}
+	}
+	// An .env of when secrets were settings holds what the volumes were made with.
+	before := "POSTGRES_PASSWORD=old-a\nWAYBILL_DATABASE_PASSWORD=old-b\nTEMPORAL_DATABASE_PASSWORD=old-c\nMINIO_ROOT_USER=old-d\nWAYBILL_S3_SECRET_KEY=old-e\n" +
+		"WAYBILL_MASTER_KEY=old-f\nWAYBILL_ADMIN_PASSWORD=old-g\nGRAFANA_ADMIN_PASSWORD=old-h\n"
+	write(t, filepath.Join(dir, ".env"), before)
+	if err := os.RemoveAll(filepath.Join(dir, "secrets")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, script)
+	for name, want := range map[string]string{
+		"postgres-password": "old-a", "waybill-database-password": "old-b", "waybill-database": "postgres://waybill:old-b@postgres:5432/waybill?sslmode=disable",
+		"temporal-database-password": "old-c", "waybill-s3-secret-key": "old-e", "waybill-master-key": "old-f", "waybill-admin-password": "old-g",
+		"grafana-admin-password": "old-h",
+	} {
+		if got := string(read(t, filepath.Join(dir, "secrets", name))); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if env := string(read(t, filepath.Join(dir, ".env"))); env != before {
+		t.Errorf(".env became %q", env)
+	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".m*")); len(left) > 0 {
 		t.Errorf("%v is left", left)
 	}

@@ -54,10 +54,7 @@ const restoreSecret = "opened-after-the-restore"
 // restore runs jobs, makes a backup while others run and more are started, ends that installation, and starts another one from
 // the backup. tables saves the tables and gives the settings of the restored ones.
 func restore(t *testing.T, o options, args []string, tables func(p *program, to string) (env []string)) {
-	p, err := launch(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := start(t, o)
 	c := p.admin(t)
 	work := `[ "$TOKEN" = "` + restoreSecret[:6] + `""` + restoreSecret[6:] + `" ] && echo "token is right"
 head -c 300000 /dev/urandom > "$LOCAL_JOB_OUT_DIR/result.bin"

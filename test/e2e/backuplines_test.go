@@ -113,10 +113,7 @@ func TestRestoreOfAStoppedLaptop(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "waybill-data")
-	p, err := launch(options{data: data})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := start(t, options{data: data})
 	c := p.admin(t)
 	names := []string{"engine", "spool", "work/data.csv", "workers/1/data.csv"}
 	config := c.configure(t, "named", script(`cd "$LOCAL_JOB_OUT_DIR" && mkdir -p work workers/1

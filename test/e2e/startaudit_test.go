@@ -14,10 +14,7 @@ func TestTheFirstStartIsInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	o := options{data: folder(t)}
 	for range 2 {
-		p, err := launch(o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := start(t, o)
 		if err := p.stop(); err != nil {
 			t.Fatal(err)
 		}

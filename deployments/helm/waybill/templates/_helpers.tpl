@@ -106,7 +106,8 @@ all processes name. */}}
 {{- $ports = append $ports (index .Values.settings "smtp-port" | default 587) -}}
 {{- end -}}
 {{- with index .Values.settings "otlp-endpoint" -}}
-{{- $ports = append $ports (regexFind "[0-9]+$" (urlParse .).host | default (ternary 443 80 (hasPrefix "https:" .))) -}}
+{{- $secure := or (hasPrefix "https:" .) (eq (index $.Values.settings "otlp-protocol" | default "") "grpc") -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default (ternary 443 80 $secure)) -}}
 {{- end -}}
 {{- $whole := list -}}
 {{- range $ports }}{{ $whole = append $whole (int64 .) }}{{ end -}}
