@@ -155,6 +155,7 @@ func (l *Limiter) ask(ctx context.Context, b *bucket, r Rule, caller string, now
 	fits, level, err := l.shared.ChargeCalls(ctx, Charge{Rule: r, Caller: caller, Owed: int(math.Ceil(b.owed.Calls)), Now: now})
 	if err != nil {
 		l.away.Store(now.Add(awayFor).UnixNano())
+		b.owed, b.credit = Level{At: now}, 0 // they may have been charged all the same, and must not be again
 		l.log.WarnContext(ctx, "calls are counted by each process for itself: the shared count can not be reached", "limit", r.Name, "error", err)
 		return b.let(r, now)
 	}

@@ -22,7 +22,8 @@ type common struct {
 	mu      sync.Mutex
 	levels  map[string]Level
 	charges int
-	fail    error
+	fail    error // instead of a charge
+	lost    error // after it
 }
 
 func newCommon() *common { return &common{levels: map[string]Level{}} }
@@ -45,7 +46,7 @@ func (s *common) ChargeCalls(ctx context.Context, c Charge) (bool, Level, error)
 		l.Calls++
 	}
 	s.levels[at] = l
-	return fits, l, nil
+	return fits, l, s.lost
 }
 
 var (
@@ -225,6 +226,28 @@ func TestEachProcessCountsForItselfWhileNobodyCanBeAsked(t *testing.T) {
 	}
 	if s.charges < 2 {
 		t.Error("when it is back it is not asked")
+	}
+}
+
+// A charge whose answer is lost has been made: what was owed is not charged again.
+func TestAChargeWithoutAnAnswerIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	c, s := newClock(), newCommon()
+	l := New(s, nil, c.now)
+	made := 0
+	take := func(until int) {
+		for ; s.charges < until && made < 100; made++ {
+			l.Take(t.Context(), window, "a")
+		}
+	}
+	take(1)
+	s.lost = errors.New("the answer is lost")
+	take(2)
+	s.lost = nil
+	c.pass(awayFor)
+	take(3)
+	if s.charges != 3 || s.levels["door a"].Calls > float64(made) {
+		t.Errorf("%v calls are charged in %d charges, %d were made", s.levels["door a"].Calls, s.charges, made)
 	}
 }
 

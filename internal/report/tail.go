@@ -55,11 +55,11 @@ func (t *Tail) line(c *Collector, text []byte, size int64, read time.Time) {
 
 // Read gives the lines that are new to c, as many as one turn takes, and tells whether there is more.
 func (t *Tail) Read(c *Collector) (more bool, err error) {
-	read := c.cfg.Now() // before the look at the file: whoever sees more than that has seen it later
 	info, err := t.file.Stat()
 	if err != nil || t.full {
 		return false, err
 	}
+	read := c.cfg.Now()     // after the look at the file: what was stamped before its last lines were written is older than that
 	if info.Size() < t.at { // written anew, as a shell does with ">"
 		t.at, t.held, t.passing = 0, nil, false
 		c.Limit("the file was cut off and written anew; use it to append only")

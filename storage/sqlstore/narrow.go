@@ -13,6 +13,10 @@ const maxKnownTags = 500
 // maxFoundConfigs is how many job configs a filter for what they say may stand for; of more, the one of each job is read.
 const maxFoundConfigs = 1000
 
+// maxConfigLooks is how many parts of a filter are looked up among the job configs, each with a statement of its own: what a filter may hold is
+// asked by the compiler, which comes after.
+const maxConfigLooks = 8
+
 // saidByConfigs are the properties of jobs that only their job configs have, and where these have them.
 var saidByConfigs = map[string]string{"jobConfig.objectId": "object_id", "jobConfig.description": "coalesce(description_fold, description)"}
 
@@ -33,6 +37,7 @@ type narrowing struct {
 	many    bool
 	tags    []string // all that the account's jobs have, once read, unless they are many
 	configs int      // how many the filter stands for so far
+	looks   int      // at the job configs
 	err     error
 }
 
@@ -110,6 +115,9 @@ func (n *narrowing) tagged(e job.Compare, part string) job.Expr {
 
 // ofConfigs is the filter for the jobs of those job configs that have the part. One that is gone says nothing, so no job of it is lost.
 func (n *narrowing) ofConfigs(e job.Compare, column, part string) job.Expr {
+	if n.looks++; n.looks > maxConfigLooks || n.configs > maxFoundConfigs {
+		return e
+	}
 	c := compiler{postgres: n.s.driver == Postgres}
 	has := condition{sql: "account_id = ?", args: []any{n.account}}.and(c.contains(column, part))
 	var found []int64

@@ -49,7 +49,7 @@ func (s *Store) UserByEmail(ctx context.Context, account int64, email string) (j
 		return job.User{}, missing
 	}
 	rows, err := many[userRow](s.read.WithContext(ctx), "SELECT "+columnsOf[userRow]("")+
-		" FROM users WHERE account_id = ? AND lower(email) = lower(?) ORDER BY id LIMIT 2", account, email)
+		" FROM users WHERE account_id = ? AND lower(email) = ? ORDER BY id LIMIT 2", account, fold(email))
 	if err != nil {
 		return job.User{}, s.fault(ctx, err)
 	}

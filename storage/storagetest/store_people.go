@@ -78,6 +78,14 @@ var peopleCases = map[string]func(*testing.T, *tenant){
 			_, err := n.UserByEmail(ctx, n.account.ID, email)
 			absent(t, err)
 		}
+		jose := n.colleague(t, "jose", false)
+		jose.Email = "josé@example.com"
+		if _, err := n.UpdateUser(ctx, jose); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := n.UserByEmail(ctx, n.account.ID, "JOSÉ@Example.com"); err != nil || got.ID != jose.ID {
+			t.Errorf("beyond ASCII: %+v, %v", got, err)
+		}
 		_, err := n.UserByEmail(ctx, n.other(t).account.ID, ann.Email)
 		absent(t, err)
 		second := n.colleague(t, "second", false)
